@@ -1,0 +1,67 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// A module of the product; imports point downward only, in the order of the list below.
+func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
+}
+
+let package = Package(
+    name: "umae-dist",
+    products: [.executable(name: "umae-dist", targets: ["umae-dist"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // 0: system libraries and C
+        .systemLibrary(name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
+        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(name: "CMPIShim", dependencies: ["COpenMPI"]),
+        .target(name: "CVectorKernels"),
+        // 1: memory and messages
+        module("Tensors", ["COpenBLAS", "CVectorKernels"]),
+        module("Communication", ["CMPIShim", "Tensors"]),
+        // 2: layers and images
+        module("Layers", ["Tensors", "CVectorKernels"]),
+        module("ImageData", ["Tensors", "CZlib"]),
+        // 3: the model, its update, its distribution
+        module("Models", ["Layers", "Tensors", "CVectorKernels"]),
+        module("Optimization", ["Tensors", "CVectorKernels"]),
+        module("DataParallel", ["Communication", "Tensors"]),
+        // 4: what is kept
+        module("Checkpoints", ["Tensors", "CZlib"]),
+        // 5: loops that only wire
+        module(
+            "Training",
+            [
+                "Checkpoints", "Communication", "DataParallel", "ImageData", "Layers", "Models", "Optimization",
+                "Tensors", .product(name: "Logging", package: "swift-log"),
+            ]),
+        // 6: commands
+        .executableTarget(
+            name: "umae-dist",
+            dependencies: [
+                "Checkpoints", "Communication", "ImageData", "Models", "Tensors", "Training",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                "Yams",
+            ],
+            swiftSettings: settings),
+    ]
+)

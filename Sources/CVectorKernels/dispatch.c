@@ -1,0 +1,84 @@
+#include "umae_kernels.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct kernel_table {
+#define MEMBER(result, name, parameters, arguments) result(*name) parameters;
+    UMAE_KERNELS(MEMBER)
+#undef MEMBER
+} kernel_table;
+
+#define TABLE(suffix)                                                                                                 \
+    UMAE_KERNELS(DECLARE_##suffix)                                                                                    \
+    static const kernel_table table_##suffix = {UMAE_KERNELS(ENTRY_##suffix)};
+#define DECLARE_baseline(result, name, parameters, arguments) result name##_baseline parameters;
+#define ENTRY_baseline(result, name, parameters, arguments) .name = name##_baseline,
+TABLE(baseline)
+
+#if defined(__x86_64__)
+#define DECLARE_avx2(result, name, parameters, arguments) result name##_avx2 parameters;
+#define ENTRY_avx2(result, name, parameters, arguments) .name = name##_avx2,
+TABLE(avx2)
+#define DECLARE_avx512(result, name, parameters, arguments) result name##_avx512 parameters;
+#define ENTRY_avx512(result, name, parameters, arguments) .name = name##_avx512,
+TABLE(avx512)
+#endif
+
+bool umae_cpu_supports(umae_isa isa) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    switch (isa) {
+    case UMAE_ISA_BASELINE: return true;
+    case UMAE_ISA_AVX2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case UMAE_ISA_AVX512:
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    }
+    return false;
+#else
+    return isa == UMAE_ISA_BASELINE;
+#endif
+}
+
+static const kernel_table *table_of(umae_isa isa) {
+#if defined(__x86_64__)
+    if (isa == UMAE_ISA_AVX512) return &table_avx512;
+    if (isa == UMAE_ISA_AVX2) return &table_avx2;
+#endif
+    (void)isa;
+    return &table_baseline;
+}
+
+static const kernel_table *current = &table_baseline;
+static umae_isa current_isa = UMAE_ISA_BASELINE;
+
+__attribute__((constructor)) static void select_at_start(void) {
+    umae_isa limit = UMAE_ISA_AVX512;
+    const char *wanted = getenv("UMAE_MAX_ISA");
+    if (wanted && strcmp(wanted, "baseline") == 0) limit = UMAE_ISA_BASELINE;
+    if (wanted && strcmp(wanted, "avx2") == 0) limit = UMAE_ISA_AVX2;
+    while (!umae_cpu_supports(limit)) limit = (umae_isa)(limit - 1);
+    umae_kernels_select(limit);
+}
+
+umae_isa umae_kernels_isa(void) { return current_isa; }
+
+bool umae_kernels_select(umae_isa isa) {
+    if (!umae_cpu_supports(isa)) return false;
+    current_isa = isa;
+    current = table_of(isa);
+    return true;
+}
+
+void umae_cpu_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+#define CALL(result, name, parameters, arguments)                                                                     \
+    result umae_##name parameters { return current->name arguments; }
+UMAE_KERNELS(CALL)
