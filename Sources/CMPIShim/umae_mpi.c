@@ -1,7 +1,10 @@
+#define _GNU_SOURCE
 #include "umae_mpi.h"
 
 #include <mpi.h>
 #include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 _Static_assert(sizeof(MPI_Request) <= sizeof(umae_mpi_request), "umae_mpi_request is too small for MPI_Request");
 
@@ -103,4 +106,10 @@ int32_t umae_mpi_reduce_scatter(const void *send, void *receive, const int32_t *
 
 int32_t umae_mpi_broadcast(void *values, int32_t count, umae_mpi_type type, int32_t root) {
     return MPI_Bcast(values, count, datatype(type), root, MPI_COMM_WORLD);
+}
+
+bool umae_process_vm_readv_allowed(void) {
+    char from = 1, to = 0;
+    struct iovec local = {&to, 1}, remote = {&from, 1};
+    return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == 1;
 }

@@ -41,7 +41,7 @@ package struct MatrixView<Element: BitwiseCopyable>: @unchecked Sendable {
     /// The first element, for a C call. Valid while this view, or another of the same storage, is alive: pass it on at
     /// once, never keep it.
     package var pointer: UnsafeMutablePointer<Element> {
-        unsafe storage.base + offset
+        unsafe storage.address + offset
     }
 
     package subscript(row: Int, column: Int) -> Element {

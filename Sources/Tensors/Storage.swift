@@ -7,8 +7,11 @@ import Glibc
 @safe
 package final class Storage<Element: BitwiseCopyable>: @unchecked Sendable {
     package let count: Int
-    @usableFromInline let base: UnsafeMutablePointer<Element>
+    private let base: UnsafeMutablePointer<Element>
     private let mappedBytes: Int
+
+    /// The first element, for a C call.
+    package var address: UnsafeMutablePointer<Element> { unsafe base }
 
     /// Below this size the allocator serves; above it the kernel does.
     private static var mapThreshold: Int { 1 << 20 }

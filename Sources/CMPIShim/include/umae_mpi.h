@@ -41,4 +41,8 @@ int32_t umae_mpi_reduce_scatter(const void *send, void *receive, const int32_t *
                                 umae_mpi_op op);
 int32_t umae_mpi_broadcast(void *values, int32_t count, umae_mpi_type type, int32_t root);
 
+/// Whether process_vm_readv, on which Open MPI's single-copy messages rest, is allowed here (tried on this process).
+/// Glibc declares it for C only.
+bool umae_process_vm_readv_allowed(void);
+
 #endif

@@ -1,0 +1,79 @@
+import Foundation
+
+/// A checkpoint directory: weights, optimizer moments and run state of one step.
+package struct Checkpoint: Equatable, Sendable {
+    /// Optimizer steps taken when it was written.
+    package let step: Int
+    package let path: String
+
+    /// Compares size and CRC-32 of every file with the manifest; reads all of them once.
+    ///
+    /// - Throws: the `CheckpointError` of the first file that is missing or damaged.
+    package func validate() throws(CheckpointError) {
+        let manifest = try manifest()
+        for file in CheckpointFile.allCases { try manifest.files[file.rawValue]?.verify(path: self.path(of: file)) }
+    }
+
+    /// Compares the files' sizes alone.
+    func validateSizes() throws(CheckpointError) {
+        let manifest = try manifest()
+        for file in CheckpointFile.allCases { try manifest.files[file.rawValue]?.verifySize(path: self.path(of: file)) }
+    }
+
+    package func path(of file: CheckpointFile) -> String { Directories.child(path, file.rawValue) }
+
+    package func weights() throws(CheckpointError) -> SafetensorsFile {
+        try SafetensorsFile(path: path(of: .weights))
+    }
+
+    package func optimizer() throws(CheckpointError) -> SafetensorsFile {
+        try SafetensorsFile(path: path(of: .optimizer))
+    }
+
+    /// The state that was given to `CheckpointStore.save`.
+    ///
+    /// - Throws: `stateInvalid` with the key concerned, or the file cannot be read.
+    package func state<State: Decodable>(_ type: State.Type = State.self) throws(CheckpointError) -> State {
+        let path = path(of: .state)
+        let content = try OpenFile.reading(path).content(limit: StateCoding.maximumSize)
+        do {
+            return try StateCoding.decoder().decode(type, from: Data(content))
+        } catch {
+            throw CheckpointError(path: path, .stateInvalid(summary(of: error)))
+        }
+    }
+
+    private func manifest() throws(CheckpointError) -> CheckpointManifest {
+        let manifest = try CheckpointManifest(directory: path)
+        if manifest.step != step {
+            let problem = "it is of step \(manifest.step), its directory of step \(step)"
+            throw CheckpointError(path: path, .manifestInvalid(problem))
+        }
+        return manifest
+    }
+}
+
+/// How run state becomes JSON. Finite floating-point numbers keep every bit; infinities and NaN become strings.
+enum StateCoding {
+    /// In bytes.
+    static var maximumSize: Int { 1 << 28 }
+
+    static func encode(_ state: some Encodable, path: String) throws(CheckpointError) -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        encoder.nonConformingFloatEncodingStrategy = .convertToString(
+            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        do {
+            return Array(try encoder.encode(state)) + [UInt8(ascii: "\n")]
+        } catch {
+            throw CheckpointError(path: path, .stateNotEncodable(summary(of: error)))
+        }
+    }
+
+    static func decoder() -> JSONDecoder {
+        let decoder = JSONDecoder()
+        decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        return decoder
+    }
+}

@@ -1,0 +1,58 @@
+/// Why a tensor file or a checkpoint could not be written, read or trusted.
+///
+/// `description` is one line that names the file, the tensor if one is concerned, what is wrong and what to do. Names
+/// that come out of a file are cleaned of control characters and shortened first.
+package struct CheckpointError: Error, Equatable {
+    package enum Reason: Equatable, Sendable {
+        /// A system call failed with `code`, an errno.
+        case system(call: String, code: Int32)
+        case notRegularFile
+        case tooLarge(bytes: Int, limit: Int)
+        /// The file ended while it was being read: it was changed after it was opened.
+        case truncatedWhileReading(position: Int)
+
+        // The header of a safetensors file
+        case tooShort(bytes: Int)
+        case headerTooLong(bytes: UInt64, limit: Int)
+        case headerBeyondFile(bytes: UInt64, available: Int)
+        case headerSyntax(position: Int, problem: String)
+        case duplicateName
+        case duplicateField(String)
+        case unknownField(String)
+        case missingField(String)
+        case unsupportedDtype(String)
+        case shapeOverflow
+        case offsetsReversed(begin: Int, end: Int)
+        case offsetsOutsideFile(end: Int, available: Int)
+        case offsetsOverlap(begin: Int, previousEnd: Int)
+        case offsetsGap(begin: Int, previousEnd: Int)
+        case byteCountMismatch(expected: Int, found: Int)
+        case trailingBytes(Int)
+
+        // What the reader asked for
+        case tensorMissing
+        case shapeMismatch(expected: [Int], found: [Int])
+
+        // Checkpoint directories
+        case notACheckpoint
+        case noCheckpoint
+        case noValidCheckpoint(damaged: Int)
+        case manifestInvalid(String)
+        case unsupportedVersion(Int)
+        case sizeMismatch(expected: Int, found: Int)
+        case checksumMismatch(expected: UInt32, found: UInt32)
+        case stateInvalid(String)
+        case stateNotEncodable(String)
+    }
+
+    /// The file or directory concerned.
+    package let path: String
+    package let tensor: String?
+    package let reason: Reason
+
+    init(path: String, tensor: String? = nil, _ reason: Reason) {
+        self.path = path
+        self.tensor = tensor
+        self.reason = reason
+    }
+}

@@ -1,0 +1,109 @@
+import Glibc
+
+/// Calls `body` until it is not interrupted by a signal and turns its failure (-1) into an error with the call's name.
+@discardableResult
+func systemCall<Result: FixedWidthInteger & SignedInteger>(
+    _ name: String, _ path: String, _ body: () -> Result
+) throws(CheckpointError) -> Result {
+    while true {
+        let result = body()
+        if result != -1 { return result }
+        let code = errno
+        if code != EINTR { throw CheckpointError(path: path, .system(call: name, code: code)) }
+    }
+}
+
+/// An open file, closed at the end of its life.
+struct OpenFile: ~Copyable, Sendable {
+    let descriptor: Int32
+    let path: String
+
+    private init(descriptor: Int32, path: String) {
+        self.descriptor = descriptor
+        self.path = path
+    }
+
+    // A failed close says nothing new: files that are written are synced before.
+    deinit { close(descriptor) }
+
+    /// Opens a regular file for reading.
+    static func reading(_ path: String) throws(CheckpointError) -> OpenFile {
+        // O_NONBLOCK, so that a pipe in place of the file cannot hold up the program.
+        let file = try OpenFile(path, O_RDONLY | O_NONBLOCK)
+        if try file.status().st_mode & S_IFMT != S_IFREG { throw CheckpointError(path: path, .notRegularFile) }
+        return file
+    }
+
+    /// Creates a file, or empties the one that is there.
+    static func writing(_ path: String) throws(CheckpointError) -> OpenFile {
+        try OpenFile(path, O_WRONLY | O_CREAT | O_TRUNC)
+    }
+
+    static func directory(_ path: String) throws(CheckpointError) -> OpenFile {
+        try OpenFile(path, O_RDONLY | O_DIRECTORY)
+    }
+
+    private init(_ path: String, _ flags: Int32) throws(CheckpointError) {
+        let descriptor = try systemCall("open", path) { unsafe open(path, flags | O_CLOEXEC, 0o666) }
+        self.init(descriptor: descriptor, path: path)
+    }
+
+    private func status() throws(CheckpointError) -> stat {
+        var status = stat()
+        try systemCall("fstat", path) { unsafe fstat(descriptor, &status) }
+        return status
+    }
+
+    /// In bytes.
+    func size() throws(CheckpointError) -> Int { Int(try status().st_size) }
+
+    /// Fills `bytes` from byte `position` of the file.
+    ///
+    /// - Throws: `truncatedWhileReading` if the file ends before.
+    func read(into bytes: inout MutableRawSpan, at position: Int) throws(CheckpointError) {
+        var done = 0
+        while done < bytes.byteCount {
+            let count = try systemCall("read", path) {
+                unsafe bytes.withUnsafeMutableBytes { buffer in
+                    let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
+                    return unsafe pread(descriptor, rest.baseAddress, rest.count, off_t(position + done))
+                }
+            }
+            if count == 0 { throw CheckpointError(path: path, .truncatedWhileReading(position: position + done)) }
+            done += count
+        }
+    }
+
+    /// The whole content.
+    ///
+    /// - Throws: `tooLarge` beyond `limit` bytes.
+    func content(limit: Int) throws(CheckpointError) -> [UInt8] {
+        let size = try size()
+        if size > limit { throw CheckpointError(path: path, .tooLarge(bytes: size, limit: limit)) }
+        return try bytes(in: 0..<size)
+    }
+
+    /// - Throws: `truncatedWhileReading` if the file ends before.
+    func bytes(in range: Range<Int>) throws(CheckpointError) -> [UInt8] {
+        var result = [UInt8](repeating: 0, count: range.count)
+        var span = result.mutableSpan
+        var bytes = unsafe span.mutableBytes
+        try read(into: &bytes, at: range.lowerBound)
+        return result
+    }
+
+    func write(_ bytes: RawSpan) throws(CheckpointError) {
+        var done = 0
+        while done < bytes.byteCount {
+            done += try systemCall("write", path) {
+                unsafe bytes.withUnsafeBytes { buffer in
+                    let rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[done...])
+                    return unsafe Glibc.write(descriptor, rest.baseAddress, rest.count)
+                }
+            }
+        }
+    }
+
+    /// Returns when what was written is on the device.
+    func sync() throws(CheckpointError) { try systemCall("fsync", path) { fsync(descriptor) } }
+}

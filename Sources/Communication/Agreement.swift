@@ -1,0 +1,62 @@
+/// A failure that all ranks know of: they leave together, and rank 0 speaks.
+package struct AgreedFailure: Error, CustomStringConvertible {
+    /// The ranks that failed, and what the first of them said.
+    package let ranks: [Int]
+    package let message: String
+    package let worldSize: Int
+
+    package var description: String {
+        // What every rank met needs no rank; a failure of some names them.
+        ranks.count == worldSize ? message : "rank \(ranks.map(String.init).joined(separator: ", ")): \(message)"
+    }
+}
+
+extension Communicator {
+    /// Runs `body` on every rank; if it throws anywhere, all ranks throw the same failure. Collective.
+    ///
+    /// This is how bad input on one rank ends the run instead of leaving the others in a collective. `body` itself
+    /// must not communicate.
+    package func agree<Result>(_ body: () throws -> Result) throws -> Result {
+        var outcome: Result?
+        var report: [UInt8] = []
+        do {
+            outcome = try body()
+        } catch {
+            report = Array("!\(error)".utf8)
+        }
+        let reports = try allGather(report)
+        let failed = reports.indices.filter { !reports[$0].isEmpty }
+        guard let first = failed.first else {
+            if let outcome { return outcome }
+            preconditionFailure("no failure and no result")
+        }
+        throw AgreedFailure(
+            ranks: failed, message: String(decoding: reports[first].dropFirst(), as: UTF8.self), worldSize: size)
+    }
+
+    /// Throws on all ranks unless each holds the same `lines`, naming the first line that differs. Collective.
+    ///
+    /// - Parameter subject: what the lines describe, for the message: "configuration".
+    package func agreeOnEqual(_ subject: String, _ lines: [String]) throws {
+        let texts = try allGather(Array(lines.joined(separator: "\n").utf8))
+        guard let different = texts.indices.first(where: { texts[$0] != texts[0] }) else { return }
+        let ours = String(decoding: texts[0], as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+        let theirs = String(decoding: texts[different], as: UTF8.self)
+            .split(separator: "\n", omittingEmptySubsequences: false)
+        let index = (0..<max(ours.count, theirs.count)).first {
+            ($0 < ours.count ? ours[$0] : "") != ($0 < theirs.count ? theirs[$0] : "")
+        }
+        let line = index ?? 0
+        throw AgreedFailure(
+            ranks: Array(0..<size),
+            message: "ranks were started with different \(subject): "
+                + "rank 0 has '\(line < ours.count ? ours[line] : "")', "
+                + "rank \(different) has '\(line < theirs.count ? theirs[line] : "")'",
+            worldSize: size)
+    }
+}
+
+/// An error that every rank throws alike, so that one of them may speak for all and none is left waiting.
+package protocol CollectiveError: Error, CustomStringConvertible {}
+
+extension AgreedFailure: CollectiveError {}

@@ -1,0 +1,81 @@
+package import Tensors
+
+/// How values of all ranks are combined.
+package enum Reduction: Sendable {
+    case sum, minimum, maximum
+}
+
+/// The ranks of one run and the messages between them.
+///
+/// Every method but `abort` is collective: each rank must call it, in the same order, with the same counts.
+/// Implementations are the MPI world (`MPIWorld`) and a single process that never starts MPI (`SingleProcess`).
+package protocol Communicator: AnyObject, Sendable {
+    var rank: Int { get }
+    var size: Int { get }
+    /// Rank among the ranks on this host, and how many they are.
+    var localRank: Int { get }
+    var localSize: Int { get }
+
+    /// Replaces `values` by their reduction over the ranks.
+    func allReduce(_ values: Matrix, _ reduction: Reduction) throws(CommunicationError)
+    func allReduce(_ values: inout [Double], _ reduction: Reduction) throws(CommunicationError)
+    /// Starts summing `send` over the ranks into `receive`; both stay untouched until `slot` is done.
+    func startAllReduce(send: Matrix, receive: Matrix, in slot: ReductionSlot) throws(CommunicationError)
+    /// Stacks every rank's rows, in rank order, into `all`; `rowCounts` says how many each rank has.
+    func allGather(_ rows: Matrix, rowCounts: [Int], into all: Matrix) throws(CommunicationError)
+    /// Every rank's bytes, in rank order; lengths may differ.
+    func allGather(_ bytes: [UInt8]) throws(CommunicationError) -> [[UInt8]]
+    /// Sums `send` over the ranks; rank r keeps the r-th of the parts given by `counts` in `receive`.
+    func reduceScatter(send: Matrix, counts: [Int], into receive: Matrix) throws(CommunicationError)
+    func broadcast(_ values: Matrix, from root: Int) throws(CommunicationError)
+    func barrier() throws(CommunicationError)
+    /// Ends all ranks at once. Not collective: for failures that one rank meets alone.
+    func abort(exitCode: Int32) -> Never
+}
+
+/// An MPI call that failed.
+package struct CommunicationError: Error, CustomStringConvertible {
+    package let call: String
+    package let reason: String
+    package let rank: Int
+
+    package var description: String { "\(call) failed on rank \(rank): \(reason)" }
+}
+
+/// One sum in flight. It owns the views it works on until it is done, and is used again for the next step.
+package final class ReductionSlot: @unchecked Sendable {
+    package internal(set) var isDone = true
+    let request = Storage<UInt64>(count: 2)
+    private var send: Matrix?
+    private var receive: Matrix?
+    private var poll: ((ReductionSlot, Bool) throws(CommunicationError) -> Bool)?
+
+    package init() {}
+
+    func begin(
+        send: Matrix, receive: Matrix, poll: @escaping (ReductionSlot, Bool) throws(CommunicationError) -> Bool
+    ) {
+        precondition(isDone, "a reduction is started in a slot that is still in use")
+        self.send = send
+        self.receive = receive
+        self.poll = poll
+        isDone = false
+    }
+
+    /// Lets MPI make progress; true when the sum is complete.
+    @discardableResult
+    package func test() throws(CommunicationError) -> Bool { try advance(waiting: false) }
+
+    package func wait() throws(CommunicationError) { _ = try advance(waiting: true) }
+
+    private func advance(waiting: Bool) throws(CommunicationError) -> Bool {
+        if !isDone, let poll {
+            isDone = try poll(self, waiting)
+            if isDone {
+                send = nil
+                receive = nil
+            }
+        }
+        return isDone
+    }
+}

@@ -1,0 +1,162 @@
+internal import CMPIShim
+package import Tensors
+import Glibc
+
+/// All ranks that one launcher started (MPI_COMM_WORLD).
+@safe
+package final class MPIWorld: Communicator, @unchecked Sendable {
+    package let rank: Int
+    package let size: Int
+    package let localRank: Int
+    package let localSize: Int
+
+    /// MPI counts are C ints: longer messages go in pieces of this many elements.
+    private static var chunk: Int { 1 << 30 }
+    private let poll: (ReductionSlot, Bool) throws(CommunicationError) -> Bool
+
+    /// Starts MPI. Collective, once per process.
+    package init() throws(CommunicationError) {
+        var level: Int32 = 0
+        try unsafe check(umae_mpi_init(&level), "MPI_Init_thread", rank: 0)
+        var values: (rank: Int32, size: Int32, localRank: Int32, localSize: Int32) = (0, 1, 0, 1)
+        try unsafe check(umae_mpi_rank(&values.rank), "MPI_Comm_rank", rank: 0)
+        try unsafe check(umae_mpi_size(&values.size), "MPI_Comm_size", rank: Int(values.rank))
+        try unsafe check(
+            umae_mpi_local(&values.localRank, &values.localSize), "MPI_Comm_split_type", rank: Int(values.rank))
+        let rank = Int(values.rank)
+        self.rank = rank
+        size = Int(values.size)
+        localRank = Int(values.localRank)
+        localSize = Int(values.localSize)
+        // Made once: a closure per reduction would be an allocation per step.
+        poll = { slot, waiting throws(CommunicationError) in
+            let request = unsafe UnsafeMutableRawPointer(slot.request.address)
+                .assumingMemoryBound(to: umae_mpi_request.self)
+            if waiting {
+                try unsafe check(umae_mpi_wait(request), "MPI_Wait", rank: rank)
+                return true
+            }
+            var done = false
+            try unsafe check(umae_mpi_test(request, &done), "MPI_Test", rank: rank)
+            return done
+        }
+    }
+
+    /// Ends MPI. Collective; nothing may be sent afterwards.
+    package func finalize() { _ = umae_mpi_finalize() }
+
+    package func allReduce(_ values: Matrix, _ reduction: Reduction) throws(CommunicationError) {
+        precondition(values.isContiguous)
+        for start in stride(from: 0, to: values.count, by: Self.chunk) {
+            try unsafe check(
+                umae_mpi_allreduce_in_place(
+                    values.pointer + start, Int32(min(Self.chunk, values.count - start)), UMAE_MPI_F32, reduction.op),
+                "MPI_Allreduce", rank: rank)
+        }
+    }
+
+    package func allReduce(_ values: inout [Double], _ reduction: Reduction) throws(CommunicationError) {
+        let count = Int32(values.count)
+        let code = unsafe values.withUnsafeMutableBytes {
+            unsafe umae_mpi_allreduce_in_place($0.baseAddress, count, UMAE_MPI_F64, reduction.op)
+        }
+        try check(code, "MPI_Allreduce", rank: rank)
+    }
+
+    package func startAllReduce(
+        send: Matrix, receive: Matrix, in slot: ReductionSlot
+    ) throws(CommunicationError) {
+        precondition(send.isContiguous && receive.isContiguous && send.count == receive.count)
+        precondition(send.count <= Self.chunk, "a bucket is longer than one MPI message")
+        slot.begin(send: send, receive: receive, poll: poll)
+        let request = unsafe UnsafeMutableRawPointer(slot.request.address)
+            .assumingMemoryBound(to: umae_mpi_request.self)
+        try unsafe check(
+            umae_mpi_iallreduce(
+                send.pointer, receive.pointer, Int32(send.count), UMAE_MPI_F32, UMAE_MPI_SUM, request),
+            "MPI_Iallreduce", rank: rank)
+    }
+
+    package func allGather(_ rows: Matrix, rowCounts: [Int], into all: Matrix) throws(CommunicationError) {
+        precondition(rows.isContiguous && all.isContiguous && rowCounts.count == size && rowCounts[rank] == rows.rows)
+        precondition(all.rows == rowCounts.reduce(0, +) && all.columns == rows.columns)
+        precondition(all.count <= Self.chunk, "more gathered elements than one MPI message holds")
+        if rowCounts.allSatisfy({ $0 == rows.rows }) {
+            try unsafe check(
+                umae_mpi_allgather(rows.pointer, all.pointer, Int32(rows.count), UMAE_MPI_F32), "MPI_Allgather",
+                rank: rank)
+        } else {
+            let counts = rowCounts.map { Int32($0 * rows.columns) }
+            let offsets = rowCounts.indices.map { Int32(rowCounts[..<$0].reduce(0, +) * rows.columns) }
+            try unsafe check(
+                umae_mpi_allgatherv(rows.pointer, Int32(rows.count), all.pointer, counts, offsets, UMAE_MPI_F32),
+                "MPI_Allgatherv", rank: rank)
+        }
+    }
+
+    package func allGather(_ bytes: [UInt8]) throws(CommunicationError) -> [[UInt8]] {
+        var lengths = [Int64](repeating: 0, count: size)
+        var length = Int64(bytes.count)
+        try unsafe check(
+            umae_mpi_allgather(&length, &lengths, 1, UMAE_MPI_I64), "MPI_Allgather", rank: rank)
+        let counts = lengths.map { Int32($0) }
+        var offsets: [Int32] = []
+        var total: Int32 = 0
+        for count in counts {
+            offsets.append(total)
+            total += count
+        }
+        var all = [UInt8](repeating: 0, count: max(Int(total), 1))
+        try unsafe check(
+            umae_mpi_allgatherv(bytes, Int32(bytes.count), &all, counts, offsets, UMAE_MPI_U8), "MPI_Allgatherv",
+            rank: rank)
+        return zip(offsets, counts).map { Array(all[Int($0)..<Int($0 + $1)]) }
+    }
+
+    package func reduceScatter(
+        send: Matrix, counts: [Int], into receive: Matrix
+    ) throws(CommunicationError) {
+        precondition(counts.count == size && send.count == counts.reduce(0, +) && receive.count == counts[rank])
+        precondition(send.isContiguous && receive.isContiguous && send.count <= Self.chunk)
+        try unsafe check(
+            umae_mpi_reduce_scatter(
+                send.pointer, receive.pointer, counts.map { Int32($0) }, UMAE_MPI_F32, UMAE_MPI_SUM),
+            "MPI_Reduce_scatter", rank: rank)
+    }
+
+    package func broadcast(_ values: Matrix, from root: Int) throws(CommunicationError) {
+        precondition(values.isContiguous)
+        for start in stride(from: 0, to: values.count, by: Self.chunk) {
+            try unsafe check(
+                umae_mpi_broadcast(
+                    values.pointer + start, Int32(min(Self.chunk, values.count - start)), UMAE_MPI_F32, Int32(root)),
+                "MPI_Bcast", rank: rank)
+        }
+    }
+
+    package func barrier() throws(CommunicationError) { try check(umae_mpi_barrier(), "MPI_Barrier", rank: rank) }
+
+    package func abort(exitCode: Int32) -> Never {
+        _ = umae_mpi_abort(exitCode)
+        exit(exitCode)
+    }
+}
+
+extension Reduction {
+    fileprivate var op: umae_mpi_op {
+        switch self {
+        case .sum: UMAE_MPI_SUM
+        case .minimum: UMAE_MPI_MIN
+        case .maximum: UMAE_MPI_MAX
+        }
+    }
+}
+
+/// Turns an MPI return code into a typed error that carries the call's name and MPI's own text.
+private func check(_ code: Int32, _ call: String, rank: Int) throws(CommunicationError) {
+    guard code != 0 else { return }
+    var text = [CChar](repeating: 0, count: 512)
+    unsafe umae_mpi_error_string(code, &text, Int32(text.count))
+    let reason = String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    throw CommunicationError(call: call, reason: reason, rank: rank)
+}

@@ -1,0 +1,122 @@
+internal import Layers
+package import Tensors
+
+extension MaskedAutoencoder {
+    /// Everything that one forward and backward pass over N images writes. Planned once, used for every step.
+    package struct Activations: Sendable {
+        package let images: Int
+        package let masking: RandomMasking
+        /// Kept patches in the embedding's order [N·K, P], and embedded [N·K, D].
+        let keptPatches: Matrix
+        let embedded: Matrix
+        /// Encoder input [N·(1 + K), D].
+        let tokens: Matrix
+        let blocks: [TransformerBlock.Activations]
+        let normStatistics: LayerNorm.Statistics
+        /// Encoder output after the final norm [N·(1 + K), D].
+        package let latent: Matrix
+        /// Mean of the patch tokens [N, D]; only for the pooled feature.
+        let pooled: Matrix
+        let featureStatistics: LayerNorm.Statistics
+        /// The image feature before L2 normalisation [N, D].
+        package let features: Matrix
+        /// [N·(1 + K), E]
+        let decoderEmbedded: Matrix
+        /// Decoder input [N·(1 + L), E].
+        let decoderTokens: Matrix
+        let decoderBlocks: [TransformerBlock.Activations]
+        let decoderNormStatistics: LayerNorm.Statistics
+        let decoderNormed: Matrix
+        /// [N·(1 + L), P]; the class token's rows are computed and ignored.
+        let predictions: Matrix
+        /// [N·L, P]
+        let targets: Matrix
+        /// [1, N]: each image's sum over masked patches of the patch's mean squared error.
+        let imageLosses: MatrixView<Double>
+
+        // Gradients of activations.
+        let dPredictions: Matrix
+        let dDecoder: Matrix
+        let dDecoderNormed: Matrix
+        let decoderWorkspace: TransformerBlock.Workspace
+        let dDecoderEmbedded: Matrix
+        let dLatent: Matrix
+        let dEncoder: Matrix
+        let encoderWorkspace: TransformerBlock.Workspace
+
+        package init(_ configuration: MaskedAutoencoderConfiguration, images: Int, plan: MemoryPlan) {
+            let c = configuration
+            let encoderRows = images * (1 + c.keptPatches)
+            let decoderRows = images * (1 + c.patches)
+            func activation(_ name: String, _ rows: Int, _ columns: Int) -> Matrix {
+                plan.matrix(.activations, name, rows: rows, columns: columns)
+            }
+            func gradient(_ name: String, like matrix: Matrix) -> Matrix {
+                plan.matrix(.workspace, name, rows: matrix.rows, columns: matrix.columns)
+            }
+            func stack(_ name: String, _ depth: Int, from input: Matrix, hidden: Int) -> [TransformerBlock.Activations] {
+                var input = input
+                return (0..<depth).map { index in
+                    let block = TransformerBlock.Activations(
+                        "\(name).\(index)", input: input, hiddenWidth: hidden, plan: plan)
+                    input = block.output
+                    return block
+                }
+            }
+            self.images = images
+            masking = RandomMasking(images: images, configuration: c, plan: plan)
+            keptPatches = activation("kept patches", images * c.keptPatches, c.patchValues)
+            embedded = activation("patch_embed", images * c.keptPatches, c.embedDim)
+            tokens = activation("encoder input", encoderRows, c.embedDim)
+            blocks = stack("blocks", c.depth, from: tokens, hidden: c.hiddenWidth)
+            normStatistics = LayerNorm.Statistics(rows: encoderRows, name: "norm", plan: plan)
+            latent = activation("latent", encoderRows, c.embedDim)
+            pooled = activation("pooled", c.feature == .pooled ? images : 0, c.embedDim)
+            featureStatistics = LayerNorm.Statistics(rows: images, name: "feature norm", plan: plan)
+            features = activation("features", images, c.embedDim)
+            decoderEmbedded = activation("decoder_embed", encoderRows, c.decoderEmbedDim)
+            decoderTokens = activation("decoder input", decoderRows, c.decoderEmbedDim)
+            decoderBlocks = stack(
+                "decoder_blocks", c.decoderDepth, from: decoderTokens, hidden: c.decoderHiddenWidth)
+            decoderNormStatistics = LayerNorm.Statistics(rows: decoderRows, name: "decoder_norm", plan: plan)
+            decoderNormed = activation("decoder_norm", decoderRows, c.decoderEmbedDim)
+            predictions = activation("pred", decoderRows, c.patchValues)
+            targets = activation("target patches", images * c.patches, c.patchValues)
+            imageLosses = plan.view(.activations, "image losses", rows: 1, columns: images)
+
+            dPredictions = gradient("dPred", like: predictions)
+            dDecoder = gradient("dDecoder", like: decoderTokens)
+            dDecoderNormed = gradient("dDecoderNorm", like: decoderNormed)
+            decoderWorkspace = TransformerBlock.Workspace(
+                "decoder", rows: decoderRows, width: c.decoderEmbedDim, hiddenWidth: c.decoderHiddenWidth, plan: plan)
+            dDecoderEmbedded = gradient("dDecoderEmbed", like: decoderEmbedded)
+            dLatent = gradient("dLatent", like: latent)
+            dEncoder = gradient("dEncoder", like: tokens)
+            encoderWorkspace = TransformerBlock.Workspace(
+                "encoder", rows: encoderRows, width: c.embedDim, hiddenWidth: c.hiddenWidth, plan: plan)
+        }
+
+        /// Predicted pixels of every patch, copied out as [N·L, P].
+        package func patchPredictions() -> Matrix {
+            let patches = masking.mask.columns
+            let result = Matrix(rows: images * patches, columns: predictions.columns)
+            for image in 0..<images {
+                let first = image * (1 + patches) + 1
+                result.rows(image * patches..<(image + 1) * patches)
+                    .copy(from: predictions.rows(first..<first + patches))
+            }
+            return result
+        }
+    }
+}
+
+extension MaskedAutoencoder.Activations {
+    /// The stages of the forward pass by name, in order, for looking at.
+    package var stages: [(name: String, values: Matrix)] {
+        var all = [("encoder input", tokens)]
+        all += blocks.enumerated().map { ("blocks.\($0)", $1.output) }
+        all += [("latent", latent), ("features", features), ("decoder input", decoderTokens)]
+        all += decoderBlocks.enumerated().map { ("decoder_blocks.\($0)", $1.output) }
+        return all + [("pred", predictions)]
+    }
+}

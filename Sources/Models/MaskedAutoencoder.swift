@@ -1,0 +1,115 @@
+package import Layers
+package import Tensors
+
+/// The ViT masked autoencoder of He et al. 2022, with the feature of U-MAE (Zhang, Wang and Wang 2022).
+///
+/// Tensor names are facebookresearch/mae's. In the comments of its parts: N images, L patches, K kept, D width, E
+/// decoder width, P = p·p·C values of a patch.
+package final class MaskedAutoencoder: Sendable {
+    package let configuration: MaskedAutoencoderConfiguration
+    package let parameters: ParameterSet
+
+    let patchEmbed: Linear
+    let clsToken: Parameter
+    /// [1 + L, D]
+    let posEmbed: Parameter
+    let blocks: [TransformerBlock]
+    let norm: LayerNorm
+    /// Only for the pooled feature.
+    let fcNorm: LayerNorm?
+    let decoderEmbed: Linear
+    let maskToken: Parameter
+    /// [1 + L, E]
+    let decoderPosEmbed: Parameter
+    let decoderBlocks: [TransformerBlock]
+    let decoderNorm: LayerNorm
+    let decoderPred: Linear
+    /// Where in the gradient buffer the parts begin that backward finishes one after another.
+    let stageStarts: (blocks: [Int], decoderEmbed: Int, decoderBlocks: [Int], end: Int)
+
+    /// - Parameter classes: adds a linear classifier `fc` on the detached feature, as the public U-MAE code does.
+    package init(_ configuration: MaskedAutoencoderConfiguration, classes: Int? = nil, plan: MemoryPlan) {
+        let c = configuration
+        var specifications = Self.specifications(c)
+        if let classes { specifications += OnlineClassifier.specifications(width: c.embedDim, classes: classes) }
+        let parameters = ParameterSet(specifications, plan: plan)
+        self.configuration = c
+        self.parameters = parameters
+        patchEmbed = Linear(parameters, "patch_embed.proj")
+        clsToken = parameters["cls_token"]
+        posEmbed = parameters["pos_embed"].asTable(rows: 1 + c.patches)
+        blocks = (0..<c.depth).map {
+            TransformerBlock(
+                parameters, "blocks.\($0)", tokens: 1 + c.keptPatches, heads: c.heads, width: c.embedDim)
+        }
+        norm = LayerNorm(parameters, "norm")
+        fcNorm = c.feature == .pooled ? LayerNorm(parameters, "fc_norm") : nil
+        decoderEmbed = Linear(parameters, "decoder_embed")
+        maskToken = parameters["mask_token"]
+        decoderPosEmbed = parameters["decoder_pos_embed"].asTable(rows: 1 + c.patches)
+        decoderBlocks = (0..<c.decoderDepth).map {
+            TransformerBlock(
+                parameters, "decoder_blocks.\($0)", tokens: 1 + c.patches, heads: c.decoderHeads,
+                width: c.decoderEmbedDim)
+        }
+        decoderNorm = LayerNorm(parameters, "decoder_norm")
+        decoderPred = Linear(parameters, "decoder_pred")
+        stageStarts = (
+            (0..<c.depth).map { parameters.range(of: "blocks.\($0).norm1.weight").lowerBound },
+            parameters.range(of: "decoder_embed.weight").lowerBound,
+            (0..<c.decoderDepth).map { parameters.range(of: "decoder_blocks.\($0).norm1.weight").lowerBound },
+            parameters.range(of: "decoder_pred.bias").upperBound
+        )
+    }
+
+    /// Every tensor in forward order.
+    package static func specifications(_ c: MaskedAutoencoderConfiguration) -> [ParameterSpecification] {
+        let learned = c.positions == .learned
+        func positions(_ name: String, _ width: Int) -> ParameterSpecification {
+            ParameterSpecification(
+                name, [1, 1 + c.patches, width], learned ? .normal(0.02) : .computed, isTrainable: learned)
+        }
+        var all = [
+            ParameterSpecification(
+                "patch_embed.proj.weight", [c.embedDim, c.channels, c.patchSize, c.patchSize], .xavierUniform),
+            ParameterSpecification("patch_embed.proj.bias", [c.embedDim], .zeros),
+            ParameterSpecification("cls_token", [1, 1, c.embedDim], .normal(0.02)),
+            positions("pos_embed", c.embedDim),
+        ]
+        for index in 0..<c.depth {
+            all += TransformerBlock.specifications(
+                "blocks.\(index)", width: c.embedDim, hiddenWidth: c.hiddenWidth)
+        }
+        all += LayerNorm.specifications("norm", width: c.embedDim)
+        if c.feature == .pooled { all += LayerNorm.specifications("fc_norm", width: c.embedDim) }
+        all += Linear.specifications("decoder_embed", inFeatures: c.embedDim, outFeatures: c.decoderEmbedDim)
+        all.append(ParameterSpecification("mask_token", [1, 1, c.decoderEmbedDim], .normal(0.02)))
+        all.append(positions("decoder_pos_embed", c.decoderEmbedDim))
+        for index in 0..<c.decoderDepth {
+            all += TransformerBlock.specifications(
+                "decoder_blocks.\(index)", width: c.decoderEmbedDim, hiddenWidth: c.decoderHiddenWidth)
+        }
+        all += LayerNorm.specifications("decoder_norm", width: c.decoderEmbedDim)
+        all += Linear.specifications("decoder_pred", inFeatures: c.decoderEmbedDim, outFeatures: c.patchValues)
+        return all
+    }
+
+    /// A context whose scratch memory fits this model.
+    package func makeContext(team: Team, plan: MemoryPlan) -> LayerContext {
+        let c = configuration
+        return LayerContext(
+            team: team,
+            maximumWidth: max(
+                3 * c.embedDim, c.hiddenWidth, 3 * c.decoderEmbedDim, c.decoderHiddenWidth, c.patchValues),
+            maximumTokens: 1 + c.patches, plan: plan)
+    }
+}
+
+extension Parameter {
+    /// The same tensor as `rows` rows; its gradient stays empty if it has none.
+    fileprivate func asTable(rows: Int) -> Parameter {
+        let table = value.reshaped(rows: rows, columns: value.count / rows)
+        guard gradient.rows > 0 else { return Parameter(value: table, gradient: gradient) }
+        return Parameter(value: table, gradient: gradient.reshaped(rows: rows, columns: table.columns))
+    }
+}

@@ -1,0 +1,56 @@
+import Foundation
+package import Layers
+package import Tensors
+
+/// The linear classifier that the public U-MAE code trains beside the autoencoder, on the detached feature: a running
+/// measure of what the features hold. Its loss never reaches the backbone.
+package struct OnlineClassifier: Sendable {
+    private let fc: Linear
+    /// [n, classes]: logits, then their gradient.
+    private let logits: Matrix
+    private let range: Range<Int>
+
+    package init(_ model: MaskedAutoencoder, images: Int, classes: Int, plan: MemoryPlan) {
+        fc = Linear(model.parameters, "fc")
+        logits = plan.matrix(.activations, "fc", rows: images, columns: classes)
+        range = model.parameters.range(of: "fc.weight").lowerBound..<model.parameters.range(of: "fc.bias").upperBound
+    }
+
+    package static func specifications(width: Int, classes: Int) -> [ParameterSpecification] {
+        Linear.specifications("fc", inFeatures: width, outFeatures: classes)
+    }
+
+    /// This rank's share of the mean cross-entropy, and how many images were classified correctly.
+    package struct Outcome: Sendable {
+        package var crossEntropy = 0.0
+        package var correct = 0
+    }
+
+    /// Forward and backward: adds the gradient of the mean cross-entropy over `globalImages` to `fc`'s.
+    package func train(
+        features: Matrix, labels: some RandomAccessCollection<Int>, globalImages: Int, in context: LayerContext,
+        done: (Range<Int>) throws -> Void = { _ in }
+    ) rethrows -> Outcome {
+        precondition(labels.count == features.rows)
+        fc.forward(features, into: logits, in: context)
+        var outcome = Outcome()
+        for (image, label) in labels.enumerated() {
+            logits.rows(image..<image + 1).withMutableElements { row in
+                var best = 0
+                for index in row.indices where row[index] > row[best] { best = index }
+                let top = row[best]
+                var total: Float = 0
+                for index in row.indices { total += exp(row[index] - top) }
+                outcome.crossEntropy += Double(log(total) + top - row[label]) / Double(globalImages)
+                if best == label { outcome.correct += 1 }
+                for index in row.indices {
+                    let probability = exp(row[index] - top) / total
+                    row[index] = (probability - (index == label ? 1 : 0)) / Float(globalImages)
+                }
+            }
+        }
+        fc.backward(logits, x: features, into: nil, in: context)
+        try done(range)
+        return outcome
+    }
+}

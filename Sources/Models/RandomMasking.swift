@@ -1,0 +1,90 @@
+package import Tensors
+
+/// Per-image random masking by sorting noise (facebookresearch/mae `random_masking`). N images, L patches, K kept.
+package struct RandomMasking: Sendable {
+    /// [N, L]: the patches with the smallest noise are kept.
+    package let noise: Matrix
+    /// [N, L]: 0 keep, 1 remove.
+    package let mask: Matrix
+    /// [N, K]: the kept patches, in ascending order of noise.
+    package let idsKeep: IndexMatrix
+    /// [N, L]: where each patch stands in that order.
+    package let idsRestore: IndexMatrix
+    /// [N, 1 + K]: the row of the position table of each encoder token.
+    let encoderPositions: IndexMatrix
+    /// [N, 1 + L]: the encoder token behind each decoder token, -1 for mask tokens.
+    let decoderSources: IndexMatrix
+    private let order: IndexMatrix
+
+    package init(images: Int, configuration: MaskedAutoencoderConfiguration, plan: MemoryPlan) {
+        let patches = configuration.patches
+        let kept = configuration.keptPatches
+        noise = plan.matrix(.batches, "masking noise", rows: images, columns: patches)
+        mask = plan.matrix(.batches, "mask", rows: images, columns: patches)
+        idsKeep = plan.indices(.batches, "idsKeep", rows: images, columns: kept)
+        idsRestore = plan.indices(.batches, "idsRestore", rows: images, columns: patches)
+        encoderPositions = plan.indices(.batches, "encoder positions", rows: images, columns: 1 + kept)
+        decoderSources = plan.indices(.batches, "decoder sources", rows: images, columns: 1 + patches)
+        order = plan.indices(.batches, "masking order", rows: 1, columns: patches)
+    }
+
+    /// Draws the noise that belongs to each sample, then sorts.
+    package func draw(seed: UInt64, epoch: Int, samples: some Collection<Int>) {
+        for (row, sample) in samples.enumerated() {
+            var random = SampleRandom(seed: seed, epoch: epoch, sample: sample, purpose: .masking)
+            noise.rows(row..<row + 1).withMutableElements { values in
+                for index in values.indices { values[index] = random.uniform() }
+            }
+        }
+        sortNoise()
+    }
+
+    /// Fills everything from `noise`. Equal noise keeps the order of the patches.
+    package func sortNoise() {
+        let kept = idsKeep.columns
+        for image in 0..<noise.rows {
+            noise.rows(image..<image + 1).withElements { keys in
+                order.withMutableElements { order in
+                    for index in order.indices { order[index] = Int32(index) }
+                    heapSort(&order, by: keys)
+                }
+            }
+            encoderPositions[image, 0] = 0
+            decoderSources[image, 0] = 0
+            for place in 0..<order.columns {
+                let patch = order[0, place]
+                let isKept = place < kept
+                idsRestore[image, Int(patch)] = Int32(place)
+                mask[image, Int(patch)] = isKept ? 0 : 1
+                decoderSources[image, 1 + Int(patch)] = isKept ? 1 + Int32(place) : -1
+                if isKept {
+                    idsKeep[image, place] = patch
+                    encoderPositions[image, 1 + place] = 1 + patch
+                }
+            }
+        }
+    }
+}
+
+/// Sorts indices by ascending key, then index. In place: the standard library's sort allocates.
+private func heapSort(_ order: inout MutableSpan<Int32>, by keys: Span<Float>) {
+    func precedes(_ a: Int32, _ b: Int32) -> Bool {
+        let (x, y) = (keys[Int(a)], keys[Int(b)])
+        return x < y || (!(y < x) && a < b)
+    }
+    func sift(_ order: inout MutableSpan<Int32>, from root: Int, below end: Int) {
+        var root = root
+        while 2 * root + 1 < end {
+            var child = 2 * root + 1
+            if child + 1 < end && precedes(order[child], order[child + 1]) { child += 1 }
+            guard precedes(order[root], order[child]) else { return }
+            order.swapAt(root, child)
+            root = child
+        }
+    }
+    for root in stride(from: order.count / 2 - 1, through: 0, by: -1) { sift(&order, from: root, below: order.count) }
+    for end in stride(from: order.count - 1, to: 0, by: -1) {
+        order.swapAt(0, end)
+        sift(&order, from: 0, below: end)
+    }
+}

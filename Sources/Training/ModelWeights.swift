@@ -1,0 +1,24 @@
+package import Checkpoints
+internal import Layers
+package import Models
+internal import Tensors
+
+extension MaskedAutoencoder {
+    /// The tensors of a weights file: facebookresearch/mae's names, trained or not, and `fc` if there is a classifier.
+    package var namedTensors: [NamedTensor] {
+        parameters.specifications.map { NamedTensor($0.name, shape: $0.shape, parameters[$0.name].value) }
+    }
+
+    /// Fills every tensor from `file`. Fixed positions are computed if the file lacks them; tensors the model does not
+    /// have are left alone.
+    ///
+    /// - Throws: `CheckpointError` naming the first tensor that is missing or has another shape.
+    package func loadWeights(from file: SafetensorsFile) throws {
+        computePositions()
+        for specification in parameters.specifications {
+            if specification.initialization == .computed && file[specification.name] == nil { continue }
+            try file.read(
+                specification.name, shape: specification.shape, into: parameters[specification.name].value)
+        }
+    }
+}

@@ -1,0 +1,63 @@
+import ArgumentParser
+import Communication
+import Models
+import Tensors
+import Training
+
+/// `umae-dist debug`: one pass over a given batch, or a check of everything that can be checked without one.
+struct DebugCommand: WorldCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "debug",
+        abstract: "Run one step on a given batch and dump it, or check gradients, shapes and memory.",
+        discussion: """
+            With --weights, --batch and --dump (safetensors files) it writes losses, predictions, mask, latent, \
+            features and every gradient of the total loss. W has facebookresearch/mae's tensor names; B has images \
+            [N, C, H, W], normalised, and noise [N, L]. Under mpirun the batch is split over the ranks and the dump \
+            is the same. Without files it initialises the model, checks its gradients by finite differences on a \
+            small random batch, and prints shapes, statistics and memory.
+            """)
+
+    @OptionGroup(title: "Model") var model: ModelOptions
+    @OptionGroup(title: "Losses") var loss: LossOptions
+    @OptionGroup(title: "Computation") var compute: ComputeOptions
+
+    @Option(help: "Weights to load (safetensors).") var weights: String?
+    @Option(help: "Batch to run: images [N, C, H, W] and noise [N, L] (safetensors).") var batch: String?
+    @Option(help: "File to write losses, outputs and gradients to (safetensors).") var dump: String?
+    @Option(help: "Images of the random batch, over all ranks, when no files are given.") var batchSize = 8
+    @Option(help: "Seed of the weights and the random batch when no files are given.") var seed: UInt64 = 0
+
+    func validate() throws {
+        let files = [weights, batch, dump].compactMap { $0 }
+        guard files.isEmpty || files.count == 3 else {
+            throw ValidationError("--weights, --batch and --dump belong together: give all three or none.")
+        }
+    }
+
+    func run(in world: any Communicator) throws -> Int32 {
+        let (configuration, losses) = try world.agree {
+            let configuration = try model.configuration()
+            try configuration.validate()
+            return (configuration, try loss.configuration())
+        }
+        try world.agreeOnEqual("models", ConfigurationText.lines(of: configuration))
+        try world.agreeOnEqual("losses", ConfigurationText.lines(of: losses))
+        let team = try compute.team(in: world)
+        if let weights, let batch, let dump {
+            let result = try DebugDump(
+                model: configuration, loss: losses, weightsPath: weights, batchPath: batch, dumpPath: dump
+            ).run(communicator: world, team: team)
+            if world.rank == 0 {
+                Console.print(
+                    "loss \(result.total)  loss_mae \(result.reconstruction)  loss_reg \(result.uniformity)\n"
+                        + "wrote \(dump)")
+            }
+            return 0
+        }
+        let report = try DebugReport(
+            model: configuration, loss: losses, images: batchSize, seed: seed
+        ).run(communicator: world, team: team)
+        if world.rank == 0 { Console.print(report.text) }
+        return report.passed ? 0 : 1
+    }
+}

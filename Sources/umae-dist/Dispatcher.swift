@@ -1,0 +1,84 @@
+import ArgumentParser
+import Communication
+import Glibc
+import Training
+
+/// A subcommand: parsed on every rank, run on all of them together.
+protocol WorldCommand: ParsableCommand {
+    /// Runs on every rank. Errors that all ranks throw are printed by rank 0.
+    ///
+    /// - Returns: the exit code.
+    func run(in world: any Communicator) throws -> Int32
+}
+
+/// Finds the command, runs it, and turns every ending into one message and an exit code.
+struct Dispatcher {
+    let world: any Communicator
+
+    private enum Parsed {
+        case command(any WorldCommand)
+        case message(String, exitCode: Int32)
+    }
+
+    func run(_ arguments: [String]) -> Int32 {
+        do {
+            let parsed = parse(arguments)
+            // A rank with another command line must not leave the rest waiting in a collective it never makes.
+            try world.agreeOnEqual("command lines", [summary(of: parsed)])
+            switch parsed {
+            case .command(let command):
+                return try command.run(in: world)
+            case .message(let text, let code):
+                if world.rank == 0 { code == 0 ? Console.print(text) : Console.error(text) }
+                return code
+            }
+        } catch let failure as AgreedFailure {
+            if world.rank == 0 { Console.error(failure.description) }
+            return 1
+        } catch let failure as any CollectiveError {
+            if world.rank == 0 { Console.error("\(failure)") }
+            return 1
+        } catch {
+            // Only this rank knows: the others are ended with it.
+            Console.error(world.size > 1 ? "rank \(world.rank): \(error)" : "\(error)")
+            if world.size > 1 { world.abort(exitCode: 1) }
+            return 1
+        }
+    }
+
+    private func parse(_ arguments: [String]) -> Parsed {
+        do {
+            let layered = arguments
+            let command = try UmaeDist.parseAsRoot(layered)
+            if let command = command as? any WorldCommand { return .command(command) }
+            return .message(UmaeDist.helpMessage(), exitCode: 0)
+        } catch let error as AgreedFailure {
+            return .message(error.description, exitCode: EX_USAGE)
+        } catch {
+            let code = UmaeDist.exitCode(for: error)
+            let text = code.isSuccess ? UmaeDist.fullMessage(for: error) : UmaeDist.message(for: error)
+            return .message(text, exitCode: code.rawValue)
+        }
+    }
+
+    private func summary(of parsed: Parsed) -> String {
+        switch parsed {
+        case .command(let command): String(describing: type(of: command))
+        case .message(let text, _): text
+        }
+    }
+}
+
+/// `umae-dist` itself: the root of all commands; without a subcommand it pretrains.
+struct UmaeDist: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "umae-dist",
+        abstract: "Train U-MAE, the uniformity-enhanced masked autoencoder, on CPUs, data-parallel over MPI.",
+        discussion: """
+            Without a subcommand it pretrains: `mpirun -n 8 umae-dist` trains the micro model on Fashion-MNIST. \
+            Flags are those of facebookresearch/mae and U-MAE main_pretrain.py, with underscores or dashes; \
+            `umae-dist pretrain --help` lists them. Started without a launcher it is a single process.
+            """,
+        subcommands: [DebugCommand.self],
+        defaultSubcommand: DebugCommand.self)
+}

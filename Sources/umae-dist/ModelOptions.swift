@@ -1,0 +1,130 @@
+import ArgumentParser
+import Communication
+import DataParallel
+import Models
+import Tensors
+import Training
+
+/// Flags that say what is trained.
+struct ModelOptions: ParsableArguments {
+    @Option(help: "Preset: \(ModelPreset.names.joined(separator: ", ")).")
+    var model = "mae_vit_micro_patch4"
+
+    @Option(
+        name: [.customLong("input-size"), .customLong("img-size")],
+        help: "Image size in pixels, a number or HEIGHTxWIDTH (default: the preset's).")
+    var inputSize: ImageSize?
+
+    @Option(help: "Patch size (default: the preset's, as for all flags of the architecture).") var patchSize: Int?
+    @Option(help: "Image channels.") var inChans: Int?
+    @Option(help: "Encoder width.") var embedDim: Int?
+    @Option(help: "Encoder blocks.") var depth: Int?
+    @Option(help: "Encoder heads.") var numHeads: Int?
+    @Option(help: "Decoder width.") var decoderEmbedDim: Int?
+    @Option(help: "Decoder blocks.") var decoderDepth: Int?
+    @Option(help: "Decoder heads.") var decoderNumHeads: Int?
+    @Option(help: "Hidden width of the MLPs over the width.") var mlpRatio: Double?
+    @Option(help: "Share of patches that is masked.") var maskRatio = 0.75
+
+    @Flag(inversion: .prefixedNo, help: "Reconstruct patches normalised to zero mean and unit variance.")
+    var normPixLoss = true
+
+    @Option(help: "Position embeddings: sincos (fixed) or learned (default: the preset's).")
+    var posEmbed: MaskedAutoencoderConfiguration.Positions?
+
+    @Option(
+        help: """
+            Feature of the uniformity loss: cls (class token, final norm applied twice as in the public code), \
+            cls-once, pooled.
+            """)
+    var feature = MaskedAutoencoderConfiguration.Feature.cls
+
+    /// The preset with every flag given applied; not yet validated.
+    func configuration() throws -> MaskedAutoencoderConfiguration {
+        var c = try ModelPreset.configuration(named: model)
+        if let inputSize { (c.imageHeight, c.imageWidth) = (inputSize.height, inputSize.width) }
+        c.patchSize = patchSize ?? c.patchSize
+        c.channels = inChans ?? c.channels
+        c.embedDim = embedDim ?? c.embedDim
+        c.depth = depth ?? c.depth
+        c.heads = numHeads ?? c.heads
+        c.decoderEmbedDim = decoderEmbedDim ?? c.decoderEmbedDim
+        c.decoderDepth = decoderDepth ?? c.decoderDepth
+        c.decoderHeads = decoderNumHeads ?? c.decoderHeads
+        c.mlpRatio = mlpRatio ?? c.mlpRatio
+        c.maskRatio = maskRatio
+        c.normPixLoss = normPixLoss
+        c.positions = posEmbed ?? c.positions
+        c.feature = feature
+        return c
+    }
+}
+
+/// Flags that say what is minimised.
+struct LossOptions: ParsableArguments {
+    @Option(help: "λ, the weight of the uniformity loss.") var lamb = 0.01
+
+    @Option(help: "Regulariser: none (MAE) or spectral (U-MAE: mean squared similarity over the global batch).")
+    var reg = LossConfiguration.Regularizer.spectral
+
+    @Option(
+        help: """
+            Gradient of the uniformity loss: exact (of the global loss) or reference (the public code's, divided by \
+            the number of ranks).
+            """)
+    var uniformityGradient = UniformityGradient.exact
+
+    func configuration() throws -> LossConfiguration {
+        guard lamb.isFinite && lamb >= 0 else { throw ModelError("--lamb is \(lamb): it must be 0 or above") }
+        var configuration = LossConfiguration()
+        configuration.lamb = lamb
+        configuration.regularizer = reg
+        configuration.uniformityGradient = uniformityGradient
+        return configuration
+    }
+}
+
+/// Flags that say how a rank computes.
+struct ComputeOptions: ParsableArguments {
+    enum Precision: String, CaseIterable, ExpressibleByArgument {
+        case fp32
+    }
+
+    @Option(help: "Arithmetic of the matrix products.") var precision = Precision.fp32
+
+    @Option(help: "Threads of each rank (default: the cores this rank may use over the ranks that share them).")
+    var threads: Int?
+
+    /// Collective.
+    func team(in world: any Communicator) throws -> Team {
+        let allowed = try ProcessorAffinity.threads(world)
+        let count = try world.agree {
+            let count = threads ?? allowed
+            guard count >= 1 && count <= 1024 else {
+                throw ModelError("--threads is \(count): it must be at least 1 and at most 1024")
+            }
+            return count
+        }
+        return Team(threads: count)
+    }
+}
+
+/// `224` or `224x192`, height first.
+struct ImageSize: ExpressibleByArgument {
+    let height: Int
+    let width: Int
+
+    init?(argument: String) {
+        let parts = argument.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
+        guard (1...2).contains(parts.count), let height = parts[0], let width = parts[parts.count - 1] else {
+            return nil
+        }
+        self.height = height
+        self.width = width
+    }
+}
+
+extension MaskedAutoencoderConfiguration.Positions: ExpressibleByArgument {}
+extension MaskedAutoencoderConfiguration.Feature: ExpressibleByArgument {}
+extension UniformityGradient: ExpressibleByArgument {}
+extension LossConfiguration.Regularizer: ExpressibleByArgument {}
