@@ -26,15 +26,16 @@ package struct OnlineClassifier: Sendable {
         package var correct = 0
     }
 
-    /// Forward and backward: adds the gradient of the mean cross-entropy over `globalImages` to `fc`'s.
+    /// Forward and backward; `labels` is [1, n]. Adds the gradient of the mean cross-entropy over `globalImages` to `fc`'s.
     package func train(
-        features: Matrix, labels: some RandomAccessCollection<Int>, globalImages: Int, in context: LayerContext,
+        features: Matrix, labels: IndexMatrix, globalImages: Int, in context: LayerContext,
         done: (Range<Int>) throws -> Void = { _ in }
     ) rethrows -> Outcome {
-        precondition(labels.count == features.rows)
+        precondition(labels.count == features.rows && labels.rows == 1)
         fc.forward(features, into: logits, in: context)
         var outcome = Outcome()
-        for (image, label) in labels.enumerated() {
+        for image in 0..<features.rows {
+            let label = Int(labels[0, image])
             logits.rows(image..<image + 1).withMutableElements { row in
                 var best = 0
                 for index in row.indices where row[index] > row[best] { best = index }

@@ -49,7 +49,8 @@ package struct DebugReport {
             var random = SampleRandom(seed: seed, epoch: 0, sample: sample, purpose: .syntheticImage)
             for column in 0..<batch.columns { batch[row, column] = random.normal() }
         }
-        pass.activations.masking.draw(seed: seed, epoch: 0, samples: own)
+        pass.activations.masking.draw(
+            seed: seed, epoch: 0, samples: MatrixView(rows: 1, columns: own.count, values: Array(own)))
 
         func totalLoss() throws -> Double {
             let shares = try pass.accumulate(batch, labels: nil, isLast: true)
