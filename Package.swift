@@ -57,11 +57,14 @@ let package = Package(
         .executableTarget(
             name: "umae-dist",
             dependencies: [
-                "Checkpoints", "Communication", "ImageData", "Models", "Tensors", "Training",
+                "Checkpoints", "Communication", "DataParallel", "ImageData", "Layers", "Models", "Optimization", "Tensors",
+                "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 "Yams",
             ],
             swiftSettings: settings),
+        // Tests, one target per module; EndToEndTests runs the program itself, under mpirun too.
+        tests("CheckpointsTests", ["Checkpoints", "Tensors"]),
     ]
 )

@@ -26,16 +26,16 @@ package struct OnlineClassifier: Sendable {
         package var correct = 0
     }
 
-    /// Forward and backward; `labels` is [1, n]. Adds the gradient of the mean cross-entropy over `globalImages` to `fc`'s.
+    /// Forward and backward; `labels` is [n, 1]. Adds the gradient of the mean cross-entropy over `globalImages` to `fc`'s.
     package func train(
         features: Matrix, labels: IndexMatrix, globalImages: Int, in context: LayerContext,
         done: (Range<Int>) throws -> Void = { _ in }
     ) rethrows -> Outcome {
-        precondition(labels.count == features.rows && labels.rows == 1)
+        precondition(labels.rows == features.rows && labels.columns == 1)
         fc.forward(features, into: logits, in: context)
         var outcome = Outcome()
         for image in 0..<features.rows {
-            let label = Int(labels[0, image])
+            let label = Int(labels[image, 0])
             logits.rows(image..<image + 1).withMutableElements { row in
                 var best = 0
                 for index in row.indices where row[index] > row[best] { best = index }

@@ -28,10 +28,10 @@ package struct RandomMasking: Sendable {
         order = plan.indices(.batches, "masking order", rows: 1, columns: patches)
     }
 
-    /// Draws the noise that belongs to each of `samples` [1, N], then sorts.
+    /// Draws the noise that belongs to each of `samples` [N, 1], then sorts.
     package func draw(seed: UInt64, epoch: Int, samples: MatrixView<Int>) {
         for row in 0..<noise.rows {
-            let sample = samples[0, row]
+            let sample = samples[row, 0]
             var random = SampleRandom(seed: seed, epoch: epoch, sample: sample, purpose: .masking)
             noise.rows(row..<row + 1).withMutableElements { values in
                 for index in values.indices { values[index] = random.uniform() }

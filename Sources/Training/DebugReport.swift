@@ -50,7 +50,7 @@ package struct DebugReport {
             for column in 0..<batch.columns { batch[row, column] = random.normal() }
         }
         pass.activations.masking.draw(
-            seed: seed, epoch: 0, samples: MatrixView(rows: 1, columns: own.count, values: Array(own)))
+            seed: seed, epoch: 0, samples: MatrixView(rows: own.count, columns: 1, values: Array(own)))
 
         func totalLoss() throws -> Double {
             let shares = try pass.accumulate(batch, labels: nil, isLast: true)

@@ -76,7 +76,7 @@ package final class GradientPass {
     ///
     /// - Parameters:
     ///   - images: [N, C·H·W], this rank's.
-    ///   - labels: [1, N], for the online classifier.
+    ///   - labels: [N, 1], for the online classifier.
     ///   - isLast: whether this micro-batch completes the update, so that gradients are sent as they are done.
     package func accumulate(_ images: Matrix, labels: IndexMatrix?, isLast: Bool) throws -> LossShares {
         let a = activations

@@ -48,11 +48,11 @@ struct Dispatcher {
 
     private func parse(_ arguments: [String]) -> Parsed {
         do {
-            let layered = arguments
+            let layered = try ArgumentLayers(arguments).merged()
             let command = try UmaeDist.parseAsRoot(layered)
             if let command = command as? any WorldCommand { return .command(command) }
             return .message(UmaeDist.helpMessage(), exitCode: 0)
-        } catch let error as AgreedFailure {
+        } catch let error as RecipeError {
             return .message(error.description, exitCode: EX_USAGE)
         } catch {
             let code = UmaeDist.exitCode(for: error)
@@ -79,6 +79,6 @@ struct UmaeDist: ParsableCommand {
             Flags are those of facebookresearch/mae and U-MAE main_pretrain.py, with underscores or dashes; \
             `umae-dist pretrain --help` lists them. Started without a launcher it is a single process.
             """,
-        subcommands: [DebugCommand.self],
-        defaultSubcommand: DebugCommand.self)
+        subcommands: [PretrainCommand.self, DebugCommand.self],
+        defaultSubcommand: PretrainCommand.self)
 }

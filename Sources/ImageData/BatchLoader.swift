@@ -1,0 +1,74 @@
+import Glibc
+package import Tensors
+
+/// Gives a rank its micro-batches in order, prepared ahead on a background thread.
+///
+/// The batches depend on seed, epoch, step and division alone: neither on timing nor on how many are prepared ahead. One
+/// thread at a time may call `next()`.
+package final class BatchLoader {
+    private let ring: BatchRing
+    private var thread: pthread_t?
+    private let prefetch: Int
+    private var taken = 0
+    private var stopped = false
+
+    /// - Parameters:
+    ///   - epoch, step: the first step to give, for a run that is resumed.
+    ///   - prefetch: micro-batches prepared ahead; 0 prepares each within `next()`, without a thread.
+    ///   - plan: charged with prefetch + 1 batches.
+    /// - Throws: if the system refuses the thread.
+    package init(
+        source: any ImageSource, transform: ImageTransform, division: BatchDivision, seed: UInt64, epoch: Int = 0,
+        step: Int = 0, prefetch: Int = 2, plan: MemoryPlan
+    ) throws(ImageDataError) {
+        precondition(prefetch >= 0)
+        self.prefetch = prefetch
+        let batches = (0...prefetch).map { slot in
+            Batch(size: division.microBatch, elementCount: transform.elementCount, slot: slot, plan: plan)
+        }
+        let producer = BatchProducer(
+            source: source, transform: transform, division: division, seed: seed, epoch: epoch, step: step)
+        ring = BatchRing(batches: batches, producer: producer)
+        if prefetch > 0 { thread = try Self.start(ring) }
+    }
+
+    deinit { stop() }
+
+    /// The next micro-batch of this rank; waits until it is ready and gives the one before back to the loader.
+    ///
+    /// Epochs follow one another without end.
+    ///
+    /// - Throws: what went wrong on the background thread, once the batches prepared before it are used up, and again
+    ///   at each further call.
+    package func next() throws(ImageDataError) -> Batch {
+        precondition(!stopped, "the loader was stopped")
+        let batch = prefetch > 0 ? try ring.take(taken) : try ring.makeNow(taken)
+        taken += 1
+        return batch
+    }
+
+    /// Ends the background thread and waits for it, at most as long as one batch takes. May be called more than once.
+    package func stop() {
+        stopped = true
+        ring.stop()
+        if let thread { pthread_join(thread, nil) }
+        thread = nil
+    }
+
+    private static func start(_ ring: BatchRing) throws(ImageDataError) -> pthread_t {
+        let argument = unsafe Unmanaged.passRetained(ring)
+        var thread = pthread_t()
+        let code = unsafe pthread_create(
+            &thread, nil,
+            { argument in
+                guard let argument = unsafe argument else { return nil }
+                unsafe Unmanaged<BatchRing>.fromOpaque(argument).takeRetainedValue().produce()
+                return nil
+            }, argument.toOpaque())
+        guard code == 0 else {
+            unsafe argument.release()
+            throw .threadRefused(code: code)
+        }
+        return thread
+    }
+}

@@ -1,0 +1,101 @@
+import Glibc
+
+/// The batches between the thread that prepares them and the one that uses them, in order, without allocation.
+@safe
+final class BatchRing: @unchecked Sendable {
+    /// One batch, written by the preparing thread while it fills it, read by the consumer once it is counted.
+    private final class Slot {
+        var batch: Batch
+        init(_ batch: Batch) { self.batch = batch }
+    }
+
+    private let slots: [Slot]
+    /// Used by the preparing thread alone.
+    private var producer: BatchProducer
+    private var prepared = 0
+    private var released = 0
+    private var failure: ImageDataError?
+    private var stopping = false
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+
+    init(batches: [Batch], producer: BatchProducer) {
+        self.slots = batches.map(Slot.init)
+        self.producer = producer
+        unsafe pthread_mutex_init(mutex, nil)
+        unsafe pthread_cond_init(changed, nil)
+    }
+
+    deinit {
+        unsafe pthread_cond_destroy(changed)
+        unsafe pthread_mutex_destroy(mutex)
+        unsafe changed.deallocate()
+        unsafe mutex.deallocate()
+    }
+
+    /// Fills free slots until stopped or until a batch cannot be prepared: the body of the background thread.
+    func produce() {
+        while let slot = freeSlot() {
+            do throws(ImageDataError) {
+                try fill(slot)
+                finish(nil)
+            } catch {
+                return finish(error)
+            }
+        }
+    }
+
+    /// The batch `number` batches after the first, waiting for it; all earlier ones are given back.
+    func take(_ number: Int) throws(ImageDataError) -> Batch {
+        lock()
+        defer { unlock() }
+        released = number
+        unsafe pthread_cond_signal(changed)
+        while prepared <= number && failure == nil { unsafe pthread_cond_wait(changed, mutex) }
+        // What was ready before the failure is still good.
+        if prepared <= number, let failure { throw failure }
+        return slots[number % slots.count].batch
+    }
+
+    /// The same on the calling thread, where there is no other.
+    func makeNow(_ number: Int) throws(ImageDataError) -> Batch {
+        let slot = number % slots.count
+        if let failure { throw failure }
+        do throws(ImageDataError) {
+            try fill(slot)
+        } catch {
+            failure = error
+            throw error
+        }
+        return slots[slot].batch
+    }
+
+    func stop() {
+        lock()
+        stopping = true
+        unsafe pthread_cond_signal(changed)
+        unlock()
+    }
+
+    private func fill(_ slot: Int) throws(ImageDataError) {
+        try producer.fill(&slots[slot].batch)
+    }
+
+    /// Nil when stopped.
+    private func freeSlot() -> Int? {
+        lock()
+        defer { unlock() }
+        while prepared - released >= slots.count && !stopping { unsafe pthread_cond_wait(changed, mutex) }
+        return stopping ? nil : prepared % slots.count
+    }
+
+    private func finish(_ error: ImageDataError?) {
+        lock()
+        if let error { failure = error } else { prepared += 1 }
+        unsafe pthread_cond_signal(changed)
+        unlock()
+    }
+
+    private func lock() { unsafe pthread_mutex_lock(mutex) }
+    private func unlock() { unsafe pthread_mutex_unlock(mutex) }
+}

@@ -1,0 +1,76 @@
+import Tensors
+
+/// The IDX format of MNIST and Fashion-MNIST, plain or gzip.
+///
+/// A big-endian magic number (two zero bytes, the element type, the number of dimensions), the dimensions as 32-bit
+/// big-endian integers, then the elements. Source: Y. LeCun, "The MNIST database", section "File formats".
+package enum IDXFile {
+    package static var imagesMagic: UInt32 { 0x0000_0803 }
+    package static var labelsMagic: UInt32 { 0x0000_0801 }
+
+    /// Reads a pair of files; the classes are those up to the greatest label.
+    ///
+    /// - Throws: an error that names the file, for a wrong header, a wrong length, damaged gzip data, or when there is
+    ///   not one label per image.
+    package static func open(
+        name: String, images imagesPath: String, labels labelsPath: String
+    ) throws(ImageDataError) -> InMemoryImages {
+        let images = try read(imagesPath, magic: imagesMagic, dimensions: 3)
+        let labels = try read(labelsPath, magic: labelsMagic, dimensions: 1)
+        guard images.elements.rows == labels.elements.rows else {
+            throw .labelCountMismatch(
+                images: imagesPath, imageCount: images.elements.rows, labels: labelsPath,
+                labelCount: labels.elements.rows)
+        }
+        let values = labels.elements.array.map(Int32.init)
+        return InMemoryImages(
+            name: name, pixels: images.elements, labels: values, channels: 1,
+            size: ImageSize(height: images.dimensions[1], width: images.dimensions[2]),
+            classCount: Int(values.max() ?? 0) + 1)
+    }
+
+    /// The elements as [first dimension, product of the others].
+    private static func read(
+        _ path: String, magic: UInt32, dimensions count: Int
+    ) throws(ImageDataError) -> (elements: MatrixView<UInt8>, dimensions: [Int]) {
+        let file = try DataFile(path: path)
+        // Four bytes first, so that a file of another kind is not called truncated.
+        let found = try bigEndian(file, words: 1, after: 0)[0]
+        guard found == magic else { throw .wrongMagic(path: path, expected: magic, found: found) }
+        let declared = try bigEndian(file, words: count, after: 4)
+        let header = 4 * (1 + count)
+        let bytes = product(declared)
+        guard let bytes, bytes > 0, bytes <= (try file.largestContent()) else {
+            throw .impossibleDimensions(path: path, dimensions: declared)
+        }
+        let dimensions = declared.map(Int.init)
+        let elements = MatrixView<UInt8>(rows: dimensions[0], columns: bytes / dimensions[0])
+        try elements.withMutableElements { (span) throws(ImageDataError) in
+            try file.readAll(of: &span, after: header)
+        }
+        try file.expectEnd(after: header + bytes)
+        return (elements, dimensions)
+    }
+
+    private static func bigEndian(
+        _ file: borrowing DataFile, words: Int, after header: Int
+    ) throws(ImageDataError) -> [UInt32] {
+        var bytes = [UInt8](repeating: 0, count: 4 * words)
+        var span = bytes.mutableSpan
+        try file.readAll(of: &span, after: header)
+        return (0..<words).map { word in
+            bytes[4 * word..<4 * word + 4].reduce(0) { $0 << 8 | UInt32($1) }
+        }
+    }
+
+    /// Nil when the product does not fit.
+    private static func product(_ factors: [UInt32]) -> Int? {
+        var product = 1
+        for factor in factors {
+            let (value, overflow) = product.multipliedReportingOverflow(by: Int(factor))
+            if overflow { return nil }
+            product = value
+        }
+        return product
+    }
+}

@@ -1,0 +1,82 @@
+/// What can be wrong with a data set, its files, or the way it is to be divided; each says what to do in one line.
+package enum ImageDataError: Error, Equatable, CustomStringConvertible {
+    /// The path of the data set does not exist or is not a directory.
+    case missingDirectory(path: String)
+    /// The directory holds no data set that is known.
+    case unrecognisedDirectory(path: String, split: String)
+    /// The data set is known, but one of its files is missing.
+    case missingFile(directory: String, dataset: String, file: String)
+    /// The system or zlib refused to read the file.
+    case unreadable(path: String, reason: String)
+    /// The first four bytes are not those of the expected IDX file.
+    case wrongMagic(path: String, expected: UInt32, found: UInt32)
+    /// The IDX header declares sizes that are zero, or larger than the file can hold.
+    case impossibleDimensions(path: String, dimensions: [UInt32])
+    case truncated(path: String, expectedBytes: Int, foundBytes: Int)
+    case trailingBytes(path: String, expectedBytes: Int)
+    case labelCountMismatch(images: String, imageCount: Int, labels: String, labelCount: Int)
+    /// The length of a CIFAR file is not a positive multiple of its record.
+    case wrongRecordLength(path: String, bytes: Int, recordBytes: Int)
+    case labelOutOfRange(path: String, record: Int, label: Int, classCount: Int)
+    /// The parameters of synthetic images make no image.
+    case impossibleSynthetic(reason: String)
+    /// The data set is smaller than one global batch.
+    case globalBatchTooLarge(globalBatch: Int, imageCount: Int)
+    /// The global batch cannot be divided into equal micro-batches.
+    case indivisibleGlobalBatch(globalBatch: Int, worldSize: Int, accumulation: Int)
+    /// The background thread that prepares batches could not be started.
+    case threadRefused(code: Int32)
+
+    package var description: String {
+        switch self {
+        case .missingDirectory(let path):
+            "\(path): no such directory; \(Self.remedy(for: path))"
+        case .unrecognisedDirectory(let path, let split):
+            "\(path): no \(split) images found; looked for \(ImageDataset.lookedFor(split)); \(Self.remedy(for: path))"
+        case .missingFile(let directory, let dataset, let file):
+            "\(directory): looks like \(dataset), but \(file) is missing; copy the file there or unpack the data set again"
+        case .unreadable(let path, let reason):
+            "\(path): cannot be read: \(reason); check its permissions or fetch the file again"
+        case .wrongMagic(let path, let expected, let found):
+            "\(path): starts with \(Self.hex(found)) where an IDX file of unsigned bytes in \(expected & 0xFF) "
+                + "dimension\(expected & 0xFF == 1 ? "" : "s") starts with \(Self.hex(expected)); "
+                + "check that images and labels are not exchanged"
+        case .impossibleDimensions(let path, let dimensions):
+            "\(path): declares \(dimensions.map(String.init).joined(separator: " × ")) bytes, which the file cannot hold; "
+                + "it is damaged, fetch it again"
+        case .truncated(let path, let expectedBytes, let foundBytes):
+            "\(path): ends after \(foundBytes) of \(expectedBytes) bytes; the file is truncated, fetch it again"
+        case .trailingBytes(let path, let expectedBytes):
+            "\(path): goes on after the \(expectedBytes) bytes it declares; the file is damaged, fetch it again"
+        case .labelCountMismatch(let images, let imageCount, let labels, let labelCount):
+            "\(labels): holds \(labelCount) labels for the \(imageCount) images of \(images); "
+                + "take both files from the same data set"
+        case .wrongRecordLength(let path, let bytes, let recordBytes):
+            "\(path): has \(bytes) bytes, which is not a positive multiple of the \(recordBytes) bytes of a record; "
+                + "the file is truncated or not in CIFAR's binary format, fetch it again"
+        case .labelOutOfRange(let path, let record, let label, let classCount):
+            "\(path): record \(record) has label \(label), but there are \(classCount) classes; "
+                + "the file is damaged, fetch it again"
+        case .impossibleSynthetic(let reason):
+            "synthetic images: \(reason)"
+        case .globalBatchTooLarge(let globalBatch, let imageCount):
+            "a global batch of \(globalBatch) images is larger than the data set of \(imageCount); choose a smaller batch"
+        case .indivisibleGlobalBatch(let globalBatch, let worldSize, let accumulation):
+            "a global batch of \(globalBatch) images cannot be divided among \(worldSize) ranks × \(accumulation) "
+                + "micro-batches; choose a multiple of \(worldSize * accumulation)"
+        case .threadRefused(let code):
+            "the system refused a thread for loading images (error \(code)); raise the limit of processes (ulimit -u)"
+        }
+    }
+
+    private static func remedy(for path: String) -> String {
+        ImageDataset.isDefaultPath(path)
+            ? "run `apt-get install dataset-fashion-mnist`"
+            : "give a directory with Fashion-MNIST, MNIST or CIFAR files, or the word `synthetic`"
+    }
+
+    private static func hex(_ value: UInt32) -> String {
+        let digits = String(value, radix: 16, uppercase: true)
+        return "0x" + String(repeating: "0", count: 8 - digits.count) + digits
+    }
+}

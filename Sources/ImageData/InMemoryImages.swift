@@ -1,0 +1,64 @@
+internal import CZlib
+import Glibc
+package import Tensors
+
+/// Images of one size, decoded once and kept in memory.
+package struct InMemoryImages: ImageSource {
+    package let name: String
+    package let channels: Int
+    package let largestSize: ImageSize
+    package let classCount: Int
+    package let fingerprint: UInt32
+    private let pixels: MatrixView<UInt8>
+    private let labels: [Int32]
+
+    /// - Parameters:
+    ///   - pixels: [count, channels · height · width], contiguous, planar.
+    ///   - labels: one per image, each below `classCount`.
+    package init(
+        name: String, pixels: MatrixView<UInt8>, labels: [Int32], channels: Int, size: ImageSize, classCount: Int
+    ) {
+        precondition(pixels.isContiguous && pixels.rows == labels.count)
+        precondition(pixels.columns == channels * size.pixels)
+        self.name = name
+        self.channels = channels
+        self.largestSize = size
+        self.classCount = classCount
+        self.pixels = pixels
+        self.labels = labels
+        var checksum = Checksum()
+        for value in [pixels.rows, channels, size.height, size.width, classCount] { checksum.add(value) }
+        unsafe checksum.add(labels.span.bytes)
+        pixels.withElements { unsafe checksum.add($0.bytes) }
+        fingerprint = checksum.value
+    }
+
+    package var count: Int { pixels.rows }
+
+    package func size(at index: Int) -> ImageSize { largestSize }
+
+    package func label(at index: Int) -> Int { Int(labels[index]) }
+
+    package func copyPixels(at index: Int, into destination: inout MutableSpan<UInt8>) {
+        precondition(index >= 0 && index < count && destination.count >= pixels.columns)
+        unsafe destination.withUnsafeMutableBufferPointer { buffer in
+            guard let address = buffer.baseAddress else { return }
+            unsafe memcpy(address, pixels.pointer + index * pixels.stride, pixels.columns)
+        }
+    }
+}
+
+/// A running CRC-32, zlib's.
+struct Checksum {
+    private(set) var value = UInt32(truncatingIfNeeded: crc32(0, nil, 0))
+
+    mutating func add(_ number: Int) { unsafe add([number].span.bytes) }
+
+    mutating func add(_ bytes: RawSpan) {
+        value = unsafe bytes.withUnsafeBytes { buffer in
+            guard let address = buffer.baseAddress else { return value }
+            let start = unsafe address.assumingMemoryBound(to: UInt8.self)
+            return UInt32(truncatingIfNeeded: unsafe crc32_z(uLong(value), start, z_size_t(buffer.count)))
+        }
+    }
+}

@@ -1,0 +1,70 @@
+import Glibc
+
+/// Bicubic weights of one axis in fixed point: which input elements make each output element, and in what parts.
+///
+/// The kernel is Keys' with a = −0.5, widened when the axis shrinks. Weights have 22 fractional bits, rounded half
+/// away from zero. Source: Pillow `src/libImaging/Resample.c`, `precompute_coeffs` and `normalize_coeffs_8bpc`.
+struct ResamplingWeights {
+    static var fractionBits: Int32 { 22 }
+
+    /// Weights reserved per output element; `weights[tapStride · output + k]`.
+    private(set) var tapStride = 0
+    private(set) var weights: [Int32] = []
+    /// The first input element of each output element.
+    private(set) var first: [Int32] = []
+    /// The number of input elements of each output element.
+    private(set) var taps: [Int32] = []
+    private var exact: [Double] = []
+    private var inputCount = 0
+    private var outputCount = 0
+
+    /// Computes the weights from `input` to `output` elements; allocates only when the axis was never this large.
+    mutating func prepare(input: Int, output: Int) {
+        precondition(input > 0 && output > 0)
+        if input == inputCount && output == outputCount { return }
+        inputCount = input
+        outputCount = output
+        let scale = Double(input) / Double(output)
+        let widening = max(scale, 1)
+        let support = 2 * widening
+        tapStride = Int(support.rounded(.up)) * 2 + 1
+        grow(output)
+        let narrowing = 1 / widening
+        for index in 0..<output {
+            let center = (Double(index) + 0.5) * scale
+            let low = max(Int(center - support + 0.5), 0)
+            let high = min(Int(center + support + 0.5), input)
+            var sum = 0.0
+            for tap in 0..<high - low {
+                let weight = Self.kernel((Double(tap + low) - center + 0.5) * narrowing)
+                exact[tap] = weight
+                sum += weight
+            }
+            for tap in 0..<high - low {
+                let weight = sum != 0 ? exact[tap] / sum : exact[tap]
+                let scaled = weight * Double(1 << Self.fractionBits)
+                weights[index * tapStride + tap] = Int32(weight < 0 ? scaled - 0.5 : scaled + 0.5)
+            }
+            first[index] = Int32(low)
+            taps[index] = Int32(high - low)
+        }
+    }
+
+    private mutating func grow(_ output: Int) {
+        if first.count < output {
+            first = [Int32](repeating: 0, count: output)
+            taps = first
+        }
+        if weights.count < output * tapStride { weights = [Int32](repeating: 0, count: output * tapStride) }
+        if exact.count < tapStride { exact = [Double](repeating: 0, count: tapStride) }
+    }
+
+    /// R. Keys, "Cubic convolution interpolation for digital image processing" (1981), with a = −0.5.
+    private static func kernel(_ offset: Double) -> Double {
+        let x = abs(offset)
+        // The order of operations is Pillow's: another one rounds differently.
+        if x < 1 { return (1.5 * x - 2.5) * x * x + 1 }
+        if x < 2 { return (((x - 5) * x + 8) * x - 4) * -0.5 }
+        return 0
+    }
+}

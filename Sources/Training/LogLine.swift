@@ -1,0 +1,58 @@
+import Foundation
+
+/// One epoch of `log.txt`: means over the epoch's steps, keys in the manner of facebookresearch/mae and U-MAE.
+package struct LogLine: Codable, Equatable, Sendable {
+    package let trainLR: Double
+    /// Reconstruction + λ · uniformity.
+    package let trainLoss: Double
+    package let trainLossMAE: Double
+    package let trainLossReg: Double
+    /// The online classifier's cross-entropy and accuracy.
+    package let trainLossCE: Double
+    package let trainAcc: Double
+    package let trainGradNorm: Double
+    package let epoch: Int
+    package let step: Int
+    package let imagesPerSecond: Double
+    /// The participation ratio of the normalised class features, 1 / mean squared similarity: how many dimensions they
+    /// spread over.
+    package let effectiveRank: Double
+
+    enum CodingKeys: String, CodingKey {
+        case trainLR = "train_lr"
+        case trainLoss = "train_loss"
+        case trainLossMAE = "train_loss_mae"
+        case trainLossReg = "train_loss_reg"
+        case trainLossCE = "train_loss_ce"
+        case trainAcc = "train_acc"
+        case trainGradNorm = "train_grad_norm"
+        case epoch, step
+        case imagesPerSecond = "images_per_second"
+        case effectiveRank = "effective_rank"
+    }
+
+    init(_ state: RunState) {
+        let sums = state.metrics
+        let steps = Double(max(sums.steps, 1))
+        let loss = state.configuration.loss
+        let uniformity = sums.uniformity / steps
+        let weight = loss.regularizer == .none ? 0 : loss.lamb
+        trainLR = sums.learningRate / steps
+        trainLossMAE = sums.reconstruction / steps
+        trainLossReg = uniformity
+        trainLoss = trainLossMAE + weight * uniformity
+        trainLossCE = sums.crossEntropy / steps
+        trainAcc = sums.correct / Double(max(sums.images, 1))
+        trainGradNorm = sums.gradientNorm / steps
+        epoch = state.epoch
+        step = state.step
+        imagesPerSecond = Double(sums.images) / max(sums.seconds, 1e-9)
+        effectiveRank = 1 / uniformity
+    }
+
+    func json() throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys]
+        return String(decoding: try encoder.encode(self), as: UTF8.self)
+    }
+}

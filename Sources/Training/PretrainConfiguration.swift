@@ -1,0 +1,90 @@
+package import Models
+package import Optimization
+
+/// Everything that decides what a run computes. Saved with each checkpoint; all ranks must hold the same.
+package struct PretrainConfiguration: Codable, Equatable, Sendable {
+    package var model: MaskedAutoencoderConfiguration
+    package var loss: LossConfiguration
+    /// A directory, or `synthetic`.
+    package var dataPath: String
+    /// Images of the synthetic set.
+    package var syntheticImages: Int
+    package var epochs: Int
+    package var startEpoch: Int
+    package var warmupEpochs: Double
+    /// Images of one update, over all ranks and micro-batches.
+    package var effectiveBatchSize: Int
+    package var accumulation: Int
+    /// Peak rate, scaled.
+    package var learningRate: Double
+    package var minimumLearningRate: Double
+    package var optimizer: AdamW.Configuration
+    /// Largest gradient norm; nil does not clip.
+    package var clipGradient: Double?
+    package var seed: UInt64
+
+    package init(
+        model: MaskedAutoencoderConfiguration, loss: LossConfiguration, dataPath: String, syntheticImages: Int,
+        epochs: Int, startEpoch: Int, warmupEpochs: Double, effectiveBatchSize: Int, accumulation: Int,
+        learningRate: Double, minimumLearningRate: Double, optimizer: AdamW.Configuration, clipGradient: Double?,
+        seed: UInt64
+    ) {
+        self.model = model
+        self.loss = loss
+        self.dataPath = dataPath
+        self.syntheticImages = syntheticImages
+        self.epochs = epochs
+        self.startEpoch = startEpoch
+        self.warmupEpochs = warmupEpochs
+        self.effectiveBatchSize = effectiveBatchSize
+        self.accumulation = accumulation
+        self.learningRate = learningRate
+        self.minimumLearningRate = minimumLearningRate
+        self.optimizer = optimizer
+        self.clipGradient = clipGradient
+        self.seed = seed
+    }
+
+    package var schedule: LearningRateSchedule {
+        LearningRateSchedule(
+            peak: learningRate, minimum: minimumLearningRate, warmupEpochs: warmupEpochs, epochs: Double(epochs))
+    }
+
+    /// Throws `ModelError` naming the first value that cannot be.
+    package func validate() throws {
+        try model.validate()
+        guard epochs >= 1 else { throw ModelError("--epochs is \(epochs): it must be at least 1") }
+        guard startEpoch >= 0 && startEpoch < epochs else {
+            throw ModelError("--start-epoch is \(startEpoch): it must be at least 0 and below --epochs \(epochs)")
+        }
+        guard accumulation >= 1 else { throw ModelError("--accum-iter is \(accumulation): it must be at least 1") }
+        guard effectiveBatchSize >= 1 else {
+            throw ModelError("the effective batch is \(effectiveBatchSize) images: it must be at least 1")
+        }
+        let rates: [(String, Double)] = [
+            ("--lr", learningRate), ("--min-lr", minimumLearningRate), ("--warmup-epochs", warmupEpochs),
+            ("--weight-decay", optimizer.weightDecay), ("--lamb", loss.lamb),
+        ]
+        for (flag, value) in rates where !value.isFinite || value < 0 {
+            throw ModelError("\(flag) is \(value): it must be 0 or above")
+        }
+        if let clipGradient, !(clipGradient > 0) {
+            throw ModelError("--clip-grad is \(clipGradient): it must be above 0")
+        }
+    }
+
+    /// What a checkpoint must share with the run that goes on from it; the first difference, if there is one.
+    func obstacleToResuming(_ saved: PretrainConfiguration) -> String? {
+        if saved.model != model {
+            let pairs = zip(
+                (try? ConfigurationText.lines(of: saved.model)) ?? [], (try? ConfigurationText.lines(of: model)) ?? [])
+            let difference = pairs.first { $0 != $1 }
+            return "another model: \(difference?.0 ?? "?") there, \(difference?.1 ?? "?") here"
+        }
+        if saved.seed != seed { return "seed \(saved.seed), this run has \(seed)" }
+        if saved.effectiveBatchSize != effectiveBatchSize {
+            return "an effective batch of \(saved.effectiveBatchSize) images, this run has \(effectiveBatchSize)"
+        }
+        return nil
+    }
+}

@@ -1,0 +1,133 @@
+package import Communication
+internal import DataParallel
+import Foundation
+package import ImageData
+internal import Layers
+package import Models
+package import Optimization
+package import Tensors
+
+/// What one update did; the same on every rank.
+package struct StepOutcome: Sendable {
+    package var images = 0
+    /// Means over the global batch.
+    package var reconstruction = 0.0
+    package var uniformity = 0.0
+    package var crossEntropy = 0.0
+    /// Images that the online classifier got right.
+    package var correct = 0.0
+    package var learningRate = 0.0
+    package var gradientNorm = 0.0
+    package var seconds = 0.0
+    /// Whether any rank was asked to stop.
+    package var stopRequested = false
+}
+
+/// A loss or gradient that is not finite; every rank throws it, before anything was updated.
+package struct NonFiniteError: CollectiveError {
+    package let description: String
+}
+
+/// One training step, from images to the updated weights.
+///
+/// files → decoded image → augmented batch → patches → encoder → decoder → reconstruction loss, and class features →
+/// exchanged across ranks → uniformity loss → backward → gradients summed → all ranks agree → AdamW.
+package final class PretrainStep {
+    package let model: MaskedAutoencoder
+    package let optimizer: AdamW
+    package let clock = PhaseClock()
+    private let configuration: PretrainConfiguration
+    private let communicator: any Communicator
+    private let team: Team
+    private let pass: GradientPass
+    private let loader: BatchLoader
+    private var sums = [Double](repeating: 0, count: 5)
+
+    /// - Parameter loader: this rank's micro-batches, positioned at the first step to run.
+    package init(
+        _ configuration: PretrainConfiguration, model: MaskedAutoencoder, optimizer: AdamW, classes: Int,
+        loader: BatchLoader, communicator: any Communicator, team: Team, plan: MemoryPlan
+    ) {
+        self.configuration = configuration
+        self.model = model
+        self.optimizer = optimizer
+        self.communicator = communicator
+        self.team = team
+        self.loader = loader
+        let images = configuration.effectiveBatchSize / communicator.size / configuration.accumulation
+        pass = GradientPass(
+            model, loss: configuration.loss, classes: classes,
+            rowCounts: [Int](repeating: images, count: communicator.size), accumulation: configuration.accumulation,
+            communicator: communicator, team: team, clock: clock, plan: plan)
+    }
+
+    /// Seconds in which the last step did nothing but communicate gradients.
+    package var exposedCommunicationSeconds: Double { pass.reducer.exposedSeconds }
+
+    /// Makes update number `update` (from 1). Collective.
+    package func run(update: Int, learningRate: Double) throws -> StepOutcome {
+        let start = ContinuousClock.now
+        model.parameters.gradients.clear()
+        var shares = LossShares()
+        for micro in 0..<configuration.accumulation {
+            clock.lap(.optimizer)
+            let batch = try nextBatch()
+            pass.activations.masking.draw(seed: configuration.seed, epoch: batch.epoch, samples: batch.samples)
+            clock.lap(.data)
+            shares.add(
+                try pass.accumulate(
+                    batch.images, labels: batch.labels, isLast: micro == configuration.accumulation - 1))
+        }
+        var outcome = try agree(on: shares, update: update)
+        clock.lap(.communication)
+
+        outcome.gradientNorm = GradientNorm.norm(of: pass.reducer.gradients)
+        guard outcome.gradientNorm.isFinite else {
+            throw NonFiniteError(
+                description: "the gradient is not finite at step \(update) while the losses are: training stopped "
+                    + "before the update; lower --lr, or set --clip-grad, and --resume auto from the last checkpoint")
+        }
+        optimizer.update(
+            step: update, learningRate: learningRate,
+            gradientScale: GradientNorm.clippingScale(
+                norm: outcome.gradientNorm, maximum: configuration.clipGradient), on: team)
+        clock.lap(.optimizer)
+        outcome.learningRate = learningRate
+        outcome.seconds = (ContinuousClock.now - start) / .seconds(1)
+        return outcome
+    }
+
+    /// An error here is this rank's alone: its caller ends the others with it.
+    private func nextBatch() throws -> Batch { try loader.next() }
+
+    /// Adds up the shares of all ranks; stops all of them if a loss is not finite.
+    private func agree(on shares: LossShares, update: Int) throws -> StepOutcome {
+        sums[0] = shares.reconstruction
+        sums[1] = shares.uniformity
+        sums[2] = shares.crossEntropy
+        sums[3] = Double(shares.correct)
+        sums[4] = StopRequest.isPending ? 1 : 0
+        try communicator.allReduce(&sums, .sum)
+        guard sums[0].isFinite && sums[1].isFinite && sums[2].isFinite else {
+            throw try nonFiniteError(shares, update: update)
+        }
+        return StepOutcome(
+            images: configuration.effectiveBatchSize, reconstruction: sums[0], uniformity: sums[1],
+            crossEntropy: sums[2], correct: sums[3], stopRequested: sums[4] > 0)
+    }
+
+    private func nonFiniteError(_ shares: LossShares, update: Int) throws -> NonFiniteError {
+        let named = [
+            ("reconstruction loss", shares.reconstruction), ("uniformity loss", shares.uniformity),
+            ("classifier's cross-entropy", shares.crossEntropy),
+        ]
+        let bad = named.filter { !$0.1.isFinite }.map { "\($0.0) is \($0.1)" }
+        let reports = try communicator.allGather(Array(bad.joined(separator: ", ").utf8))
+        let lines = reports.enumerated().filter { !$0.element.isEmpty }.map {
+            "rank \($0.offset): \(String(decoding: $0.element, as: UTF8.self))"
+        }
+        return NonFiniteError(
+            description: "a loss is not finite at step \(update) (\(lines.joined(separator: "; "))): training stopped "
+                + "before the update; look at the data, lower --lr, or set --clip-grad")
+    }
+}

@@ -1,0 +1,114 @@
+package import Checkpoints
+import Foundation
+internal import Layers
+internal import Models
+internal import Optimization
+internal import Tensors
+
+/// The directory of one run: `log.txt`, `config.yaml` and checkpoints.
+package struct RunDirectory: Sendable {
+    package let path: String
+    package let checkpointEvery: Int
+    private let store: CheckpointStore
+
+    /// Creates the directory if it is missing. Only rank 0 makes one that it writes to.
+    ///
+    /// - Parameters:
+    ///   - keep: newest checkpoints that are kept.
+    ///   - checkpointEvery: epochs between checkpoints; the last epoch always has one.
+    package init(path: String, keep: Int, checkpointEvery: Int) throws {
+        self.path = path
+        self.checkpointEvery = checkpointEvery
+        store = try CheckpointStore(runDirectory: path, keep: keep)
+    }
+
+    package func hasCheckpoints() throws -> Bool { try !store.list().isEmpty }
+
+    /// The newest checkpoint that is whole, if there is one; one line for each damaged one that is passed over.
+    package func latest(reportingDamaged: (String) -> Void) throws -> Checkpoint? {
+        try store.latestValid(reportingDamaged: reportingDamaged)
+    }
+
+    package func write(_ text: String, to name: String) throws {
+        do { try text.write(toFile: "\(path)/\(name)", atomically: true, encoding: .utf8) } catch {
+            throw RunDirectoryError(description: "cannot write \(path)/\(name): \(error.localizedDescription)")
+        }
+    }
+
+    private var logPath: String { "\(path)/log.txt" }
+
+    func appendToLog(_ line: LogLine) throws {
+        do {
+            if !FileManager.default.fileExists(atPath: logPath) { try Data().write(to: URL(fileURLWithPath: logPath)) }
+            let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: logPath))
+            try handle.seekToEnd()
+            try handle.write(contentsOf: Data((try line.json() + "\n").utf8))
+            try handle.close()
+        } catch {
+            throw RunDirectoryError(description: "cannot write \(logPath): \(error.localizedDescription)")
+        }
+    }
+
+    /// Drops the lines of epochs that a resumed run will go through again.
+    func rewindLog(to epoch: Int) throws {
+        guard let text = try? String(contentsOfFile: logPath, encoding: .utf8) else { return }
+        let kept = text.split(separator: "\n").filter { line in
+            guard let logged = try? JSONDecoder().decode(LogLine.self, from: Data(line.utf8)) else { return false }
+            return logged.epoch < epoch
+        }
+        try write(kept.map { $0 + "\n" }.joined(), to: "log.txt")
+    }
+
+    func save(_ model: MaskedAutoencoder, _ optimizer: AdamW, _ state: RunState) throws -> CheckpointStore.SaveResult {
+        try store.save(
+            step: state.step, weights: model.namedTensors, optimizer: optimizer.namedTensors(of: model),
+            metadata: ["format": "pt"], state: state)
+    }
+}
+
+/// A file of the run directory that cannot be written.
+package struct RunDirectoryError: Error, CustomStringConvertible {
+    package let description: String
+}
+
+extension AdamW {
+    /// Both moments of every trained tensor, under torch.optim.AdamW's names.
+    func namedTensors(of model: MaskedAutoencoder) -> [NamedTensor] {
+        let parameters = model.parameters
+        return [("exp_avg", firstMoment), ("exp_avg_sq", secondMoment)].flatMap { kind, moment in
+            parameters.trainable.map {
+                NamedTensor(
+                    "\(kind).\($0.name)", shape: $0.shape, moment.columns(parameters.range(of: $0.name)))
+            }
+        }
+    }
+}
+
+extension Checkpoint {
+    /// Fills model and optimizer; returns the state to go on from, under the configuration of `fresh`.
+    ///
+    /// - Throws: if the checkpoint belongs to another model, seed, effective batch or other data.
+    func restore(_ model: MaskedAutoencoder, _ optimizer: AdamW, for fresh: RunState) throws -> RunState {
+        var saved = try state(RunState.self)
+        if let obstacle = fresh.configuration.obstacleToResuming(saved.configuration) {
+            throw RunDirectoryError(description: "cannot resume from \(path): it is of \(obstacle)")
+        }
+        guard saved.dataFingerprint == fresh.dataFingerprint else {
+            throw RunDirectoryError(
+                description: "cannot resume from \(path): it was trained on other images than --data-path now holds")
+        }
+        guard saved.epoch < fresh.configuration.epochs else {
+            throw RunDirectoryError(
+                description: "nothing to resume: \(path) is of a finished run of \(saved.epoch) epochs; "
+                    + "raise --epochs to train on")
+        }
+        try model.loadWeights(from: weights())
+        let moments = try self.optimizer()
+        for tensor in optimizer.namedTensors(of: model) {
+            try moments.read(tensor.name, shape: tensor.shape, into: tensor.values)
+        }
+        saved.configuration = fresh.configuration
+        saved.worldSize = fresh.worldSize
+        return saved
+    }
+}

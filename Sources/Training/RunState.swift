@@ -1,0 +1,41 @@
+/// What a checkpoint holds besides tensors: where the run stands, bit for bit.
+package struct RunState: Codable, Sendable {
+    package var configuration: PretrainConfiguration
+    /// Updates made.
+    package var step: Int
+    package var epoch: Int
+    /// Updates made within the epoch.
+    package var stepInEpoch: Int
+    package var worldSize: Int
+    /// CRC-32 of the images, so that other data are noticed.
+    package var dataFingerprint: UInt32
+    /// Sums over the steps of the epoch so far.
+    package var metrics: EpochMetrics
+}
+
+/// Sums of a step's figures over an epoch.
+package struct EpochMetrics: Codable, Equatable, Sendable {
+    package var steps = 0
+    package var images = 0
+    package var reconstruction = 0.0
+    package var uniformity = 0.0
+    package var crossEntropy = 0.0
+    package var correct = 0.0
+    package var learningRate = 0.0
+    package var gradientNorm = 0.0
+    package var seconds = 0.0
+
+    package init() {}
+
+    mutating func add(_ step: StepOutcome) {
+        steps += 1
+        images += step.images
+        reconstruction += step.reconstruction
+        uniformity += step.uniformity
+        crossEntropy += step.crossEntropy
+        correct += step.correct
+        learningRate += step.learningRate
+        gradientNorm += step.gradientNorm
+        seconds += step.seconds
+    }
+}

@@ -1,0 +1,133 @@
+import ArgumentParser
+import Communication
+import ImageData
+import Models
+import Optimization
+import Tensors
+import Training
+
+/// Flags of the training run: those of facebookresearch/mae and U-MAE `main_pretrain.py`, and a few more.
+struct PretrainOptions: ParsableArguments {
+    @OptionGroup(title: "Model") var model: ModelOptions
+    @OptionGroup(title: "Losses") var loss: LossOptions
+    @OptionGroup(title: "Optimisation") var optimisation: OptimisationOptions
+    @OptionGroup(title: "Data") var data: DataOptions
+    @OptionGroup(title: "Run") var run: RunOptions
+    @OptionGroup(title: "Computation") var compute: ComputeOptions
+    @OptionGroup(title: "Accepted from main_pretrain.py") var compatibility: CompatibilityOptions
+
+    /// Everything that decides what is computed, for a world of `ranks` and data of `channels`.
+    func configuration(ranks: Int, channels: Int) throws -> PretrainConfiguration {
+        var model = try self.model.configuration()
+        if let wanted = self.model.inChans, wanted != channels && data.dataPath != ImageDataset.syntheticName {
+            throw ModelError(
+                "--in-chans is \(wanted), the images of \(data.dataPath) have \(channels): leave the flag out")
+        }
+        model.channels = self.model.inChans ?? channels
+        let effective = try optimisation.effectiveBatch(ranks: ranks)
+        let rate =
+            optimisation.lr
+            ?? LearningRateSchedule.scaled(base: optimisation.blr, effectiveBatch: effective)
+        let configuration = PretrainConfiguration(
+            model: model, loss: try loss.configuration(), dataPath: data.dataPath,
+            syntheticImages: data.syntheticImages, epochs: optimisation.epochs, startEpoch: optimisation.startEpoch,
+            warmupEpochs: optimisation.warmupEpochs, effectiveBatchSize: effective,
+            accumulation: optimisation.accumIter, learningRate: rate, minimumLearningRate: optimisation.minLr,
+            optimizer: AdamW.Configuration(weightDecay: optimisation.weightDecay),
+            clipGradient: optimisation.clipGrad, seed: run.seed)
+        try configuration.validate()
+        return configuration
+    }
+}
+
+struct OptimisationOptions: ParsableArguments {
+    @Option(help: "Images per rank and micro-batch (default: from --effective-batch-size).")
+    var batchSize: Int?
+
+    @Option(help: "Images per update over all ranks and micro-batches, when --batch-size is not given.")
+    var effectiveBatchSize = 256
+
+    @Option(help: "Epochs.") var epochs = 4
+    @Option(help: "Micro-batches per update; gradients are exchanged after the last.") var accumIter = 1
+    @Option(help: "Base learning rate: the rate is blr × effective batch / 256.") var blr = 2e-3
+    @Option(help: "Learning rate, instead of --blr.") var lr: Double?
+    @Option(help: "Lowest learning rate of the cosine.") var minLr = 0.0
+    @Option(help: "Epochs of linear warm-up.") var warmupEpochs = 0.5
+    @Option(help: "AdamW weight decay; none on tensors of one dimension.") var weightDecay = 0.05
+    @Option(help: "Clip the gradient to this norm.") var clipGrad: Double?
+    @Option(help: "First epoch, counted from 0; --resume knows it by itself.") var startEpoch = 0
+
+    /// Images of one update.
+    func effectiveBatch(ranks: Int) throws -> Int {
+        guard accumIter >= 1 && accumIter <= 1 << 20 else {
+            throw ModelError("--accum-iter is \(accumIter): it must be at least 1")
+        }
+        if let batchSize {
+            guard batchSize >= 1 && batchSize <= 1 << 24 else {
+                throw ModelError("--batch-size is \(batchSize): it must be at least 1")
+            }
+            return batchSize * accumIter * ranks
+        }
+        guard effectiveBatchSize >= 1 && effectiveBatchSize % (ranks * accumIter) == 0 else {
+            throw ModelError(
+                "--effective-batch-size \(effectiveBatchSize) is not divisible by \(ranks) ranks × \(accumIter) "
+                    + "micro-batches: choose a multiple of \(ranks * accumIter), or give --batch-size per rank")
+        }
+        return effectiveBatchSize
+    }
+}
+
+struct DataOptions: ParsableArguments {
+    @Option(
+        help: """
+            Directory of IDX files (MNIST, Fashion-MNIST; gzip or plain) or of CIFAR-10/100 binary files, or \
+            'synthetic'.
+            """)
+    var dataPath = ImageDataset.defaultPath
+
+    @Option(help: "Images of the synthetic set.") var syntheticImages = 4096
+    @Option(help: "Batches prepared ahead by a thread of their own; 0 prepares each when it is needed.")
+    var numWorkers = 2
+}
+
+struct RunOptions: ParsableArguments {
+    @Option(help: "YAML file of flags, such as 'batch_size: 64'; the environment (UMAE_BATCH_SIZE) and flags override it.")
+    var recipe: String?
+
+    @Option(help: "Directory of this run; '' keeps nothing (default: a new one below runs/).")
+    var outputDir: String?
+
+    @Option(help: "Checkpoint or run directory to go on from; 'auto' takes the newest of --output-dir, if any.")
+    var resume = ""
+
+    @Option(help: "Epochs between checkpoints; the last epoch always has one.") var checkpointEvery = 20
+    @Option(help: "Newest checkpoints that are kept.") var keepCheckpoints = 3
+    @Option(help: "Seed of weights, order, crops, flips and masks.") var seed: UInt64 = 0
+    @Flag(help: "Print the settings of this run as a recipe, and stop.") var printConfig = false
+    @Flag(help: "Check everything, print what would be done and its memory, and stop.") var dryRun = false
+}
+
+/// Flags of `main_pretrain.py` that have nothing to do here; a run that is given one says so.
+struct CompatibilityOptions: ParsableArguments {
+    @Option(help: "Only cpu.") var device: String?
+    @Option(help: "No effect: log.txt is in --output-dir.") var logDir: String?
+    @Option(help: "No effect: the online classifier is reported with each epoch.") var valInterval: Int?
+    @Flag(inversion: .prefixedNo, help: "No effect on CPUs.") var pinMem: Bool?
+    @Option(help: "No effect: mpirun sets the world.") var worldSize: Int?
+    @Option(help: "No effect: mpirun sets the rank.") var localRank: Int?
+    @Flag(help: "No effect: mpirun sets the world.") var distOnItp = false
+    @Option(help: "No effect: mpirun sets the world.") var distUrl: String?
+
+    /// One line for each flag given that has no effect.
+    func notices() throws -> [String] {
+        if let device, device != "cpu" {
+            throw ModelError("--device is \(device): umae-dist trains on CPUs; leave the flag out")
+        }
+        let given: [(String, Bool)] = [
+            ("--log-dir", logDir != nil), ("--val-interval", valInterval != nil), ("--pin-mem", pinMem != nil),
+            ("--world-size", worldSize != nil), ("--local-rank", localRank != nil), ("--dist-on-itp", distOnItp),
+            ("--dist-url", distUrl != nil),
+        ]
+        return given.filter(\.1).map { "\($0.0) has no effect here; see umae-dist pretrain --help" }
+    }
+}

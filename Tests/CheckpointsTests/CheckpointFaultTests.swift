@@ -1,0 +1,163 @@
+import Checkpoints
+import Foundation
+import Glibc
+import Tensors
+import Testing
+
+@Suite("A save that the system refuses is one line, and leaves the earlier checkpoints whole")
+struct CheckpointFaultTests {
+    let directory: TemporaryDirectory
+
+    init() throws { directory = try TemporaryDirectory() }
+
+    @Test("the run directory was removed between saves")
+    func removedDirectory() throws {
+        let path = "\(directory.path)/deep/run"
+        let store = try CheckpointStore(runDirectory: path, keep: 2)
+        try Generation(number: 1).save(in: store, step: 1)
+        try FileManager.default.removeItem(atPath: path)
+        let error = failure { () throws(CheckpointError) in try Generation(number: 2).save(in: store, step: 2) }
+        #expect(
+            error?.description
+                == "\(path)/checkpoint-00000002.partial: mkdir failed: No such file or directory; "
+                + "was it removed or moved?")
+        #expect(!FileManager.default.fileExists(atPath: path))
+    }
+
+    @Test("the run directory was removed in the middle of a save")
+    func removedDuringSave() throws {
+        let store = try CheckpointStore(runDirectory: "\(directory.path)/run", keep: 2)
+        let path = store.runDirectory
+        let error = failure { () throws(CheckpointError) in
+            try Generation(number: 1).save(in: store, step: 1) {
+                if $0 == .weightsWritten { try? FileManager.default.removeItem(atPath: path) }
+            }
+        }
+        #expect(error?.reason == .system(call: "open", code: ENOENT))
+        #expect(error?.path == "\(path)/checkpoint-00000001.partial/optimizer.safetensors")
+    }
+
+    @Test("a place where nothing can be created")
+    func unwritable() throws {
+        let file = try directory.file("file", [])
+        let below = failure { () throws(CheckpointError) in
+            try CheckpointStore(runDirectory: "\(file)/run", keep: 1)
+        }
+        #expect(below?.reason == .system(call: "mkdir", code: EEXIST) && below?.path == file)
+        // /proc refuses even the superuser.
+        let virtual = failure { () throws(CheckpointError) in
+            try CheckpointStore(runDirectory: "/proc/umae-dist-run", keep: 1)
+        }
+        #expect(virtual?.path == "/proc/umae-dist-run")
+        #expect(virtual?.description.contains("mkdir failed: ") == true)
+    }
+
+    @Test("a directory without permission to write", .enabled(if: geteuid() != 0, "the superuser may write anywhere"))
+    func readOnly() throws {
+        let store = try CheckpointStore(runDirectory: directory.path, keep: 1)
+        try Generation(number: 1).save(in: store, step: 1)
+        let manager = FileManager.default
+        try manager.setAttributes([.posixPermissions: 0o555], ofItemAtPath: directory.path)
+        let error = failure { () throws(CheckpointError) in try Generation(number: 2).save(in: store, step: 2) }
+        try manager.setAttributes([.posixPermissions: 0o755], ofItemAtPath: directory.path)
+        #expect(error?.reason == .system(call: "mkdir", code: EACCES))
+        #expect(try store.list().map(\.step) == [1])
+    }
+
+    @Test("a disk that fills up: the space is given back and a smaller save works again")
+    func fullDisk() async throws {
+        let path = directory.path
+        try Generation(number: 1).save(in: try CheckpointStore(runDirectory: path, keep: 1), step: 1)
+        await #expect(processExitsWith: .success) { [path = path as String] in
+            let store = try CheckpointStore(runDirectory: path, keep: 1)
+            try #require(limitFileSize(bytes: 5_000))
+            let error = failure { () throws(CheckpointError) in try Generation(number: 2).save(in: store, step: 2) }
+            #expect(
+                error?.description
+                    == "\(path)/checkpoint-00000002.partial/model.safetensors: write failed: File too large; "
+                    + "raise the limit on file size (ulimit -f)")
+            let replacing = failure { () throws(CheckpointError) in try Generation(number: 2).save(in: store, step: 1) }
+            #expect(replacing?.reason == .system(call: "write", code: EFBIG))
+            #expect(try FileManager.default.contentsOfDirectory(atPath: path) == ["checkpoint-00000001"])
+            let latest = try #require(try store.latestValid { _ in Issue.record("nothing is damaged") })
+            #expect(try Generation.number(of: latest) == 1)
+            try store.save(step: 3, weights: [], optimizer: [], state: Generation(number: 3))
+            #expect(try store.list().map(\.step) == [3])
+        }
+    }
+
+    @Test("leftovers that cannot be removed are reported, and the save succeeds")
+    func stubbornLeftover() throws {
+        let store = try CheckpointStore(runDirectory: directory.path, keep: 1)
+        let stubborn = "\(directory.path)/checkpoint-00000001.partial/directory"
+        try FileManager.default.createDirectory(atPath: stubborn, withIntermediateDirectories: true)
+        let result = try Generation(number: 2).save(in: store, step: 2)
+        #expect(result.removalFailure?.path == stubborn)
+        #expect(try Generation.number(of: result.checkpoint) == 2)
+    }
+}
+
+@Suite("Run state comes back bit for bit")
+struct RunStateTests {
+    struct State: Codable, Equatable {
+        var sums: [Double]
+        var last: [Float]
+        var seed: UInt64
+        var names: [String: Int]
+    }
+
+    let directory: TemporaryDirectory
+
+    init() throws { directory = try TemporaryDirectory() }
+
+    private func roundTrip(_ state: State) throws -> State {
+        let store = try CheckpointStore(runDirectory: directory.path, keep: 1)
+        return try store.save(step: 1, weights: [], optimizer: [], state: state).checkpoint.state()
+    }
+
+    @Test("finite numbers of every size")
+    func finiteNumbers() throws {
+        var random = SampleRandom(seed: 1, epoch: 0, sample: 0, purpose: .masking)
+        let patterns = (0..<2_000).map { _ in UInt64(random.bits()) << 32 | UInt64(random.bits()) }
+        let special = [0, -0.0, 0.1 + 0.2, .leastNonzeroMagnitude, .greatestFiniteMagnitude, 1e22, 0x1p53 + 2]
+        let sums = special + patterns.map { Double(bitPattern: $0) }.filter(\.isFinite)
+        let last = patterns.map { Float(bitPattern: UInt32(truncatingIfNeeded: $0)) }.filter(\.isFinite)
+        let state = State(sums: sums, last: last, seed: .max, names: ["a/\"\n": .min])
+        let restored = try roundTrip(state)
+        #expect(restored.sums.map(\.bitPattern) == sums.map(\.bitPattern))
+        #expect(restored.last.map(\.bitPattern) == last.map(\.bitPattern))
+        #expect(restored.seed == .max && restored.names == state.names)
+    }
+
+    @Test("infinities and NaN")
+    func nonFiniteNumbers() throws {
+        let restored = try roundTrip(
+            State(sums: [.infinity, -.infinity, .nan], last: [.nan, -.infinity], seed: 0, names: [:]))
+        #expect(restored.sums[0] == .infinity && restored.sums[1] == -.infinity && restored.sums[2].isNaN)
+        #expect(restored.last[0].isNaN && restored.last[1] == -.infinity)
+    }
+
+    @Test("state of another kind is refused with the field")
+    func otherState() throws {
+        let store = try CheckpointStore(runDirectory: directory.path, keep: 1)
+        let saved = try store.save(step: 1, weights: [], optimizer: [], state: ["sums": [1.5]]).checkpoint
+        let error = failure { () throws(CheckpointError) in try saved.state(State.self) }
+        #expect(error?.description == "\(saved.path)/state.json: cannot be decoded: lacks 'last'")
+    }
+
+    @Test("state that cannot be encoded costs nothing")
+    func unencodable() throws {
+        struct Unencodable: Encodable {
+            func encode(to encoder: any Encoder) throws {
+                throw EncodingError.invalidValue(1, .init(codingPath: [], debugDescription: "never\nencodable"))
+            }
+        }
+        let store = try CheckpointStore(runDirectory: directory.path, keep: 1)
+        let error = failure { () throws(CheckpointError) in
+            try store.save(step: 1, weights: [], optimizer: [], state: Unencodable())
+        }
+        #expect(error?.reason == .stateNotEncodable("never\nencodable"))
+        #expect(error?.description.contains("never?encodable") == true)
+        #expect(try directory.names.isEmpty)
+    }
+}

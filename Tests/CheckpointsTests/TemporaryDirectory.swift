@@ -1,0 +1,74 @@
+import Checkpoints
+import Foundation
+import Tensors
+
+/// A directory of a test's own, removed with the last reference.
+final class TemporaryDirectory: Sendable {
+    let path: String
+
+    init() throws {
+        let directory = FileManager.default.temporaryDirectory.appendingPathComponent("checkpoints-\(UUID())")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        path = directory.path
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    /// Writes a file of these bytes and returns its path.
+    func file(_ name: String, _ bytes: [UInt8]) throws -> String {
+        try Data(bytes).write(to: URL(fileURLWithPath: "\(path)/\(name)"))
+        return "\(path)/\(name)"
+    }
+
+    var names: [String] {
+        get throws { try FileManager.default.contentsOfDirectory(atPath: path).sorted() }
+    }
+}
+
+func content(_ path: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(fileURLWithPath: path))) }
+
+/// A safetensors file: length, header and data.
+func safetensors(_ header: String, _ data: [UInt8] = []) -> [UInt8] {
+    let text = Array(header.utf8)
+    return (0..<8).map { UInt8(truncatingIfNeeded: text.count >> ($0 * 8)) } + text + data
+}
+
+/// The error that `body` throws; nil if it throws none.
+func failure<Result>(_ body: () throws(CheckpointError) -> Result) -> CheckpointError? {
+    do {
+        _ = try body()
+        return nil
+    } catch {
+        return error
+    }
+}
+
+/// A run whose weights, moments and state all carry the same number, so that a mixture of two saves is noticed.
+struct Generation: Codable, Equatable {
+    var number: Double
+    var seed: UInt64 = .max
+
+    private var values: Matrix {
+        let values = Matrix(rows: 300, columns: 7)
+        values.fill(Float(number))
+        return values
+    }
+
+    var tensors: [NamedTensor] { [NamedTensor("blocks.0.weight", shape: [300, 7], values)] }
+
+    @discardableResult
+    func save(
+        in store: CheckpointStore, step: Int, observer: (CommitStep) -> Void = { _ in }
+    ) throws(CheckpointError) -> CheckpointStore.SaveResult {
+        try store.save(step: step, weights: tensors, optimizer: tensors, state: self, observer: observer)
+    }
+
+    /// The number of a checkpoint; nil if its parts disagree.
+    static func number(of checkpoint: Checkpoint) throws -> Double? {
+        let state: Generation = try checkpoint.state()
+        let weights = try checkpoint.weights().floats("blocks.0.weight")
+        let moments = try checkpoint.optimizer().floats("blocks.0.weight")
+        let expected = [Float](repeating: Float(state.number), count: 2100)
+        return weights == expected && moments == expected ? state.number : nil
+    }
+}

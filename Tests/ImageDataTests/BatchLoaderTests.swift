@@ -1,0 +1,150 @@
+import Foundation
+import ImageData
+import Tensors
+import Testing
+
+@Suite("Batch loader", .timeLimit(.minutes(1)))
+struct BatchLoaderTests {
+    /// What a batch holds, copied out of the loader's memory.
+    struct Copy: Equatable {
+        let images: [Float]
+        let labels: [Int32]
+        let samples: [Int]
+        let position: [Int]
+
+        init(_ batch: Batch) {
+            images = batch.images.array
+            labels = batch.labels.array
+            samples = batch.samples.array
+            position = [batch.epoch, batch.step, batch.micro]
+        }
+    }
+
+    /// Synthetic images, of which one cannot be read.
+    struct DamagedSource: ImageSource {
+        let images: any ImageSource
+        let damaged: Int
+
+        var name: String { images.name }
+        var count: Int { images.count }
+        var channels: Int { images.channels }
+        var classCount: Int { images.classCount }
+        var fingerprint: UInt32 { images.fingerprint }
+        var largestSize: ImageSize { images.largestSize }
+        func size(at index: Int) -> ImageSize { images.size(at: index) }
+        func label(at index: Int) -> Int { images.label(at: index) }
+        func copyPixels(at index: Int, into pixels: inout MutableSpan<UInt8>) throws(ImageDataError) {
+            if index == damaged { throw .unreadable(path: "/data/image-\(index).jpeg", reason: "damaged") }
+            try images.copyPixels(at: index, into: &pixels)
+        }
+    }
+
+    private func source(damaged: Int? = nil) throws -> any ImageSource {
+        let images = try ImageDataset.open(
+            path: "synthetic", split: .train,
+            synthetic: SyntheticImageParameters(count: 50, channels: 1, size: ImageSize(height: 8, width: 8)))
+        if let damaged { return DamagedSource(images: images, damaged: damaged) }
+        return images
+    }
+
+    private func loader(
+        _ source: any ImageSource, rank: Int = 0, worldSize: Int = 1, accumulation: Int = 1, epoch: Int = 0,
+        step: Int = 0, prefetch: Int, plan: MemoryPlan = MemoryPlan()
+    ) throws -> BatchLoader {
+        let transform = ImageTransform(
+            size: ImageSize(height: 8, width: 8), statistics: ChannelStatistics(mean: [0.5], standardDeviation: [0.25]),
+            augmentation: ImageAugmentation())
+        let division = try BatchDivision(
+            imageCount: source.count, globalBatch: 16, rank: rank, worldSize: worldSize, accumulation: accumulation)
+        return try BatchLoader(
+            source: source, transform: transform, division: division, seed: 11, epoch: epoch, step: step,
+            prefetch: prefetch, plan: plan)
+    }
+
+    private func take(_ count: Int, _ loader: BatchLoader) throws -> [Copy] {
+        try (0..<count).map { _ in Copy(try loader.next()) }
+    }
+
+    @Test("batches are the same however many are prepared ahead", arguments: [1, 2, 3])
+    func prefetch(depth: Int) throws {
+        let reference = try take(14, loader(source(), accumulation: 2, prefetch: 0))
+        #expect(
+            reference.map(\.position)[..<7].elementsEqual([
+                [0, 0, 0], [0, 0, 1], [0, 1, 0], [0, 1, 1], [0, 2, 0], [0, 2, 1], [1, 0, 0],
+            ]))
+        let ahead = try loader(source(), accumulation: 2, prefetch: depth)
+        for expected in reference {
+            let batch = try ahead.next()
+            // Time for the thread to run ahead: it must not touch the batch that is held here.
+            usleep(2000)
+            #expect(Copy(batch) == expected)
+        }
+    }
+
+    @Test("a loader may start at any step", arguments: [0, 2])
+    func resume(prefetch: Int) throws {
+        let reference = try take(18, loader(source(), accumulation: 2, prefetch: 0))
+        for (start, position) in [(2, (0, 1)), (4, (0, 2)), (6, (0, 3)), (6, (1, 0)), (10, (1, 2))] {
+            let resumed = try loader(
+                source(), accumulation: 2, epoch: position.0, step: position.1, prefetch: prefetch)
+            #expect(try take(6, resumed) == Array(reference[start..<start + 6]))
+        }
+    }
+
+    @Test("ranks and micro-batches together hold the images of one rank alone", arguments: [1, 2, 4, 8], [1, 2])
+    func ranks(worldSize: Int, accumulation: Int) throws {
+        let reference = try take(7, loader(source(), prefetch: 0))
+        let loaders = try (0..<worldSize).map {
+            try loader(source(), rank: $0, worldSize: worldSize, accumulation: accumulation, prefetch: 2)
+        }
+        for expected in reference {
+            var images: [Float] = []
+            var samples: [Int] = []
+            for loader in loaders {
+                for part in try take(accumulation, loader) {
+                    images += part.images
+                    samples += part.samples
+                    #expect(part.position[..<2] == expected.position[..<2])
+                }
+            }
+            #expect(samples == expected.samples && images == expected.images)
+        }
+    }
+
+    @Test("labels belong to the samples")
+    func labels() throws {
+        for batch in try take(4, loader(source(), prefetch: 2)) {
+            #expect(batch.labels == batch.samples.map { Int32($0 % 10) } && Set(batch.samples).count == 16)
+        }
+    }
+
+    @Test("an error while preparing reaches the consumer after the good batches, and stays", arguments: [0, 2])
+    func failure(prefetch: Int) throws {
+        let good = try take(3, loader(source(), prefetch: 0))
+        let damaged = good[2].samples[5]
+        let loader = try loader(source(damaged: damaged), prefetch: prefetch)
+        #expect(try take(2, loader) == Array(good[..<2]))
+        for _ in 0..<2 {
+            #expect(throws: ImageDataError.unreadable(path: "/data/image-\(damaged).jpeg", reason: "damaged")) {
+                try loader.next()
+            }
+        }
+    }
+
+    @Test("a loader ends cleanly, whatever its thread is doing")
+    func stop() throws {
+        for round in 0..<50 {
+            let loader = try loader(source(), prefetch: 1 + round % 3)
+            _ = try take(round % 4, loader)
+            if round.isMultiple(of: 2) { loader.stop() }
+        }
+    }
+
+    @Test("the plan is charged with the batches in flight")
+    func memory() throws {
+        let plan = MemoryPlan()
+        _ = try loader(source(), worldSize: 2, prefetch: 2, plan: plan)
+        // Three batches of 8 images of 64 floats, with a 4-byte label and an 8-byte index each.
+        #expect(plan.bytes(for: .batches) == 3 * 8 * (64 * 4 + 4 + 8) && plan.totalBytes == plan.bytes(for: .batches))
+    }
+}

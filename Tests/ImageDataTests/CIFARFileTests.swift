@@ -1,0 +1,55 @@
+import ImageData
+import Testing
+
+@Suite("CIFAR files")
+struct CIFARFileTests {
+    private func record(_ label: [UInt8], _ salt: Int) -> [UInt8] { label + patternBytes(3072, salt: salt) }
+
+    @Test("records of several files follow one another")
+    func cifar10() throws {
+        let directory = try TemporaryDirectory()
+        let paths = [
+            try directory.write("a.bin", record([3], 1) + record([9], 2)), try directory.write("b.bin", record([0], 3)),
+        ]
+        let source = try CIFARFile.open(.cifar10, paths: paths)
+        #expect(source.count == 3 && source.channels == 3 && source.classCount == 10)
+        #expect(source.size(at: 0) == ImageSize(height: 32, width: 32))
+        #expect((0..<3).map(source.label) == [3, 9, 0])
+        var pixels = [UInt8](repeating: 0, count: 3072)
+        for index in 0..<3 {
+            var span = pixels.mutableSpan
+            source.copyPixels(at: index, into: &span)
+            #expect(pixels == patternBytes(3072, salt: index + 1))
+        }
+    }
+
+    @Test("CIFAR-100 labels are the fine ones")
+    func cifar100() throws {
+        let directory = try TemporaryDirectory()
+        let path = try directory.write("train.bin", record([7, 99], 1) + record([19, 0], 2))
+        let source = try CIFARFile.open(.cifar100, paths: [path])
+        #expect((0..<2).map(source.label) == [99, 0] && source.classCount == 100)
+    }
+
+    @Test("a length that is no positive multiple of a record is refused", arguments: [0, 1, 3072, 3074, 3073 * 2 - 1])
+    func wrongLength(bytes: Int) throws {
+        let directory = try TemporaryDirectory()
+        let path = try directory.write("data_batch_1.bin", [UInt8](repeating: 0, count: bytes))
+        #expect(throws: ImageDataError.wrongRecordLength(path: path, bytes: bytes, recordBytes: 3073)) {
+            try CIFARFile.open(.cifar10, paths: [path])
+        }
+    }
+
+    @Test("a label outside the classes is refused and its record named")
+    func badLabel() throws {
+        let directory = try TemporaryDirectory()
+        let path = try directory.write("test_batch.bin", record([9], 1) + record([10], 2))
+        #expect(throws: ImageDataError.labelOutOfRange(path: path, record: 1, label: 10, classCount: 10)) {
+            try CIFARFile.open(.cifar10, paths: [path])
+        }
+        let fine = try directory.write("train.bin", record([0, 100], 1))
+        #expect(throws: ImageDataError.labelOutOfRange(path: fine, record: 0, label: 100, classCount: 100)) {
+            try CIFARFile.open(.cifar100, paths: [fine])
+        }
+    }
+}

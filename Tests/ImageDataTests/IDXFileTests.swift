@@ -1,0 +1,109 @@
+import ImageData
+import Testing
+
+@Suite("IDX files")
+struct IDXFileTests {
+    static let images = idxBytes([0x803, 3, 2, 4], patternBytes(24))
+    static let labels = idxBytes([0x801, 3], [4, 0, 2])
+
+    private func open(_ images: [UInt8], _ labels: [UInt8] = Self.labels) throws -> InMemoryImages {
+        let directory = try TemporaryDirectory()
+        // The names say gzip whatever the content is: only the content counts.
+        return try IDXFile.open(
+            name: "test", images: directory.write("images.gz", images), labels: directory.write("labels.gz", labels))
+    }
+
+    private func message(_ images: [UInt8], _ labels: [UInt8] = Self.labels) throws -> String {
+        do {
+            _ = try open(images, labels)
+        } catch let error as ImageDataError {
+            #expect(!error.description.contains("\n"))
+            return error.description
+        }
+        Issue.record("the damaged file was accepted")
+        return ""
+    }
+
+    @Test("pixels and labels are those of the file, compressed or not", arguments: [false, true])
+    func roundTrip(compressed: Bool) throws {
+        let source = compressed ? try open(gzipBytes(Self.images), gzipBytes(Self.labels)) : try open(Self.images)
+        #expect(source.count == 3 && source.channels == 1 && source.classCount == 5)
+        #expect(source.size(at: 1) == ImageSize(height: 2, width: 4))
+        #expect((0..<3).map(source.label) == [4, 0, 2])
+        var pixels = [UInt8](repeating: 0, count: 8)
+        for index in 0..<3 {
+            var span = pixels.mutableSpan
+            source.copyPixels(at: index, into: &span)
+            #expect(pixels == Array(patternBytes(24)[8 * index..<8 * index + 8]))
+        }
+    }
+
+    @Test("the fingerprint follows pixels, labels and shape")
+    func fingerprint() throws {
+        let reference = try open(Self.images).fingerprint
+        #expect(try open(gzipBytes(Self.images)).fingerprint == reference)
+        var pixels = Self.images
+        pixels[20] ^= 1
+        #expect(try open(pixels).fingerprint != reference)
+        #expect(try open(Self.images, idxBytes([0x801, 3], [4, 2, 0])).fingerprint != reference)
+        #expect(try open(idxBytes([0x803, 3, 4, 2], patternBytes(24))).fingerprint != reference)
+    }
+
+    @Test("a file that ends too early is refused, at every length")
+    func truncated() throws {
+        for length in 0..<Self.images.count {
+            // Cut within the elements, the file is either smaller than what it declares or ends while it is read.
+            let cut = try message(Array(Self.images[..<length]))
+            #expect(cut.contains("truncated") || (length >= 16 && cut.contains("which the file cannot hold")))
+        }
+        #expect(try message(Array(Self.images.dropLast())).contains("images.gz: ends after 39 of 40 bytes"))
+    }
+
+    @Test("damaged gzip data is refused")
+    func damagedGzip() throws {
+        let whole = gzipBytes(Self.images)
+        for length in 20..<whole.count { #expect(try message(Array(whole[..<length])).contains("images.gz: ")) }
+        var flipped = whole
+        flipped[35] ^= 0x10
+        #expect(try message(flipped).contains("damaged gzip data"))
+    }
+
+    @Test("bytes after the declared ones are refused")
+    func trailing() throws {
+        #expect(try message(Self.images + [0]).contains("goes on after the 40 bytes"))
+        #expect(try message(gzipBytes(Self.images + [0])).contains("goes on after the 40 bytes"))
+    }
+
+    @Test("another magic number or element type is refused")
+    func wrongMagic() throws {
+        #expect(try message(Self.labels).contains("images.gz: starts with 0x00000801"))
+        #expect(try message(idxBytes([0xD03, 3, 2, 4], patternBytes(24))).contains("0x00000D03"))
+        #expect(try message(Array("PK\u{3}\u{4} and so on".utf8)).contains("0x504B0304"))
+        #expect(try message(Self.images, Self.images).contains("labels.gz: starts with 0x00000803"))
+    }
+
+    @Test(
+        "sizes that the file cannot hold are refused before memory is asked for",
+        arguments: [
+            [UInt32.max, .max, .max], [.max, 1, 1], [1, .max, 1], [0x8000_0000, 2, 0x8000_0000], [0, 2, 4], [3, 0, 4],
+            [3, 2, 0], [1 << 20, 1 << 20, 1 << 20],
+        ])
+    func hostileDimensions(dimensions: [UInt32]) throws {
+        let bytes = idxBytes([0x803] + dimensions, patternBytes(24))
+        #expect(try message(bytes).contains("which the file cannot hold"))
+        #expect(try message(gzipBytes(bytes)).contains("which the file cannot hold"))
+    }
+
+    @Test("one label per image is required")
+    func labelMismatch() throws {
+        let message = try message(Self.images, idxBytes([0x801, 2], [1, 2]))
+        #expect(message.contains("labels.gz: holds 2 labels for the 3 images of") && message.contains("images.gz"))
+    }
+
+    @Test("a missing file is named")
+    func missing() throws {
+        #expect {
+            try IDXFile.open(name: "test", images: "/nonexistent/images", labels: "/nonexistent/labels")
+        } throws: { "\($0)".hasPrefix("/nonexistent/images: cannot be read: no such file or directory") }
+    }
+}
