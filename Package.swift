@@ -66,5 +66,6 @@ let package = Package(
             swiftSettings: settings),
         // Tests, one target per module; EndToEndTests runs the program itself, under mpirun too.
         tests("CheckpointsTests", ["Checkpoints", "Tensors"]),
+        tests("ImageDataTests", ["ImageData", "Tensors"], resources: [.copy("Fixtures")]),
     ]
 )

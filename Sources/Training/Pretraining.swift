@@ -49,12 +49,7 @@ package final class Pretraining {
         self.reporter = reporter
         stepsPerEpoch = division.stepsPerEpoch
         model = MaskedAutoencoder(configuration.model, classes: source.classCount, plan: plan)
-        let parameters = model.parameters
-        let optimizer = AdamW(
-            values: parameters.values, gradients: parameters.gradients,
-            tensors: parameters.trainable.map {
-                (parameters.range(of: $0.name), weightDecays(name: $0.name, shape: $0.shape))
-            }, configuration: configuration.optimizer, plan: plan)
+        let optimizer = AdamW(model.parameters, configuration: configuration.optimizer, plan: plan)
         state = RunState(
             configuration: configuration, step: configuration.startEpoch * division.stepsPerEpoch,
             epoch: configuration.startEpoch, stepInEpoch: 0, worldSize: communicator.size,

@@ -71,19 +71,6 @@ package struct RunDirectoryError: Error, CustomStringConvertible {
     package let description: String
 }
 
-extension AdamW {
-    /// Both moments of every trained tensor, under torch.optim.AdamW's names.
-    func namedTensors(of model: MaskedAutoencoder) -> [NamedTensor] {
-        let parameters = model.parameters
-        return [("exp_avg", firstMoment), ("exp_avg_sq", secondMoment)].flatMap { kind, moment in
-            parameters.trainable.map {
-                NamedTensor(
-                    "\(kind).\($0.name)", shape: $0.shape, moment.columns(parameters.range(of: $0.name)))
-            }
-        }
-    }
-}
-
 extension Checkpoint {
     /// Fills model and optimizer; returns the state to go on from, under the configuration of `fresh`.
     ///

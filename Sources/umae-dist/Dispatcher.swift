@@ -79,6 +79,6 @@ struct UmaeDist: ParsableCommand {
             Flags are those of facebookresearch/mae and U-MAE main_pretrain.py, with underscores or dashes; \
             `umae-dist pretrain --help` lists them. Started without a launcher it is a single process.
             """,
-        subcommands: [PretrainCommand.self, DebugCommand.self],
+        subcommands: [PretrainCommand.self, DebugCommand.self, BenchCommand.self],
         defaultSubcommand: PretrainCommand.self)
 }

@@ -1,0 +1,16 @@
+internal import CVectorKernels
+
+/// The instruction set of the vector kernels, and what it can do at most.
+package enum VectorKernels {
+    /// `avx512`, `avx2` or `baseline`: the best this CPU has, or what UMAE_MAX_ISA limits it to.
+    package static var instructionSet: String {
+        switch umae_kernels_isa() {
+        case UMAE_ISA_AVX512: "avx512"
+        case UMAE_ISA_AVX2: "avx2"
+        default: "baseline"
+        }
+    }
+
+    /// Independent multiply-adds on registers, on the calling thread; returns their FLOPs.
+    package static func multiplyAddBurst(repeats: Int) -> Double { umae_fma_burst(Int64(repeats)) }
+}

@@ -1,0 +1,165 @@
+package import Communication
+import Foundation
+internal import ImageData
+internal import Models
+internal import Optimization
+internal import Layers
+package import Tensors
+
+/// Measures training steps on synthetic images: speed, share of the machine's peak, time per phase, memory.
+package struct Benchmark {
+    /// Figures of one measurement; the keys of `umae-dist bench --json`.
+    package struct Result: Codable, Sendable {
+        package var model: String
+        package var precision: String
+        package var ranks: Int
+        package var threadsPerRank: Int
+        package var batchSizePerRank: Int
+        package var imagesPerSecond: Double
+        package var flopsPerImage: Double
+        package var flopsPerSecond: Double
+        /// All ranks together, measured before and after the steps; the higher of both.
+        package var peakFlopsPerSecond: Double
+        package var fractionOfPeak: Double
+        /// Median.
+        package var secondsPerStep: Double
+        /// Means over the steps, of the slowest rank in each phase.
+        package var secondsPerPhase: [String: Double]
+        /// Resident memory of the largest rank at its highest.
+        package var peakMemoryBytes: Int
+        /// What the plan says of one rank.
+        package var plannedMemoryBytes: Int
+        package var accumIter: Int
+        package var steps: Int
+        package var blasKernels: String
+        package var loss: Double
+
+        enum CodingKeys: String, CodingKey {
+            case model, precision, ranks
+            case threadsPerRank = "threads_per_rank"
+            case batchSizePerRank = "batch_size_per_rank"
+            case imagesPerSecond = "images_per_second"
+            case flopsPerImage = "flops_per_image"
+            case flopsPerSecond = "flops_per_second"
+            case peakFlopsPerSecond = "peak_flops_per_second"
+            case fractionOfPeak = "fraction_of_peak"
+            case secondsPerStep = "seconds_per_step"
+            case secondsPerPhase = "seconds_per_phase"
+            case peakMemoryBytes = "peak_memory_bytes"
+            case plannedMemoryBytes = "planned_memory_bytes"
+            case accumIter = "accum_iter"
+            case steps
+            case blasKernels = "blas_kernels"
+            case loss
+        }
+    }
+
+    package let name: String
+    package let precision: String
+    package let configuration: PretrainConfiguration
+    package let steps: Int
+    package let warmupSteps: Int
+
+    package init(name: String, precision: String, configuration: PretrainConfiguration, steps: Int, warmupSteps: Int) {
+        self.name = name
+        self.precision = precision
+        self.configuration = configuration
+        self.steps = steps
+        self.warmupSteps = warmupSteps
+    }
+
+    /// Collective; every rank returns the same.
+    package func run(communicator: any Communicator, team: Team) throws -> Result {
+        let plan = MemoryPlan()
+        let (step, loader) = try prepare(communicator, team, plan)
+        defer { loader.stop() }
+        try communicator.agree { try MemoryReport.check(plan, localRanks: communicator.localSize) }
+
+        var peak = try PeakRate.measure(communicator: communicator, team: team)
+        for update in 1...max(warmupSteps, 1) { _ = try step.run(update: update, learningRate: 1e-4) }
+        try communicator.barrier()
+        step.clock.reset()
+        var seconds: [Double] = []
+        seconds.reserveCapacity(steps)
+        var last = StepOutcome()
+        for update in 1...steps {
+            last = try step.run(update: max(warmupSteps, 1) + update, learningRate: 1e-4)
+            seconds.append(last.seconds)
+        }
+        peak = max(peak, try PeakRate.measure(communicator: communicator, team: team))
+
+        var largest = PhaseClock.Phase.allCases.map { step.clock[$0] / Double(steps) }
+        largest += [seconds.sorted()[steps / 2], Double(ProcessMemory.peakResidentBytes())]
+        try communicator.allReduce(&largest, .maximum)
+        let phases = PhaseClock.Phase.allCases
+        let secondsPerStep = largest[phases.count]
+        let imagesPerSecond = Double(configuration.effectiveBatchSize) / secondsPerStep
+        let flops = configuration.model.flopsPerImage
+        return Result(
+            model: name, precision: precision, ranks: communicator.size, threadsPerRank: team.count,
+            batchSizePerRank: configuration.effectiveBatchSize / communicator.size / configuration.accumulation,
+            imagesPerSecond: imagesPerSecond, flopsPerImage: flops, flopsPerSecond: flops * imagesPerSecond,
+            peakFlopsPerSecond: peak, fractionOfPeak: flops * imagesPerSecond / peak, secondsPerStep: secondsPerStep,
+            secondsPerPhase: Dictionary(uniqueKeysWithValues: phases.map { ($0.name, largest[$0.rawValue]) }),
+            peakMemoryBytes: Int(largest[phases.count + 1]), plannedMemoryBytes: plan.totalBytes,
+            accumIter: configuration.accumulation, steps: steps, blasKernels: BLASKernels.name,
+            loss: last.reconstruction)
+    }
+
+    private func prepare(
+        _ communicator: any Communicator, _ team: Team, _ plan: MemoryPlan
+    ) throws -> (PretrainStep, BatchLoader) {
+        let c = configuration
+        let size = ImageSize(height: c.model.imageHeight, width: c.model.imageWidth)
+        let source = try SyntheticImages(
+            SyntheticImageParameters(
+                count: max(4096, c.effectiveBatchSize), channels: c.model.channels, size: size, seed: c.seed),
+            split: .train)
+        let division = try BatchDivision(
+            imageCount: source.count, globalBatch: c.effectiveBatchSize, rank: communicator.rank,
+            worldSize: communicator.size, accumulation: c.accumulation)
+        let loader = try BatchLoader(
+            source: source,
+            transform: ImageTransform(
+                size: size, statistics: ChannelStatistics(of: source), augmentation: ImageAugmentation()),
+            division: division, seed: c.seed, prefetch: 2, plan: plan)
+        let model = MaskedAutoencoder(c.model, classes: source.classCount, plan: plan)
+        model.initialize(seed: c.seed)
+        let optimizer = AdamW(model.parameters, configuration: c.optimizer, plan: plan)
+        let step = PretrainStep(
+            c, model: model, optimizer: optimizer, classes: source.classCount, loader: loader,
+            communicator: communicator, team: team, plan: plan)
+        return (step, loader)
+    }
+}
+
+/// The rate of independent fused multiply-adds on registers, all threads of all ranks at once: what no program exceeds.
+enum PeakRate {
+    /// FLOP/s of all ranks together, the best of several short bursts. Collective.
+    static func measure(communicator: any Communicator, team: Team) throws -> Double {
+        var best = 0.0
+        for _ in 0..<5 {
+            try communicator.barrier()
+            var flops = [0.0]
+            let start = ContinuousClock.now
+            let done = MatrixView<Double>(rows: 1, columns: team.count)
+            team.run { done[0, $0] = VectorKernels.multiplyAddBurst(repeats: 2_000_000) }
+            let seconds = (ContinuousClock.now - start) / .seconds(1)
+            flops[0] = done.array.reduce(0, +) / seconds
+            try communicator.allReduce(&flops, .sum)
+            best = max(best, flops[0])
+        }
+        return best
+    }
+}
+
+/// Memory of this process as the kernel counts it.
+enum ProcessMemory {
+    /// VmHWM of /proc/self/status, 0 where there is none.
+    static func peakResidentBytes() -> Int {
+        let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+        let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+        let kibibytes = line?.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Int($0) }
+        return (kibibytes ?? 0) << 10
+    }
+}
