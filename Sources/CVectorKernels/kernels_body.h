@@ -1,46 +1,61 @@
 // The kernels of umae_kernels.h, included once for each instruction set with KERNEL(name) giving its suffix.
 #include "vector.h"
 
+// Sixteen lanes are passed differently with and without AVX-512; every function that takes them is inlined.
+#pragma clang diagnostic ignored "-Wpsabi"
+
 INLINE vf load(const float *p) { return *(const vf_unaligned *)p; }
 INLINE void store(float *p, vf v) { *(vf_unaligned *)p = v; }
 INLINE vf splat(float x) { return (vf)(x); }
 // The last n < LANES elements of a row; the lanes past them read zero and are not written.
+#if defined(KERNELS_AVX512)
+INLINE vf load_tail(const float *p, size_t n) {
+    return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+}
+INLINE void store_tail(float *p, vf v, size_t n) { _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v); }
+#else
 INLINE vf load_tail(const float *p, size_t n) {
     vf v = splat(0);
-    memcpy(&v, p, n * sizeof(float));
+    for (size_t i = 0; i < n; i++) v[i] = p[i];
     return v;
 }
-INLINE void store_tail(float *p, vf v, size_t n) { memcpy(p, &v, n * sizeof(float)); }
+INLINE void store_tail(float *p, vf v, size_t n) {
+    for (size_t i = 0; i < n; i++) p[i] = v[i];
+}
+#endif
 INLINE vf load_n(const float *p, size_t n) { return n >= LANES ? load(p) : load_tail(p, n); }
 INLINE void store_n(float *p, vf v, size_t n) {
     if (n >= LANES) store(p, v);
     else store_tail(p, v, n);
 }
-INLINE vf select(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
-INLINE vf tail_mask(vf v, size_t n) {
+INLINE vf blend(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
+INLINE vf mask_tail(vf v, size_t n, float rest) {
     const vi lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    return select(lane < (vi)((int32_t)n), v, splat(0));
+    return blend(lane < (vi)((int32_t)n), v, splat(rest));
 }
+INLINE vf tail_mask(vf v, size_t n) { return mask_tail(v, n, 0); }
 INLINE float sum_lanes(vf v) {
     vf8 a = v.lo + v.hi;
     vf4 b = a.lo + a.hi;
     return (b.x + b.z) + (b.y + b.w);
 }
-INLINE float max_lanes(vf v) {
-    float m = v[0];
-    for (int i = 1; i < LANES; i++) m = v[i] > m || v[i] != v[i] ? v[i] : m;
-    return m;
-}
 // NaN in either operand is kept.
-INLINE vf max_nan(vf a, vf b) { return select((a > b) | (a != a), a, b); }
+INLINE vf max_nan(vf a, vf b) { return blend((a > b) | (a != a), a, b); }
+INLINE float max_lanes(vf v) {
+    v = max_nan(v, __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+    v = max_nan(v, __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11));
+    v = max_nan(v, __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13));
+    v = max_nan(v, __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14));
+    return v[0];
+}
 
 // e^x: x = n·ln2 + r, |r| <= ln2/2, Taylor to r^7 (relative error below 1e-7). Below -87.3 the result is e^-87.3.
 INLINE vf exp_v(vf x) {
     const float magic = 12582912.0f;
-    x = select(x < -87.33f, splat(-87.33f), x);
-    x = select(x > 88.72f, splat(INFINITY), x);
+    x = blend(x < -87.33f, splat(-87.33f), x);
+    x = blend(x > 88.72f, splat(INFINITY), x);
     vi infinite = x == INFINITY;
-    x = select(infinite, splat(0), x);
+    x = blend(infinite, splat(0), x);
     vf n = (x * 1.44269504088896341f + magic) - magic;
     vf r = x - n * 0.693145751953125f;
     r = r - n * 1.428606765330187e-06f;
@@ -52,18 +67,18 @@ INLINE vf exp_v(vf x) {
     p = p * r + 0.5f;
     p = p * r + 1.0f;
     p = p * r + 1.0f;
-    vi exponent = __builtin_convertvector(select(n == n, n, splat(0)), vi);
+    vi exponent = __builtin_convertvector(blend(n == n, n, splat(0)), vi);
     // Two factors, since 2^128 is not a float but e^88.7 is.
     vi half = exponent >> 1;
     vf scale1 = (vf)((half + 127) << 23);
     vf scale2 = (vf)((exponent - half + 127) << 23);
-    return select(infinite, splat(INFINITY), p * scale1 * scale2);
+    return blend(infinite, splat(INFINITY), p * scale1 * scale2);
 }
 
 // erf(x) = x·P(x²)/Q(x²) on |x| <= 4, ±1 beyond; coefficients from scripts/development/fit-erf.py.
 INLINE vf erf_v(vf x) {
-    vf c = select(x > 4.0f, splat(4.0f), x);
-    c = select(c < -4.0f, splat(-4.0f), c);
+    vf c = blend(x > 4.0f, splat(4.0f), x);
+    c = blend(c < -4.0f, splat(-4.0f), c);
     vf u = c * c;
     vf p = splat(-1.320024001e-08f);
     p = p * u + 4.684352007e-06f;

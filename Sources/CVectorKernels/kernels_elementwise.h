@@ -8,7 +8,7 @@ void KERNEL(bias_gelu_forward)(float *z, const float *bias, float *a, size_t row
             store_n(z + i, x, n);
             vf cdf = 0.5f + 0.5f * erf_v(x * 0.70710678118654752f);
             // -inf · 0 would be NaN; GELU(-inf) is 0.
-            vf y = select(x == -INFINITY, splat(0), x * cdf);
+            vf y = blend(x == -INFINITY, splat(0), x * cdf);
             store_n(a + i, y, n);
         }
 }
@@ -21,7 +21,7 @@ void KERNEL(gelu_backward)(float *d, const float *z, float *dbias, size_t rows, 
             vf x = load_n(z + i, n);
             vf cdf = 0.5f + 0.5f * erf_v(x * 0.70710678118654752f);
             vf pdf = 0.39894228040143268f * exp_v(-0.5f * x * x);
-            vf slope = select((x == INFINITY) | (x == -INFINITY), cdf, cdf + x * pdf);
+            vf slope = blend((x == INFINITY) | (x == -INFINITY), cdf, cdf + x * pdf);
             vf dz = load_n(d + i, n) * slope;
             store_n(d + i, dz, n);
             store_n(dbias + i, load_n(dbias + i, n) + dz, n);

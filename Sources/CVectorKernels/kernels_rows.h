@@ -74,9 +74,13 @@ void KERNEL(column_sums)(const float *x, size_t x_stride, float *sums, size_t ro
 void KERNEL(softmax_forward)(float *s, size_t stride, size_t rows, size_t width, float scale) {
     for (size_t r = 0; r < rows; r++, s += stride) {
         vf highest = splat(-INFINITY);
-        for (size_t i = 0; i + LANES <= width; i += LANES) highest = max_nan(load(s + i), highest);
+        for (size_t i = 0; i < width; i += LANES) {
+            size_t n = width - i;
+            vf v = load_n(s + i, n);
+            if (n < LANES) v = mask_tail(v, n, -INFINITY);
+            highest = max_nan(v, highest);
+        }
         float top = max_lanes(highest);
-        for (size_t i = width - width % LANES; i < width; i++) top = s[i] > top || s[i] != s[i] ? s[i] : top;
         vf total = splat(0);
         for (size_t i = 0; i < width; i += LANES) {
             size_t n = width - i;

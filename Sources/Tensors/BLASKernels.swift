@@ -29,7 +29,10 @@ package enum BLASKernels {
         unsafe setenv("OPENBLAS_CORETYPE", best.coreType, 1)
         // OpenBLAS also starts its own pool while it is loaded, one thread per core of every rank.
         unsafe setenv("OPENBLAS_NUM_THREADS", "1", 0)
-        unsafe execv("/proc/self/exe", CommandLine.unsafeArgv)
+        // Under its own path, so that the process keeps its name.
+        var path = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
+        guard unsafe readlink("/proc/self/exe", &path, path.count - 1) > 0 else { return }
+        unsafe execv(path, CommandLine.unsafeArgv)
         // Without /proc the program goes on as it is.
     }
 
