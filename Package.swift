@@ -57,7 +57,8 @@ let package = Package(
         .executableTarget(
             name: "umae-dist",
             dependencies: [
-                "Checkpoints", "Communication", "DataParallel", "ImageData", "Layers", "Models", "Optimization", "Tensors",
+                "Checkpoints", "Communication", "DataParallel", "ImageData", "Layers", "Models", "Optimization",
+                "Tensors",
                 "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -66,6 +67,7 @@ let package = Package(
             swiftSettings: settings),
         // Tests, one target per module; EndToEndTests runs the program itself, under mpirun too.
         tests("CheckpointsTests", ["Checkpoints", "Tensors"]),
+        tests("EndToEndTests", ["Checkpoints", "Tensors", "umae-dist"]),
         tests("ImageDataTests", ["ImageData", "Tensors"], resources: [.copy("Fixtures")]),
     ]
 )

@@ -17,7 +17,9 @@ package enum FeatureExchange {
     /// Stacks every rank's rows [n, D] into `all` [G, D] in rank order. Collective.
     ///
     /// In one process both are the same matrix and nothing happens.
-    package static func gather(_ rows: Matrix, rowCounts: [Int], into all: Matrix, _ communicator: any Communicator) throws {
+    package static func gather(_ rows: Matrix, rowCounts: [Int], into all: Matrix, _ communicator: any Communicator)
+        throws
+    {
         guard rows.storage !== all.storage else { return }
         try communicator.allGather(rows, rowCounts: rowCounts, into: all)
     }

@@ -54,7 +54,8 @@ extension MaskedAutoencoder {
             func gradient(_ name: String, like matrix: Matrix) -> Matrix {
                 plan.matrix(.workspace, name, rows: matrix.rows, columns: matrix.columns)
             }
-            func stack(_ name: String, _ depth: Int, from input: Matrix, hidden: Int) -> [TransformerBlock.Activations] {
+            func stack(_ name: String, _ depth: Int, from input: Matrix, hidden: Int) -> [TransformerBlock.Activations]
+            {
                 var input = input
                 return (0..<depth).map { index in
                     let block = TransformerBlock.Activations(

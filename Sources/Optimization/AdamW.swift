@@ -24,7 +24,6 @@ package final class AdamW: Sendable {
     package let firstMoment: Matrix
     package let secondMoment: Matrix
     private let values: Matrix
-    private let gradients: Matrix
     /// Contiguous parameters of one kind; together they cover all.
     private let segments: [Segment]
 
@@ -34,11 +33,10 @@ package final class AdamW: Sendable {
     }
 
     /// - Parameters:
-    ///   - values, gradients: [1, n].
+    ///   - values: [1, n].
     ///   - tensors: each tensor's range, in order and without gaps, and whether weight decay applies to it.
     package init(
-        values: Matrix, gradients: Matrix, tensors: [(range: Range<Int>, decays: Bool)], configuration: Configuration,
-        plan: MemoryPlan
+        values: Matrix, tensors: [(range: Range<Int>, decays: Bool)], configuration: Configuration, plan: MemoryPlan
     ) {
         var segments: [Segment] = []
         var end = 0
@@ -51,19 +49,22 @@ package final class AdamW: Sendable {
                 segments.append(Segment(range: tensor.range, decays: tensor.decays))
             }
         }
-        precondition(end == values.count && end == gradients.count)
+        precondition(end == values.count)
         self.configuration = configuration
         self.values = values
-        self.gradients = gradients
         self.segments = segments
         firstMoment = plan.matrix(.moments, "first moment", rows: 1, columns: end)
         secondMoment = plan.matrix(.moments, "second moment", rows: 1, columns: end)
     }
 
     /// - Parameters:
+    ///   - gradients: [1, n], of the global batch.
     ///   - step: updates made, this one included; from 1.
     ///   - gradientScale: the gradient used is `gradients` times this; how clipping is applied.
-    package func update(step: Int, learningRate: Double, gradientScale: Double = 1, on team: Team) {
+    package func update(
+        _ gradients: Matrix, step: Int, learningRate: Double, gradientScale: Double = 1, on team: Team
+    ) {
+        precondition(gradients.count == values.count)
         let c = configuration
         let correction1 = 1 - power(c.beta1, step)
         let correction2 = 1 - power(c.beta2, step)

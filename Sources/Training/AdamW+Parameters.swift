@@ -8,7 +8,7 @@ extension AdamW {
     /// An optimizer of all trained tensors; weight decay follows timm's rule.
     convenience init(_ parameters: ParameterSet, configuration: Configuration, plan: MemoryPlan) {
         self.init(
-            values: parameters.values, gradients: parameters.gradients,
+            values: parameters.values,
             tensors: parameters.trainable.map {
                 (parameters.range(of: $0.name), weightDecays(name: $0.name, shape: $0.shape))
             }, configuration: configuration, plan: plan)

@@ -88,7 +88,7 @@ package final class PretrainStep {
                     + "before the update; lower --lr, or set --clip-grad, and --resume auto from the last checkpoint")
         }
         optimizer.update(
-            step: update, learningRate: learningRate,
+            pass.reducer.gradients, step: update, learningRate: learningRate,
             gradientScale: GradientNorm.clippingScale(
                 norm: outcome.gradientNorm, maximum: configuration.clipGradient), on: team)
         clock.lap(.optimizer)

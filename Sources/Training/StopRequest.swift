@@ -10,13 +10,18 @@ package enum StopRequest {
 
     /// A second signal of the same kind ends the process at once, as if nobody listened.
     package static func listen() {
+        var mask = sigset_t()
+        unsafe sigemptyset(&mask)
         for number in [SIGUSR1, SIGUSR2, SIGTERM, SIGINT] {
+            unsafe sigaddset(&mask, number)
             signal(number) { number in
                 StopRequest.received.store(number, ordering: .relaxed)
                 // Schedulers repeat SIGUSR1 and SIGTERM follows them; only a person repeats SIGINT in haste.
                 if number == SIGINT { signal(SIGINT, SIG_DFL) }
             }
         }
+        // Launchers that wait for signals themselves may have left them blocked.
+        unsafe pthread_sigmask(SIG_UNBLOCK, &mask, nil)
     }
 
     package static var isPending: Bool { received.load(ordering: .relaxed) != 0 }

@@ -80,7 +80,10 @@ struct BenchCommand: WorldCommand {
         for phase in PhaseClock.Phase.allCases {
             let seconds = r.secondsPerPhase[phase.name] ?? 0
             rows.append(
-                ("  " + phase.name, String(format: "%10.2f ms %5.1f%%", 1e3 * seconds, 100 * seconds / r.secondsPerStep)))
+                (
+                    "  " + phase.name,
+                    String(format: "%10.2f ms %5.1f%%", 1e3 * seconds, 100 * seconds / r.secondsPerStep)
+                ))
         }
         rows.append(
             (

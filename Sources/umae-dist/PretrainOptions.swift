@@ -91,7 +91,8 @@ struct DataOptions: ParsableArguments {
 }
 
 struct RunOptions: ParsableArguments {
-    @Option(help: "YAML file of flags, such as 'batch_size: 64'; the environment (UMAE_BATCH_SIZE) and flags override it.")
+    @Option(
+        help: "YAML file of flags, such as 'batch_size: 64'; the environment (UMAE_BATCH_SIZE) and flags override it.")
     var recipe: String?
 
     @Option(help: "Directory of this run; '' keeps nothing (default: a new one below runs/).")

@@ -1,0 +1,121 @@
+import Foundation
+import Testing
+
+@Suite("Bad input ends with one line that names the thing, on any number of ranks", .serialized)
+struct BadInputTests {
+    struct Case: CustomTestStringConvertible, Sendable {
+        let name: String
+        let arguments: [String]
+        /// What the line must say.
+        let mentions: [String]
+        var testDescription: String { name }
+
+        init(_ name: String, _ arguments: [String], _ mentions: String...) {
+            self.name = name
+            self.arguments = arguments
+            self.mentions = mentions
+        }
+    }
+
+    static let cases = [
+        Case("missing data", ["--data-path", "/no/such/place"], "/no/such/place"),
+        Case("a directory without images", ["--data-path", "/etc/ssl"], "/etc/ssl", "Fashion-MNIST"),
+        Case("unknown model", ["--model", "mae_vit_gigantic"], "mae_vit_gigantic", "mae_vit_base_patch16"),
+        Case("patch size that does not divide", ["--patch-size", "5"], "patch size 5", "28"),
+        Case("mask ratio that keeps nothing", ["--mask_ratio", "0.999"], "mask ratio 0.999"),
+        Case("heads that do not divide", ["--num-heads", "5"], "128", "5 heads"),
+        Case("batch not divisible", ["--effective-batch-size", "255"], "255", "2 ranks"),
+        Case("fewer samples than a batch", ["--effective-batch-size", "70000"], "70000", "60000"),
+        Case("entropy regulariser", ["--reg", "entropy"], "entropy"),
+        Case("negative lambda", ["--lamb=-1"], "--lamb", "-1"),
+        Case("zero epochs", ["--epochs", "0"], "--epochs"),
+        Case("zero threads", ["--threads", "0"], "--threads"),
+        Case("a GPU", ["--device", "cuda"], "--device", "cuda"),
+        Case("an unknown flag", ["--batchsize", "3"], "--batchsize"),
+        Case("an unreadable recipe", ["--recipe", "/no/recipe.yaml"], "/no/recipe.yaml"),
+        Case("unwritable output", ["--output-dir", "/proc/umae"], "/proc/umae"),
+        Case("resume from nothing", ["--resume", "/no/checkpoint", "--output-dir", ""], "/no/checkpoint"),
+        Case("channels that the images lack", ["--in-chans", "3"], "--in-chans"),
+        Case("a batch beyond memory", ["--model", "mae_vit_huge_patch14", "--batch-size", "8192"], "memory"),
+    ]
+
+    @Test("said once, with a non-zero exit", arguments: cases)
+    func oneLine(_ bad: Case) throws {
+        let folder = try TemporaryDirectory()
+        let place = bad.arguments.contains("--output-dir") ? [] : ["--output-dir", folder.file("run")]
+        let result = try Program.run(bad.arguments + place, ranks: 2, timeout: 60)
+        #expect(result.exitCode != 0)
+        #expect(result.messages.count == 1, "\(result.errors)")
+        for mention in bad.mentions {
+            #expect(result.messages.first?.contains(mention) == true, "\(result.messages) lacks '\(mention)'")
+        }
+        #expect(!FileManager.default.fileExists(atPath: folder.file("run/log.txt")))
+    }
+
+    @Test("damaged image files are named", arguments: ["truncated", "foreign"])
+    func damagedFiles(_ kind: String) throws {
+        let folder = try TemporaryDirectory()
+        let images = Data(
+            kind == "truncated"
+                ? [0, 0, 8, 3, 0, 0, 0, 10, 0, 0, 0, 4, 0, 0, 0, 4, 1, 2, 3] : Array("not an IDX file at all".utf8))
+        try images.write(to: URL(fileURLWithPath: folder.file("train-images-idx3-ubyte")))
+        try Data([0, 0, 8, 1, 0, 0, 0, 10] + [UInt8](repeating: 1, count: 10))
+            .write(to: URL(fileURLWithPath: folder.file("train-labels-idx1-ubyte")))
+        let result = try Program.run(["--data-path", folder.path, "--output-dir", ""], ranks: 2)
+        #expect(result.exitCode != 0)
+        #expect(
+            result.messages.count == 1 && result.messages[0].contains("train-images-idx3-ubyte"), "\(result.errors)")
+    }
+
+    @Test("ranks started with different configurations all leave, and the difference is named")
+    func differentConfigurations() throws {
+        let run = SmallRun.arguments("")
+        let result = try Program.run(eachRank: [run, run + ["--lamb", "0.2"]], timeout: 60)
+        #expect(result.exitCode != 0)
+        #expect(result.messages.count == 1, "\(result.errors)")
+        #expect(result.messages.first?.contains("lamb") == true)
+    }
+
+    @Test("a rank with a broken command line does not leave the others waiting")
+    func brokenOnOneRank() throws {
+        let run = SmallRun.arguments("")
+        let result = try Program.run(eachRank: [run, run + ["--nonsense"]], timeout: 60)
+        #expect(result.exitCode != 0)
+        #expect(result.messages.contains { $0.contains("--nonsense") }, "\(result.errors)")
+    }
+
+    @Test("a checkpoint of another architecture is refused, by name, and kept")
+    func otherArchitecture() throws {
+        let folder = try TemporaryDirectory()
+        _ = try Program.run(SmallRun.arguments(folder.file("run"), images: 16))
+        let result = try Program.run(
+            SmallRun.arguments(folder.file("run"), images: 16) + ["--embed-dim", "64", "--resume", "auto"], ranks: 2)
+        #expect(result.exitCode != 0)
+        #expect(result.messages.count == 1 && result.messages[0].contains("embedDim"), "\(result.errors)")
+        #expect(FileManager.default.fileExists(atPath: folder.file("run/checkpoint-00000002/manifest.json")))
+    }
+
+    @Test("a run directory is not overwritten by accident")
+    func occupiedDirectory() throws {
+        let folder = try TemporaryDirectory()
+        _ = try Program.run(SmallRun.arguments(folder.file("run"), images: 16))
+        let result = try Program.run(SmallRun.arguments(folder.file("run"), images: 16))
+        #expect(result.exitCode != 0)
+        #expect(result.messages.first?.contains("--resume auto") == true)
+    }
+
+    @Test("a hostile weights file is refused by debug on all ranks")
+    func hostileWeights() throws {
+        let folder = try TemporaryDirectory()
+        try Data([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]).write(to: URL(fileURLWithPath: folder.file("w")))
+        let debug = try DebugFiles(images: 4)
+        let result = try Program.run(
+            [
+                "debug", "--weights", folder.file("w"), "--batch", debug.folder.file("batch.safetensors"), "--dump",
+                folder.file("out"),
+            ] + SmallRun.model, ranks: 2)
+        #expect(result.exitCode != 0)
+        #expect(result.messages.count == 1 && result.messages[0].contains(folder.file("w")), "\(result.errors)")
+        #expect(!FileManager.default.fileExists(atPath: folder.file("out")))
+    }
+}

@@ -1,0 +1,98 @@
+import Foundation
+import Testing
+
+/// The program under test, run as its users run it: alone or under mpirun.
+enum Program {
+    struct Result {
+        let exitCode: Int32
+        let output: String
+        let errors: String
+
+        /// Lines that the program itself wrote to standard error, without mpirun's own.
+        var messages: [String] {
+            errors.split(separator: "\n").map(String.init).filter { $0.hasPrefix("umae-dist: ") }
+        }
+    }
+
+    /// Built beside the test bundle.
+    static let path: String = {
+        let executable = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
+        var directory = executable.deletingLastPathComponent()
+        while directory.path != "/" {
+            let candidate = directory.appendingPathComponent("umae-dist").path
+            if FileManager.default.isExecutableFile(atPath: candidate) { return candidate }
+            directory.deleteLastPathComponent()
+        }
+        return ".build/release/umae-dist"
+    }()
+
+    /// Runs the program on `ranks` ranks, or without a launcher if nil, and waits. A run that outlasts `timeout` seconds
+    /// is ended with its ranks and fails the test: no rank may be left hanging.
+    static func run(
+        _ arguments: [String], ranks: Int? = nil, environment: [String: String] = [:], timeout: Double = 120,
+        whileRunning: (Process) throws -> Void = { _ in }
+    ) throws -> Result {
+        let command = ranks.map { ["mpirun", "-n", "\($0)", "--oversubscribe", "--bind-to", "none", path] } ?? [path]
+        return try launch(command + arguments, environment: environment, timeout: timeout, whileRunning: whileRunning)
+    }
+
+    /// As `run`, with arguments of their own for each rank.
+    static func run(eachRank arguments: [[String]], timeout: Double = 120) throws -> Result {
+        var command = ["mpirun", "--oversubscribe", "--bind-to", "none"]
+        for (index, own) in arguments.enumerated() { command += (index > 0 ? [":"] : []) + ["-n", "1", path] + own }
+        return try launch(command, environment: [:], timeout: timeout) { _ in }
+    }
+
+    private static func launch(
+        _ command: [String], environment: [String: String], timeout: Double,
+        whileRunning: (Process) throws -> Void
+    ) throws -> Result {
+        let folder = try TemporaryDirectory()
+        let (outputPath, errorPath) = (folder.file("output"), folder.file("errors"))
+        for file in [outputPath, errorPath] { _ = FileManager.default.createFile(atPath: file, contents: nil) }
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = command
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = FileHandle(forWritingAtPath: outputPath)
+        process.standardError = FileHandle(forWritingAtPath: errorPath)
+        var variables = ProcessInfo.processInfo.environment
+        variables["OMPI_ALLOW_RUN_AS_ROOT"] = "1"
+        variables["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"
+        variables["OPENBLAS_CORETYPE"] = nil
+        variables.merge(environment) { $1 }
+        process.environment = variables
+        // Threads of the test runner block signals, and a child would inherit that; mpirun forwards them.
+        var mask = sigset_t()
+        unsafe sigfillset(&mask)
+        unsafe pthread_sigmask(SIG_UNBLOCK, &mask, nil)
+        try process.run()
+        try whileRunning(process)
+        let deadline = Date().addingTimeInterval(timeout)
+        while process.isRunning && Date() < deadline { usleep(20_000) }
+        if process.isRunning {
+            process.terminate()
+            usleep(3_000_000)
+            if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+            Issue.record("\(command.joined(separator: " ")) still ran after \(timeout) s")
+        }
+        process.waitUntilExit()
+        return Result(
+            exitCode: process.terminationStatus, output: try String(contentsOfFile: outputPath, encoding: .utf8),
+            errors: try String(contentsOfFile: errorPath, encoding: .utf8))
+    }
+}
+
+/// A directory that is removed with the last reference to it.
+final class TemporaryDirectory {
+    let path: String
+
+    init() throws {
+        path = NSTemporaryDirectory() + "umae-dist-tests-" + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    func file(_ name: String) -> String { "\(path)/\(name)" }
+}
