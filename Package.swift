@@ -69,5 +69,11 @@ let package = Package(
         tests("CheckpointsTests", ["Checkpoints", "Tensors"]),
         tests("EndToEndTests", ["Checkpoints", "Tensors", "umae-dist"]),
         tests("ImageDataTests", ["ImageData", "Tensors"], resources: [.copy("Fixtures")]),
+        tests("LayersTests", ["Layers", "Tensors"]),
+        tests(
+            "ModelsTests", ["Checkpoints", "Communication", "Layers", "Models", "Tensors", "Training"],
+            resources: [.copy("Fixtures")]),
+        tests("OptimizationTests", ["Optimization", "Tensors"]),
+        tests("TensorsTests", ["CVectorKernels", "Tensors"]),
     ]
 )

@@ -1,0 +1,59 @@
+import Layers
+import Models
+import Testing
+
+@Suite("Configurations and presets")
+struct ConfigurationTests {
+    @Test("the keep count truncates as int(L * (1 - mask_ratio)) does in Python")
+    func keepCount() {
+        // [(s, s*s*1.0, r, int(s*s*(1-r)))] evaluated by CPython.
+        for (side, ratio, kept) in [
+            (14, 0.75, 49), (7, 0.75, 12), (10, 0.9, 9), (10, 0.8, 19), (10, 0.7, 30), (5, 0.6, 10),
+        ] {
+            var c = MaskedAutoencoderConfiguration()
+            (c.imageHeight, c.imageWidth, c.patchSize) = (side, side, 1)
+            c.maskRatio = ratio
+            #expect(c.keptPatches == kept, "\(side)² patches, ratio \(ratio)")
+        }
+    }
+
+    @Test("every preset is valid", arguments: ModelPreset.names)
+    func presets(_ name: String) throws {
+        try ModelPreset.configuration(named: name).validate()
+    }
+
+    @Test("ViT-B/16 has the published size and work")
+    func base() throws {
+        let c = try ModelPreset.configuration(named: "mae_vit_base_patch16")
+        let trained = MaskedAutoencoder.specifications(c).filter(\.isTrainable).reduce(0) { $0 + $1.count }
+        // Patch embedding, class token, 12 blocks, norm; decoder embedding, mask token, 8 blocks, norm, predictor.
+        let encoder = 768 * 768 + 768 + 768 + 12 * (12 * 768 * 768 + 13 * 768) + 2 * 768
+        let decoder = 768 * 512 + 512 + 512 + 8 * (12 * 512 * 512 + 13 * 512) + 2 * 512 + 512 * 768 + 768
+        #expect(trained == encoder + decoder)
+        #expect(abs(c.flopsPerImage / 58.7e9 - 1) < 0.003)
+    }
+
+    @Test("what cannot be is named")
+    func errors() throws {
+        func message(_ change: (inout MaskedAutoencoderConfiguration) -> Void) -> String {
+            var c = MaskedAutoencoderConfiguration()
+            change(&c)
+            do {
+                try c.validate()
+                return "valid"
+            } catch { return "\(error)" }
+        }
+        #expect(message { _ in } == "valid")
+        #expect(message { $0.patchSize = 15 }.contains("patch size 15"))
+        #expect(message { $0.heads = 7 }.contains("7 heads"))
+        #expect(message { $0.maskRatio = 0 }.contains("masks none"))
+        #expect(message { $0.maskRatio = 1 }.contains("mask ratio"))
+        #expect(message { $0.maskRatio = .nan }.contains("mask ratio"))
+        #expect(message { $0.depth = -1 }.contains("depth"))
+        #expect(
+            message {
+                $0.embedDim = 6; $0.heads = 2
+            }.contains("divisible by 4"))
+        #expect(throws: ModelError.self) { try ModelPreset.configuration(named: "vit") }
+    }
+}

@@ -1,0 +1,107 @@
+import Checkpoints
+import Communication
+import Foundation
+import Layers
+import Models
+import Tensors
+import Testing
+import Training
+
+@Suite("Parity with transformers' ViTMAEForPreTraining and a PyTorch uniformity loss (scripts/fixtures/parity.py)")
+struct ParityTests {
+    struct Case: CustomTestStringConvertible, Sendable {
+        let name: String
+        let model: MaskedAutoencoderConfiguration
+        let loss: LossConfiguration
+        var testDescription: String { name }
+
+        init(
+            _ name: String, size: (Int, Int), patch: Int, channels: Int, encoder: (Int, Int, Int),
+            decoder: (Int, Int, Int), adjust: (inout MaskedAutoencoderConfiguration, inout LossConfiguration) -> Void
+        ) {
+            var model = MaskedAutoencoderConfiguration()
+            var loss = LossConfiguration()
+            (model.imageHeight, model.imageWidth) = size
+            model.patchSize = patch
+            model.channels = channels
+            (model.embedDim, model.depth, model.heads) = encoder
+            (model.decoderEmbedDim, model.decoderDepth, model.decoderHeads) = decoder
+            adjust(&model, &loss)
+            self.name = name
+            self.model = model
+            self.loss = loss
+        }
+    }
+
+    static let cases = [
+        Case(
+            "published", size: (16, 16), patch: 4, channels: 3, encoder: (24, 2, 3), decoder: (16, 1, 2),
+            adjust: { _, _ in }),
+        Case(
+            "nonsquare", size: (8, 24), patch: 4, channels: 1, encoder: (24, 1, 2), decoder: (16, 2, 4),
+            adjust: { model, loss in
+                model.normPixLoss = false
+                model.maskRatio = 0.6
+                model.feature = .clsOnce
+                loss.lamb = 0.5
+            }),
+        Case(
+            "learned", size: (12, 12), patch: 3, channels: 2, encoder: (16, 1, 4), decoder: (12, 1, 3),
+            adjust: { model, loss in
+                model.positions = .learned
+                model.feature = .pooled
+                model.mlpRatio = 2.5
+                model.maskRatio = 0.55
+                loss.lamb = 0.3
+            }),
+        Case(
+            "plain", size: (16, 8), patch: 4, channels: 3, encoder: (16, 2, 2), decoder: (12, 2, 2),
+            adjust: { _, loss in loss.regularizer = .none }),
+    ]
+
+    /// fp32 against a double-precision reference rounded to fp32.
+    static let tolerance = 2e-5
+
+    @Test("losses, outputs and every gradient", arguments: cases, [1, 2])
+    func everything(_ example: Case, threads: Int) throws {
+        let out = NSTemporaryDirectory() + "umae-dist-parity-\(UUID().uuidString).safetensors"
+        defer { try? FileManager.default.removeItem(atPath: out) }
+        _ = try DebugDump(
+            model: example.model, loss: example.loss, weightsPath: try Self.fixture("\(example.name).weights"),
+            batchPath: try Self.fixture("\(example.name).batch"), dumpPath: out
+        ).run(communicator: SingleProcess(), team: Team(threads: threads))
+        let dump = try SafetensorsFile(path: out)
+        let expected = try SafetensorsFile(path: try Self.fixture("\(example.name).expected"))
+        #expect(dump.names.sorted() == expected.names.sorted())
+        for name in expected.names {
+            #expect(dump[name]?.shape == expected[name]?.shape, "\(name)")
+            let error = Self.relativeError(try dump.floats(name), try expected.floats(name))
+            #expect(error <= Self.tolerance, "\(name): \(error)")
+        }
+        #expect(try dump.floats("mask") == expected.floats("mask"))
+    }
+
+    @Test("fixed positions are those of transformers")
+    func positions() throws {
+        var configuration = Self.cases[0].model
+        configuration.heads = 3
+        let model = MaskedAutoencoder(configuration, plan: MemoryPlan())
+        model.computePositions()
+        let expected = try SafetensorsFile(path: try Self.fixture("positions"))
+        for name in ["pos_embed", "decoder_pos_embed"] {
+            let own = model.parameters[name].value.array
+            for (a, b) in zip(own, try expected.floats(name)) { #expect(abs(a - b) < 1e-6) }
+        }
+    }
+
+    static func fixture(_ name: String) throws -> String {
+        try #require(Bundle.module.path(forResource: name, ofType: "safetensors", inDirectory: "Fixtures"), "\(name)")
+    }
+
+    static func relativeError(_ a: [Float], _ b: [Float]) -> Double {
+        guard a.count == b.count else { return .infinity }
+        let difference = zip(a, b).reduce(0.0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) }
+        let norm = b.reduce(0.0) { $0 + Double($1) * Double($1) }
+        return (difference / max(norm, 1e-24)).squareRoot()
+    }
+}

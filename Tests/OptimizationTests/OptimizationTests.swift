@@ -1,0 +1,65 @@
+import Optimization
+import Tensors
+import Testing
+
+@Suite("Optimizer and schedule")
+struct OptimizationTests {
+    @Test("warm-up is linear, then half a cosine to the minimum")
+    func schedule() {
+        let schedule = LearningRateSchedule(peak: 2, minimum: 0.5, warmupEpochs: 4, epochs: 20)
+        for (epoch, rate) in [(0.0, 0.0), (1, 0.5), (4, 2), (12, 1.25), (20, 0.5)] {
+            #expect(abs(schedule.rate(atEpoch: epoch) - rate) < 1e-12, "epoch \(epoch)")
+        }
+        #expect(LearningRateSchedule(peak: 3, minimum: 0, warmupEpochs: 0, epochs: 5).rate(atEpoch: 0) == 3)
+        #expect(LearningRateSchedule.scaled(base: 1.5e-4, effectiveBatch: 4096) == 1.5e-4 * 16)
+    }
+
+    @Test("weight decay follows timm's rule")
+    func decayRule() {
+        #expect(weightDecays(name: "blocks.0.attn.qkv.weight", shape: [6, 2]))
+        #expect(weightDecays(name: "cls_token", shape: [1, 1, 4]))
+        #expect(!weightDecays(name: "norm.weight", shape: [4]))
+        #expect(!weightDecays(name: "fc.bias", shape: [4]))
+    }
+
+    @Test("five updates are those of the published algorithm, in double precision", arguments: [1, 2])
+    func adamW(threads: Int) {
+        let count = 53
+        let values = Matrix(rows: 1, columns: count)
+        let gradients = Matrix(rows: 1, columns: count)
+        var random = SampleRandom(seed: 4, epoch: 0, sample: 0, purpose: .initialization)
+        for index in 0..<count { values[0, index] = Float(random.uniform(-1, 1)) }
+        let optimizer = AdamW(
+            values: values, tensors: [(0..<20, true), (20..<53, false)],
+            configuration: AdamW.Configuration(weightDecay: 0.3), plan: MemoryPlan())
+        var w = values.array.map(Double.init)
+        var (m, v) = ([Double](repeating: 0, count: count), [Double](repeating: 0, count: count))
+        let team = Team(threads: threads)
+        for step in 1...5 {
+            for index in 0..<count { gradients[0, index] = Float(random.uniform(-3, 3)) }
+            optimizer.update(gradients, step: step, learningRate: 0.01, gradientScale: 0.5, on: team)
+            var (power1, power2) = (1.0, 1.0)
+            for _ in 0..<step {
+                power1 *= 0.9
+                power2 *= 0.95
+            }
+            for index in 0..<count {
+                let g = 0.5 * Double(gradients[0, index])
+                m[index] = 0.9 * m[index] + 0.1 * g
+                v[index] = 0.95 * v[index] + 0.05 * g * g
+                if index < 20 { w[index] *= 1 - 0.01 * 0.3 }
+                w[index] -= 0.01 * (m[index] / (1 - power1)) / ((v[index] / (1 - power2)).squareRoot() + 1e-8)
+            }
+            for index in 0..<count { #expect(abs(Double(values[0, index]) - w[index]) < 2e-6) }
+        }
+    }
+
+    @Test("clipping scales to the largest norm and leaves smaller ones alone")
+    func clipping() {
+        let gradients = Matrix(rows: 1, columns: 2, values: [3, 4])
+        #expect(abs(GradientNorm.norm(of: gradients) - 5) < 1e-6)
+        #expect(abs(GradientNorm.clippingScale(norm: 5, maximum: 1) - 0.2) < 1e-6)
+        #expect(GradientNorm.clippingScale(norm: 0.5, maximum: 1) == 1)
+        #expect(GradientNorm.clippingScale(norm: 5, maximum: nil) == 1)
+    }
+}
