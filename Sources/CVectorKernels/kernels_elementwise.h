@@ -85,17 +85,6 @@ double KERNEL(sum_of_squares)(const float *x, size_t count) {
     return total;
 }
 
-double KERNEL(sum)(const float *x, size_t count) {
-    double total = 0;
-    for (size_t block = 0; block < count; block += 1024) {
-        size_t end = block + 1024 < count ? block + 1024 : count;
-        vf partial = splat(0);
-        for (size_t i = block; i < end; i += LANES) partial += load_n(x + i, end - i);
-        total += sum_lanes(partial);
-    }
-    return total;
-}
-
 void KERNEL(adamw)(float *w, const float *g, float *m, float *v, size_t count, float lr, float beta1, float beta2,
                    float eps, float weight_decay, float correction1, float correction2, float grad_scale) {
     const float step = lr / correction1;

@@ -20,13 +20,3 @@ void umae_gather_patches(const float *image, size_t channels, size_t height, siz
         }
     }
 }
-
-void umae_unpatchify(const float *patches, size_t channels, size_t height, size_t width, size_t patch, float *image) {
-    const size_t columns = width / patch, plane = height * width;
-    for (size_t index = 0; index < (height / patch) * columns; index++) {
-        float *corner = image + (index / columns) * patch * width + (index % columns) * patch;
-        for (size_t p = 0; p < patch; p++)
-            for (size_t q = 0; q < patch; q++)
-                for (size_t c = 0; c < channels; c++) corner[c * plane + p * width + q] = *patches++;
-    }
-}

@@ -63,6 +63,8 @@ package final class Pretraining {
                 return state
             }
         }
+        // Ranks on other processors may have rounded otherwise; from here on all replicas are one model.
+        try communicator.broadcast(model.parameters.values, from: 0)
         let loader = try BatchLoader(
             source: source,
             transform: ImageTransform(

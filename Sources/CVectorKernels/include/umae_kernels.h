@@ -76,7 +76,6 @@ void umae_cpu_pause(void);
        const float *fallback, const float *table, const int32_t *ti, size_t rows, size_t width),                      \
       (out, out_stride, source, source_stride, si, fallback, table, ti, rows, width))                                 \
     X(double, sum_of_squares, (const float *x, size_t count), (x, count))                                             \
-    X(double, sum, (const float *x, size_t count), (x, count))                                                        \
     /* y += x */                                                                                                      \
     X(void, add, (const float *x, float *y, size_t count), (x, y, count))                                             \
     /* y = scale·y */                                                                                                 \
@@ -97,7 +96,5 @@ UMAE_KERNELS(UMAE_DECLARE)
 /// `indices`: [count] patch numbers, row-major over the grid, or NULL for all in order.
 void umae_gather_patches(const float *image, size_t channels, size_t height, size_t width, size_t patch,
                          const int32_t *indices, size_t count, bool channels_last, float *out, size_t out_stride);
-/// The inverse for a full grid in (p, q, c) order.
-void umae_unpatchify(const float *patches, size_t channels, size_t height, size_t width, size_t patch, float *image);
 
 #endif

@@ -1,0 +1,241 @@
+import CVectorKernels
+import Foundation
+import Tensors
+import Testing
+
+/// Each kernel against a double-precision formula, at lengths around the vector width and at unaligned addresses, for
+/// every instruction set this machine has. Selecting one is global, so the suite runs one test at a time.
+@Suite("Vector kernels", .serialized)
+struct VectorKernelTests {
+    static let sets = [UMAE_ISA_BASELINE, UMAE_ISA_AVX2, UMAE_ISA_AVX512].filter { umae_cpu_supports($0) }
+    static let widths = [1, 2, 15, 16, 17, 31, 32, 33, 64, 100]
+
+    /// Runs `body` for every instruction set and width, with inputs that start one element off any alignment.
+    private func forEach(_ body: (Int, (UInt64) -> Matrix) throws -> Void) rethrows {
+        let best = umae_kernels_isa()
+        defer { umae_kernels_select(best) }
+        for set in Self.sets {
+            #expect(umae_kernels_select(set))
+            for width in Self.widths {
+                try body(width) { seed in
+                    let wide = Matrix(rows: 3, columns: width + 3)
+                    var random = SampleRandom(seed: seed, epoch: 0, sample: width, purpose: .initialization)
+                    for row in 0..<3 {
+                        for column in 0..<wide.columns { wide[row, column] = Float(random.uniform(-3, 3)) }
+                    }
+                    return wide.columns(1..<width + 1)
+                }
+            }
+        }
+    }
+
+    private func close(_ value: Float, _ expected: Double, _ tolerance: Double = 3e-6) -> Bool {
+        abs(Double(value) - expected) <= tolerance * max(1, abs(expected))
+    }
+
+    private func contiguous(_ matrix: Matrix) -> Matrix {
+        Matrix(rows: matrix.rows, columns: matrix.columns, values: matrix.array)
+    }
+
+    @Test("GELU and its derivative follow erf and exp")
+    func gelu() {
+        forEach { width, make in
+            let (z, d) = (contiguous(make(1)), contiguous(make(2)))
+            let (input, upstream, bias) = (z.array, d.array, make(3).rows(0..<1).array)
+            let a = Matrix(rows: 3, columns: width)
+            unsafe umae_bias_gelu_forward(z.pointer, bias, a.pointer, 3, width)
+            var dBias = [Float](repeating: 0.5, count: width)
+            unsafe umae_gelu_backward(d.pointer, z.pointer, &dBias, 3, width)
+            var sums = [Double](repeating: 0.5, count: width)
+            for index in 0..<3 * width {
+                let x = Double(input[index] + bias[index % width])
+                let cdf = 0.5 * (1 + erf(x / 2.0.squareRoot()))
+                let slope = cdf + x * exp(-x * x / 2) / (2 * Double.pi).squareRoot()
+                #expect(close(a.array[index], x * cdf, 1e-6))
+                #expect(close(d.array[index], Double(upstream[index]) * slope))
+                sums[index % width] += Double(upstream[index]) * slope
+            }
+            for column in 0..<width { #expect(close(dBias[column], sums[column])) }
+        }
+    }
+
+    @Test("GELU keeps NaN and infinities")
+    func geluExtremes() {
+        forEach { _, _ in
+            var z: [Float] = [.nan, .infinity, -.infinity, 40, -40, 0]
+            var a = [Float](repeating: 1, count: 6)
+            unsafe umae_bias_gelu_forward(&z, [Float](repeating: 0, count: 6), &a, 1, 6)
+            #expect(a[0].isNaN && a[1] == .infinity && a[2] == 0 && a[3] == 40 && abs(a[4]) < 1e-6 && a[5] == 0)
+            var d = [Float](repeating: 1, count: 6)
+            var bias = [Float](repeating: 0, count: 6)
+            unsafe umae_gelu_backward(&d, z, &bias, 1, 6)
+            #expect(d[0].isNaN && d[1] == 1 && abs(d[2]) < 1e-6 && d[3] == 1 && abs(d[4]) < 1e-6 && d[5] == 0.5)
+        }
+    }
+
+    @Test("softmax and its backward")
+    func softmax() {
+        forEach { width, make in
+            let (s, d) = (make(4), make(5))
+            let (input, upstream) = (s.array, d.array)
+            unsafe umae_softmax_forward(s.pointer, s.stride, 3, width, 0.7)
+            unsafe umae_softmax_backward(s.pointer, d.pointer, s.stride, 3, width, 0.7)
+            for row in 0..<3 {
+                let scores = (0..<width).map { 0.7 * Double(input[row * width + $0]) }
+                let total = scores.reduce(0) { $0 + exp($1) }
+                let p = scores.map { exp($0) / total }
+                let dot = (0..<width).reduce(0) { $0 + p[$1] * Double(upstream[row * width + $1]) }
+                for column in 0..<width {
+                    #expect(close(s[row, column], p[column], 1e-6))
+                    let slope = 0.7 * p[column] * (Double(upstream[row * width + column]) - dot)
+                    #expect(close(d[row, column], slope))
+                }
+            }
+            s[1, width - 1] = .nan
+            unsafe umae_softmax_forward(s.pointer, s.stride, 3, width, 1)
+            #expect(s[1, 0].isNaN && !s[0, 0].isNaN)
+        }
+    }
+
+    @Test("softmax withstands large scores and leaves what is beyond the row alone")
+    func softmaxLarge() {
+        forEach { width, _ in
+            let wide = Matrix(rows: 2, columns: width + 1)
+            wide.fill(-5)
+            let s = wide.columns(0..<width)
+            s.fill(-1e4)
+            s[0, width - 1] = 1e4
+            unsafe umae_softmax_forward(s.pointer, s.stride, 2, width, 1)
+            #expect(s[0, width - 1] == 1 && close(s[1, 0], 1 / Double(width)))
+            #expect(wide[0, width] == -5 && wide[1, width] == -5)
+        }
+    }
+
+    @Test("layer norm and its backward")
+    func layerNorm() {
+        forEach { width, make in
+            let (x, dY) = (make(6), make(7))
+            let (gamma, beta) = (make(8).rows(0..<1).array, make(9).rows(0..<1).array)
+            let y = make(10)
+            var (mean, rstd) = ([Float](repeating: 0, count: 3), [Float](repeating: 0, count: 3))
+            unsafe umae_layernorm_forward(
+                x.pointer, x.stride, gamma, beta, y.pointer, y.stride, &mean, &rstd, 3, width, 1e-2)
+            let dX = make(11)
+            let before = dX.array
+            var (dGamma, dBeta) = ([Float](repeating: 1, count: width), [Float](repeating: 2, count: width))
+            unsafe umae_layernorm_backward(
+                dY.pointer, dY.stride, x.pointer, x.stride, gamma, mean, rstd, dX.pointer, dX.stride, true, &dGamma,
+                &dBeta, 3, width)
+            var (sumGamma, sumBeta) = ([Double](repeating: 1, count: width), [Double](repeating: 2, count: width))
+            for row in 0..<3 {
+                let values = (0..<width).map { Double(x[row, $0]) }
+                let average = values.reduce(0, +) / Double(width)
+                let variance = values.reduce(0) { $0 + ($1 - average) * ($1 - average) } / Double(width)
+                let scale = 1 / (variance + 1e-2).squareRoot()
+                let hat = values.map { ($0 - average) * scale }
+                let g = (0..<width).map { Double(dY[row, $0]) * Double(gamma[$0]) }
+                let meanG = g.reduce(0, +) / Double(width)
+                let meanGX = zip(g, hat).reduce(0) { $0 + $1.0 * $1.1 } / Double(width)
+                for column in 0..<width {
+                    #expect(close(y[row, column], hat[column] * Double(gamma[column]) + Double(beta[column]), 1e-5))
+                    let slope = scale * (g[column] - meanG - hat[column] * meanGX)
+                    #expect(close(dX[row, column], Double(before[row * width + column]) + slope, 2e-5))
+                    sumGamma[column] += Double(dY[row, column]) * hat[column]
+                    sumBeta[column] += Double(dY[row, column])
+                }
+            }
+            for column in 0..<width {
+                #expect(close(dGamma[column], sumGamma[column], 1e-5) && close(dBeta[column], sumBeta[column]))
+            }
+        }
+    }
+
+    @Test("L2 normalisation and its backward")
+    func normalize() {
+        forEach { width, make in
+            let x = make(12)
+            let (y, dX) = (Matrix(rows: 3, columns: width), Matrix(rows: 3, columns: width))
+            let dY = contiguous(make(13))
+            var norms = [Float](repeating: 0, count: 3)
+            unsafe umae_l2_normalize_forward(x.pointer, x.stride, y.pointer, width, &norms, 3, width, 1e-12)
+            unsafe umae_l2_normalize_backward(dY.pointer, y.pointer, norms, dX.pointer, 3, width, 1e-12)
+            for row in 0..<3 {
+                let values = (0..<width).map { Double(x[row, $0]) }
+                let norm = values.reduce(0) { $0 + $1 * $1 }.squareRoot()
+                let dot = (0..<width).reduce(0) { $0 + values[$1] / norm * Double(dY[row, $1]) }
+                for column in 0..<width {
+                    #expect(close(y[row, column], values[column] / norm))
+                    let slope = (Double(dY[row, column]) - values[column] / norm * dot) / norm
+                    // Rows shorter than a tenth amplify rounding by their reciprocal.
+                    #expect(abs(Double(dX[row, column]) - slope) < 1e-5 * max(1, 1 / norm))
+                }
+            }
+        }
+    }
+
+    @Test("pixel loss with normalised targets and unbiased variance", arguments: [false, true])
+    func pixelLoss(normalize: Bool) {
+        forEach { width, make in
+            guard width > 1 || !normalize else { return }
+            let prediction = make(14)
+            let target = contiguous(make(15))
+            let gradient = make(16)
+            let loss = unsafe umae_pixel_loss(
+                prediction.pointer, prediction.stride, target.pointer, [1, 0, 1], gradient.pointer, gradient.stride, 3,
+                width, normalize, 0.25)
+            var expected = 0.0
+            for row in [0, 2] {
+                var values = (0..<width).map { Double(target[row, $0]) }
+                if normalize {
+                    let mean = values.reduce(0, +) / Double(width)
+                    let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(width - 1)
+                    values = values.map { ($0 - mean) / (variance + 1e-6).squareRoot() }
+                }
+                for column in 0..<width {
+                    let error = Double(prediction[row, column]) - values[column]
+                    expected += error * error / Double(width)
+                    #expect(close(gradient[row, column], 0.25 * 2 * error / Double(width), 1e-5))
+                }
+            }
+            #expect(abs(loss - expected) < 1e-5 * max(1, expected))
+            #expect(gradient.rows(1..<2).array.allSatisfy { $0 == 0 })
+        }
+    }
+
+    @Test("sums, additions and gathered rows")
+    func rows() {
+        forEach { width, make in
+            let x = make(17)
+            var sums = [Float](repeating: 1, count: width)
+            unsafe umae_column_sums(x.pointer, x.stride, &sums, 3, width)
+            for column in 0..<width {
+                #expect(close(sums[column], 1 + (0..<3).reduce(0) { $0 + Double(x[$1, column]) }))
+            }
+            let row = x.rows(0..<1)
+            let squares = row.array.reduce(0) { $0 + Double($1) * Double($1) }
+            #expect(abs(unsafe umae_sum_of_squares(row.pointer, width) - squares) < 1e-5 * max(1, squares))
+            let out = Matrix(rows: 3, columns: width)
+            let table = contiguous(make(18))
+            let fallback = make(19).rows(0..<1).array
+            unsafe umae_gather_rows(
+                out.pointer, width, x.pointer, x.stride, [2, -1, 0], fallback, table.pointer, [1, 0, 2], 3, width)
+            for column in 0..<width {
+                #expect(out[0, column] == x[2, column] + table[1, column])
+                #expect(out[1, column] == fallback[column] + table[0, column])
+                #expect(out[2, column] == x[0, column] + table[2, column])
+            }
+        }
+    }
+
+    @Test("patches in both orders")
+    func patches() {
+        let (channels, height, width, patch) = (2, 4, 6, 2)
+        let image = (0..<channels * height * width).map(Float.init)
+        var rows = [Float](repeating: 0, count: image.count)
+        unsafe umae_gather_patches(image, channels, height, width, patch, nil, 6, true, &rows, 8)
+        // Patch 4 (second row, second column), pixel (1, 0): row 3, column 2, both channels.
+        #expect(rows[4 * 8 + 4] == 3 * 6 + 2 && rows[4 * 8 + 5] == 24 + 3 * 6 + 2)
+        unsafe umae_gather_patches(image, channels, height, width, patch, [4], 1, false, &rows, 8)
+        #expect(Array(rows[0..<8]) == [14, 15, 20, 21, 38, 39, 44, 45])
+    }
+}
