@@ -47,9 +47,9 @@ struct OptimisationOptions: ParsableArguments {
     @Option(help: "Images per update over all ranks and micro-batches, when --batch-size is not given.")
     var effectiveBatchSize = 256
 
-    @Option(help: "Epochs.") var epochs = 4
+    @Option(help: "Epochs.") var epochs = 5
     @Option(help: "Micro-batches per update; gradients are exchanged after the last.") var accumIter = 1
-    @Option(help: "Base learning rate: the rate is blr × effective batch / 256.") var blr = 2e-3
+    @Option(help: "Base learning rate: the rate is blr × effective batch / 256.") var blr = 4e-3
     @Option(help: "Learning rate, instead of --blr.") var lr: Double?
     @Option(help: "Lowest learning rate of the cosine.") var minLr = 0.0
     @Option(help: "Epochs of linear warm-up.") var warmupEpochs = 0.5
