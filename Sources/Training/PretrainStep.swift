@@ -121,7 +121,7 @@ package final class PretrainStep {
             ("reconstruction loss", shares.reconstruction), ("uniformity loss", shares.uniformity),
             ("classifier's cross-entropy", shares.crossEntropy),
         ]
-        let bad = named.filter { !$0.1.isFinite }.map { "\($0.0) is \($0.1)" }
+        let bad = named.filter { !$0.1.isFinite }.map { "\($0.0) is \($0.1.isNaN ? "not a number" : "infinite")" }
         let reports = try communicator.allGather(Array(bad.joined(separator: ", ").utf8))
         let lines = reports.enumerated().filter { !$0.element.isEmpty }.map {
             "rank \($0.offset): \(String(decoding: $0.element, as: UTF8.self))"

@@ -30,8 +30,9 @@ struct RunSummary {
                 + (c.accumulation > 1 ? " × \(c.accumulation) micro-batches" : "") + "; "
                 + "\(threads) thread\(threads == 1 ? "" : "s") per rank, OpenBLAS \(BLASKernels.name) kernels",
             String(
-                format: "training %d epochs of %d steps, lr %.2e, mask ratio %g, λ %g (%@)", c.epochs,
-                run.stepsPerEpoch, c.learningRate, model.maskRatio, c.loss.lamb, c.loss.regularizer.rawValue),
+                format: "training %d epoch%@ of %d steps, lr %.2e, mask ratio %g, λ %g (%@)", c.epochs,
+                c.epochs == 1 ? "" : "s", run.stepsPerEpoch, c.learningRate, model.maskRatio, c.loss.lamb,
+                c.loss.regularizer.rawValue),
         ]
         if let output { lines.append("run      \(output.path)") }
         if let resume { lines.append("resume   \(resume.path)") }
@@ -40,21 +41,23 @@ struct RunSummary {
 
     func closing(epochs: [LogLine]) -> String {
         guard let first = epochs.first, let last = epochs.last else { return "nothing was trained" }
-        let chance = 100 / Double(data.classCount)
+        // One value where there was one epoch, otherwise from the first to the last.
+        func change(_ format: String, _ value: (LogLine) -> Double) -> String {
+            let start = String(format: format, value(first))
+            return first.epoch == last.epoch ? start : start + " → " + String(format: format, value(last))
+        }
         var lines = [
             "",
-            "what was learnt",
-            String(
-                format: "  loss              %.4f in epoch %d → %.4f in epoch %d", first.trainLoss, first.epoch,
-                last.trainLoss, last.epoch),
-            String(format: "  reconstruction    %.4f → %.4f", first.trainLossMAE, last.trainLossMAE),
-            String(format: "  uniformity        %.4f → %.4f", first.trainLossReg, last.trainLossReg),
-            String(
-                format: "  online accuracy   %.1f%% → %.1f%%, linear, on masked and augmented training images; "
-                    + "chance is %.1f%%", 100 * first.trainAcc, 100 * last.trainAcc, chance),
-            String(
-                format: "  effective rank    %.1f → %.1f of %d dimensions that the features spread over",
-                first.effectiveRank, last.effectiveRank, run.configuration.model.embedDim),
+            first.epoch == last.epoch
+                ? "what was learnt in epoch \(last.epoch)" : "what was learnt, epoch \(first.epoch) → \(last.epoch)",
+            "  loss              " + change("%.4f", \.trainLoss),
+            "  reconstruction    " + change("%.4f", \.trainLossMAE),
+            "  uniformity        " + change("%.4f", \.trainLossReg),
+            "  online accuracy   " + change("%.1f%%") { 100 * $0.trainAcc }
+                + ", linear, on masked and augmented training images; chance is "
+                + String(format: "%.1f%%", 100 / Double(data.classCount)),
+            "  effective rank    " + change("%.1f", \.effectiveRank)
+                + " of \(run.configuration.model.embedDim) dimensions that the features spread over",
         ]
         if let output { lines.append("run directory: \(output.path)") }
         return lines.joined(separator: "\n")

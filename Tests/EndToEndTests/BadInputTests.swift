@@ -104,6 +104,20 @@ struct BadInputTests {
         #expect(result.messages.first?.contains("--resume auto") == true)
     }
 
+    @Test("a loss that is not finite stops all ranks before the update, with rank, step and loss", arguments: [1, 2])
+    func nonFiniteLoss(ranks: Int) throws {
+        let folder = try TemporaryDirectory()
+        let result = try Program.run(
+            SmallRun.arguments(folder.file("run"), images: 32) + ["--lr", "1e30", "--warmup-epochs", "0"],
+            ranks: ranks, timeout: 60)
+        #expect(result.exitCode == 1)
+        #expect(result.messages.count == 1, "\(result.errors)")
+        for mention in ["not finite", "step 2", "rank \(ranks - 1)", "reconstruction loss", "--lr"] {
+            #expect(result.messages.first?.contains(mention) == true, "\(result.messages) lacks '\(mention)'")
+        }
+        #expect(!FileManager.default.fileExists(atPath: folder.file("run/checkpoint-00000004")))
+    }
+
     @Test("a hostile weights file is refused by debug on all ranks")
     func hostileWeights() throws {
         let folder = try TemporaryDirectory()
