@@ -29,13 +29,11 @@ let package = Package(
     targets: [
         // 0: system libraries and C
         .systemLibrary(name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
-        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
-        .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CMPIShim", dependencies: ["COpenMPI"]),
         .target(name: "CVectorKernels"),
         // 1: memory and messages
-        module("Tensors", ["COpenBLAS", "CVectorKernels"]),
+        module("Tensors", ["CVectorKernels"]),
         module("Communication", ["CMPIShim", "Tensors"]),
         // 2: layers and images
         module("Layers", ["Tensors", "CVectorKernels"]),

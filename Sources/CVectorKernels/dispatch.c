@@ -23,6 +23,9 @@ TABLE(avx2)
 #define DECLARE_avx512(result, name, parameters, arguments) result name##_avx512 parameters;
 #define ENTRY_avx512(result, name, parameters, arguments) .name = name##_avx512,
 TABLE(avx512)
+#define DECLARE_avx512_bf16(result, name, parameters, arguments) result name##_avx512_bf16 parameters;
+#define ENTRY_avx512_bf16(result, name, parameters, arguments) .name = name##_avx512_bf16,
+TABLE(avx512_bf16)
 #endif
 
 bool umae_cpu_supports(umae_isa isa) {
@@ -31,6 +34,9 @@ bool umae_cpu_supports(umae_isa isa) {
     switch (isa) {
     case UMAE_ISA_BASELINE: return true;
     case UMAE_ISA_AVX2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case UMAE_ISA_AVX512_BF16:
+        if (!__builtin_cpu_supports("avx512bf16")) return false;
+        __attribute__((fallthrough));
     case UMAE_ISA_AVX512:
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
@@ -43,6 +49,7 @@ bool umae_cpu_supports(umae_isa isa) {
 
 static const kernel_table *table_of(umae_isa isa) {
 #if defined(__x86_64__)
+    if (isa == UMAE_ISA_AVX512_BF16) return &table_avx512_bf16;
     if (isa == UMAE_ISA_AVX512) return &table_avx512;
     if (isa == UMAE_ISA_AVX2) return &table_avx2;
 #endif
@@ -54,10 +61,11 @@ static const kernel_table *current = &table_baseline;
 static umae_isa current_isa = UMAE_ISA_BASELINE;
 
 __attribute__((constructor)) static void select_at_start(void) {
-    umae_isa limit = UMAE_ISA_AVX512;
+    umae_isa limit = UMAE_ISA_AVX512_BF16;
     const char *wanted = getenv("UMAE_MAX_ISA");
     if (wanted && strcmp(wanted, "baseline") == 0) limit = UMAE_ISA_BASELINE;
     if (wanted && strcmp(wanted, "avx2") == 0) limit = UMAE_ISA_AVX2;
+    if (wanted && strcmp(wanted, "avx512") == 0) limit = UMAE_ISA_AVX512;
     while (!umae_cpu_supports(limit)) limit = (umae_isa)(limit - 1);
     umae_kernels_select(limit);
 }

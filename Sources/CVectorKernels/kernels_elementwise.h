@@ -1,63 +1,27 @@
 // Kernels in which every element stands for itself; included by kernels_body.h.
 
-void KERNEL(bias_gelu_forward)(float *z, const float *bias, float *a, size_t rows, size_t width) {
-    for (size_t r = 0; r < rows; r++, z += width, a += width)
-        for (size_t i = 0; i < width; i += LANES) {
-            size_t n = width - i;
-            vf x = load_n(z + i, n) + load_n(bias + i, n);
-            store_n(z + i, x, n);
-            vf cdf = 0.5f + 0.5f * erf_v(x * 0.70710678118654752f);
-            // -inf · 0 would be NaN; GELU(-inf) is 0.
-            vf y = blend(x == -INFINITY, splat(0), x * cdf);
-            store_n(a + i, y, n);
-        }
+void KERNEL(convert)(umae_type type, const float *x, void *y, size_t count) {
+    for (size_t i = 0; i < count; i += LANES) {
+        const size_t n = count - i;
+        store_element(y, i, load_n(x + i, n), n, type == UMAE_BF16);
+    }
 }
 
-// GELU'(x) = Φ(x) + x·φ(x).
-void KERNEL(gelu_backward)(float *d, const float *z, float *dbias, size_t rows, size_t width) {
-    for (size_t r = 0; r < rows; r++, d += width, z += width)
-        for (size_t i = 0; i < width; i += LANES) {
-            size_t n = width - i;
-            vf x = load_n(z + i, n);
-            vf cdf = 0.5f + 0.5f * erf_v(x * 0.70710678118654752f);
-            vf pdf = 0.39894228040143268f * exp_v(-0.5f * x * x);
-            vf slope = blend((x == INFINITY) | (x == -INFINITY), cdf, cdf + x * pdf);
-            vf dz = load_n(d + i, n) * slope;
-            store_n(d + i, dz, n);
-            store_n(dbias + i, load_n(dbias + i, n) + dz, n);
-        }
-}
-
-void KERNEL(add_bias)(float *y, size_t y_stride, const float *bias, size_t rows, size_t width) {
-    for (size_t r = 0; r < rows; r++, y += y_stride)
-        for (size_t i = 0; i < width; i += LANES) {
-            size_t n = width - i;
-            store_n(y + i, load_n(y + i, n) + load_n(bias + i, n), n);
-        }
-}
-
-void KERNEL(residual_bias)(const float *residual, const float *bias, float *y, size_t rows, size_t width) {
-    for (size_t r = 0; r < rows; r++, y += width, residual += width)
-        for (size_t i = 0; i < width; i += LANES) {
-            size_t n = width - i;
-            store_n(y + i, load_n(residual + i, n) + load_n(bias + i, n), n);
-        }
-}
-
-void KERNEL(gather_rows)(float *out, size_t out_stride, const float *source, size_t source_stride, const int32_t *si,
-                         const float *fallback, const float *table, const int32_t *ti, size_t rows, size_t width) {
-    for (size_t r = 0; r < rows; r++, out += out_stride) {
+void KERNEL(gather_rows)(umae_type type, void *out, size_t out_stride, const float *source, size_t source_stride,
+                         const int32_t *si, const float *fallback, const float *table, const int32_t *ti, size_t rows,
+                         size_t width) {
+    const bool bf = type == UMAE_BF16;
+    for (size_t r = 0; r < rows; r++) {
+        char *o = (char *)out + r * out_stride * element_size(bf);
         const float *s = fallback;
         if (!si) s = source + r * source_stride;
         else if (si[r] >= 0) s = source + (size_t)si[r] * source_stride;
-        if (!table) {
-            memcpy(out, s, width * sizeof(float));
-            continue;
-        }
-        const float *t = table + (ti ? (size_t)ti[r] : r) * width;
+        const float *t = table ? table + (ti ? (size_t)ti[r] : r) * width : NULL;
         for (size_t i = 0; i < width; i += LANES) {
-            size_t n = width - i;
-            store_n(out + i, load_n(s + i, n) + load_n(t + i, n), n);
+            const size_t n = width - i;
+            vf v = load_n(s + i, n);
+            if (t) v += load_n(t + i, n);
+            store_element(o, i, v, n, bf);
         }
     }
 }

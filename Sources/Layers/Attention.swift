@@ -4,8 +4,8 @@ internal import CVectorKernels
 /// Multi-head self-attention between the qkv and output projections: softmax(q·kᵀ / √d)·v per image and head
 /// (Vaswani et al. 2017; the column order of qkv is timm's: q, k, v, each heads × d).
 ///
-/// Scores live in one [T, T] scratch matrix per thread. Backward forms them again: keeping them would take N·H·T²
-/// floats per block.
+/// One head of one image is computed at a time, so that its scores never leave the cache. Forward keeps the logarithm
+/// of each row's sum; backward forms the scores again with it (as in Dao et al. 2022).
 package struct Attention: Sendable {
     package let tokens: Int
     package let heads: Int
@@ -18,30 +18,33 @@ package struct Attention: Sendable {
         headWidth = width / heads
     }
 
-    private var scale: Float { 1 / Float(headWidth).squareRoot() }
     private var width: Int { heads * headWidth }
 
-    /// Overwrites `output` [N·T, D]; `qkv` is [N·T, 3D].
-    package func forward(_ qkv: Matrix, into output: Matrix, in context: LayerContext) {
-        forEachHead(rows: qkv.rows, in: context) { part, scores, _ in
-            let (q, k, v) = heads(of: qkv, part)
-            probabilities(q, k, into: scores)
-            serialMatrixProduct(scores, v, into: columns(of: output, part, third: 0))
+    package func scratchBytes(_ element: ElementType) -> Int {
+        umae_attention_scratch(element.kernel, tokens, headWidth, true)
+    }
+
+    /// Overwrites `output` [N·T, D] and `logSums` [N·H, T]; `qkv` is [N·T, 3D].
+    package func forward(_ qkv: Operand, into output: Operand, logSums: Matrix, in context: LayerContext) {
+        unsafe forEachHead(qkv, logSums: logSums, in: context) { head, part in
+            let out = columns(of: output, part, third: 0)
+            unsafe (head.out, head.out_stride) = (out.pointer, out.stride)
+            unsafe umae_attention_forward(&head, context.scratch.pointer)
         }
     }
 
     /// Overwrites `dQKV` [N·T, 3D]; `dOutput` is [N·T, D].
-    package func backward(_ dOutput: Matrix, qkv: Matrix, into dQKV: Matrix, in context: LayerContext) {
-        forEachHead(rows: qkv.rows, in: context) { part, scores, dScores in
-            let (q, k, v) = heads(of: qkv, part)
-            let (dQ, dK, dV) = heads(of: dQKV, part)
+    package func backward(
+        _ dOutput: Operand, qkv: Operand, logSums: Matrix, into dQKV: Operand, in context: LayerContext
+    ) {
+        unsafe forEachHead(qkv, logSums: logSums, in: context) { head, part in
             let dO = columns(of: dOutput, part, third: 0)
-            probabilities(q, k, into: scores)
-            serialMatrixProduct(scores, transposeA: true, dO, into: dV)
-            serialMatrixProduct(dO, v, transposeB: true, into: dScores)
-            unsafe umae_softmax_backward(scores.pointer, dScores.pointer, tokens, tokens, tokens, scale)
-            serialMatrixProduct(dScores, k, into: dQ)
-            serialMatrixProduct(dScores, transposeA: true, q, into: dK)
+            unsafe (head.d_out, head.d_out_stride) = (UnsafeRawPointer(dO.pointer), dO.stride)
+            unsafe head.dq = columns(of: dQKV, part, third: 0).pointer
+            unsafe head.dk = columns(of: dQKV, part, third: 1).pointer
+            unsafe head.dv = columns(of: dQKV, part, third: 2).pointer
+            unsafe head.d_stride = dQKV.stride
+            unsafe umae_attention_backward(&head, context.scratch.pointer)
         }
     }
 
@@ -51,32 +54,29 @@ package struct Attention: Sendable {
         let head: Int
     }
 
-    private func probabilities(_ q: Matrix, _ k: Matrix, into scores: Matrix) {
-        serialMatrixProduct(q, k, transposeB: true, into: scores)
-        unsafe umae_softmax_forward(scores.pointer, tokens, tokens, tokens, scale)
-    }
-
-    private func columns(of matrix: Matrix, _ part: Part, third: Int) -> Matrix {
+    private func columns(of operand: Operand, _ part: Part, third: Int) -> Operand {
         let first = third * width + part.head * headWidth
-        return matrix.rows(part.rows).columns(first..<first + headWidth)
-    }
-
-    private func heads(of qkv: Matrix, _ part: Part) -> (q: Matrix, k: Matrix, v: Matrix) {
-        (columns(of: qkv, part, third: 0), columns(of: qkv, part, third: 1), columns(of: qkv, part, third: 2))
+        return operand.rows(part.rows).columns(first..<first + headWidth)
     }
 
     private func forEachHead(
-        rows: Int, in context: LayerContext, _ body: (Part, _ scores: Matrix, _ dScores: Matrix) -> Void
+        _ qkv: Operand, logSums: Matrix, in context: LayerContext, _ body: (inout umae_attention, Part) -> Void
     ) {
-        let images = rows / tokens
-        context.team.run { thread in
-            let scratch = context.scores.columns(0..<tokens * tokens)
-            let scores = scratch.rows(2 * thread..<2 * thread + 1).reshaped(rows: tokens, columns: tokens)
-            let dScores = scratch.rows(2 * thread + 1..<2 * thread + 2).reshaped(rows: tokens, columns: tokens)
-            for item in context.team.chunk(thread, of: images * heads) {
+        context.scratch.require(scratchBytes(qkv.element))
+        context.forEachChunk(of: qkv.rows / tokens * heads) { range in
+            for item in range {
                 let image = item / heads
                 let part = Part(rows: image * tokens..<(image + 1) * tokens, head: item % heads)
-                body(part, scores, dScores)
+                var head = unsafe umae_attention()
+                unsafe head.type = qkv.element.kernel
+                unsafe (head.tokens, head.width) = (tokens, headWidth)
+                unsafe head.scale = 1 / Float(headWidth).squareRoot()
+                unsafe head.q = UnsafeRawPointer(columns(of: qkv, part, third: 0).pointer)
+                unsafe head.k = UnsafeRawPointer(columns(of: qkv, part, third: 1).pointer)
+                unsafe head.v = UnsafeRawPointer(columns(of: qkv, part, third: 2).pointer)
+                unsafe head.stride = qkv.stride
+                unsafe head.logsumexp = logSums.rows(item..<item + 1).pointer
+                unsafe body(&head, part)
             }
         }
     }

@@ -1,22 +1,40 @@
 package import Tensors
 internal import CVectorKernels
 
-/// What every layer needs to run: the rank's threads and their scratch memory.
-package final class LayerContext: Sendable {
-    package let team: Team
-    /// Per thread: two rows of the widest activation, for sums over rows.
+/// What every layer needs to run: the thread it runs on, and that thread's scratch memory.
+///
+/// Layers are called by every member of a team at once, each with its own context.
+package struct LayerContext: Sendable {
+    package let member: TeamMember
+    package let scratch: ScratchMemory
+    /// Whether weight gradients are added to what is there, as they are from the second micro-batch of an update on.
+    package var addsToWeightGradients = true
+    /// Two rows for each member, for sums over rows.
     private let columnSums: Matrix
-    /// Per thread: two [T, T] score matrices.
-    let scores: Matrix
 
+    /// A context for each member of `team`.
+    ///
     /// - Parameters:
     ///   - maximumWidth: columns of the widest activation.
-    ///   - maximumTokens: T, tokens of the longest sequence.
-    package init(team: Team, maximumWidth: Int, maximumTokens: Int, plan: MemoryPlan) {
-        self.team = team
-        columnSums = plan.matrix(.workspace, "sums over rows", rows: 2 * team.count, columns: maximumWidth)
-        scores = plan.matrix(
-            .workspace, "attention scores", rows: 2 * team.count, columns: maximumTokens * maximumTokens)
+    ///   - scratchBytes: what the most demanding operation needs on one thread.
+    package static func makeAll(team: Team, maximumWidth: Int, scratchBytes: Int, plan: MemoryPlan) -> [LayerContext] {
+        let sums = plan.matrix(.workspace, "sums over rows", rows: 2 * team.count, columns: maximumWidth)
+        return (0..<team.count).map { index in
+            LayerContext(
+                member: TeamMember(team: team, index: index),
+                scratch: ScratchMemory(bytes: scratchBytes, name: "scratch of thread \(index)", plan: plan),
+                columnSums: sums)
+        }
+    }
+
+    private init(member: TeamMember, scratch: ScratchMemory, columnSums: Matrix) {
+        self.member = member
+        self.scratch = scratch
+        self.columnSums = columnSums
+    }
+
+    package func forEachChunk(of total: Int, _ body: (Range<Int>) -> Void) {
+        member.forEachChunk(of: total, body)
     }
 
     /// Divides `rows` among the threads; each gets rows of its own to add column sums to, which are then added to
@@ -25,19 +43,27 @@ package final class LayerContext: Sendable {
         ofRows rows: Int, summingInto first: Matrix, _ second: Matrix? = nil,
         _ body: (Range<Int>, Matrix, Matrix) -> Void
     ) {
-        guard team.count > 1 && rows > 1 else { return body(0..<rows, first, second ?? first) }
-        let width = first.count
-        team.run { thread in
-            let sums = columnSums.rows(2 * thread..<2 * thread + 2).columns(0..<width)
-            sums.fill(0)
-            let range = team.chunk(thread, of: rows)
-            if !range.isEmpty { body(range, sums.rows(0..<1), sums.rows(1..<2)) }
+        let count = member.team.count
+        guard count > 1 && rows > 1 else {
+            return member.serially { body(0..<rows, first, second ?? first) }
         }
-        for thread in 0..<team.count {
-            unsafe umae_add(columnSums.rows(2 * thread..<2 * thread + 1).pointer, first.pointer, width)
-            if let second {
-                unsafe umae_add(columnSums.rows(2 * thread + 1..<2 * thread + 2).pointer, second.pointer, width)
+        let width = first.count
+        let own = sums(of: member.index, width)
+        own.fill(0)
+        member.forEachChunk(of: rows) { body($0, own.rows(0..<1), own.rows(1..<2)) }
+        member.serially {
+            for index in 0..<count {
+                unsafe umae_add(sums(of: index, width).pointer, first.pointer, width)
+                if let second { unsafe umae_add(sums(of: index, width).rows(1..<2).pointer, second.pointer, width) }
             }
         }
     }
+
+    private func sums(of index: Int, _ width: Int) -> Matrix {
+        columnSums.rows(2 * index..<2 * index + 2).columns(0..<width)
+    }
+}
+
+extension ElementType {
+    var kernel: umae_type { umae_type(kernelCode) }
 }

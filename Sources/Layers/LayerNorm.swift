@@ -34,24 +34,29 @@ package struct LayerNorm: Sendable {
     }
 
     /// Overwrites `y` [rows, D] and `statistics`; rows of `x` and `y` may be strided.
-    package func forward(_ x: Matrix, into y: Matrix, _ statistics: Statistics, in context: LayerContext) {
-        context.team.forEachChunk(of: x.rows) { range in
+    package func forward(_ x: Matrix, into y: Operand, _ statistics: Statistics, in context: LayerContext) {
+        context.forEachChunk(of: x.rows) { range in
             unsafe umae_layernorm_forward(
-                x.rows(range).pointer, x.stride, weight.value.pointer, bias.value.pointer, y.rows(range).pointer,
-                y.stride, statistics.mean.columns(range).pointer, statistics.rstd.columns(range).pointer, range.count,
-                x.columns, Self.epsilon)
+                y.element.kernel, x.rows(range).pointer, x.stride, weight.value.pointer, bias.value.pointer,
+                y.rows(range).pointer, y.stride, statistics.mean.columns(range).pointer,
+                statistics.rstd.columns(range).pointer, range.count, x.columns, Self.epsilon)
         }
     }
 
     /// Adds to `dX` (overwrites it unless `accumulate`) and to the gradients of γ and β.
+    ///
+    /// - Parameter copy: gets what `dX` then is, as an operand of `dY`'s type; nil if nobody needs one.
     package func backward(
-        _ dY: Matrix, x: Matrix, _ statistics: Statistics, into dX: Matrix, accumulate: Bool, in context: LayerContext
+        _ dY: Operand, x: Matrix, _ statistics: Statistics, into dX: Matrix, copy: Operand? = nil, accumulate: Bool,
+        in context: LayerContext
     ) {
+        precondition(copy == nil || copy?.element == dY.element)
         context.forEachChunk(ofRows: x.rows, summingInto: weight.gradient, bias.gradient) { range, dGamma, dBeta in
             unsafe umae_layernorm_backward(
-                dY.rows(range).pointer, dY.stride, x.rows(range).pointer, x.stride, weight.value.pointer,
-                statistics.mean.columns(range).pointer, statistics.rstd.columns(range).pointer,
-                dX.rows(range).pointer, dX.stride, accumulate, dGamma.pointer, dBeta.pointer, range.count, x.columns)
+                dY.element.kernel, dY.rows(range).pointer, dY.stride, x.rows(range).pointer, x.stride,
+                weight.value.pointer, statistics.mean.columns(range).pointer, statistics.rstd.columns(range).pointer,
+                dX.rows(range).pointer, dX.stride, accumulate, copy?.rows(range).pointer, copy?.stride ?? 0,
+                dGamma.pointer, dBeta.pointer, range.count, x.columns)
         }
     }
 }

@@ -1,5 +1,4 @@
 package import Tensors
-internal import CVectorKernels
 
 /// y = x·Wᵀ + b, as torch.nn.Linear; a convolution whose stride is its kernel is one on flattened patches.
 package struct Linear: Sendable {
@@ -7,10 +6,23 @@ package struct Linear: Sendable {
     package let weight: Parameter
     /// [1, outFeatures]
     package let bias: Parameter
+    /// Wᵀ [inFeatures, outFeatures], as forward reads it.
+    private let forwardFactor: PackedOperand
+    /// W [outFeatures, inFeatures], as the gradient of the input reads it; nil where nobody asks for that.
+    private let backwardFactor: PackedOperand?
 
-    package init(_ parameters: ParameterSet, _ name: String) {
+    /// - Parameter element: of what the products read.
+    package init(
+        _ parameters: ParameterSet, _ name: String, _ element: ElementType, hasInputGradient: Bool = true,
+        plan: MemoryPlan
+    ) {
         weight = parameters["\(name).weight"]
         bias = parameters["\(name).bias"]
+        let (out, input) = (weight.value.rows, weight.value.columns)
+        forwardFactor = PackedOperand("\(name).weight", rows: input, columns: out, element, plan: plan)
+        backwardFactor =
+            hasInputGradient
+            ? PackedOperand("\(name).weight, transposed", rows: out, columns: input, element, plan: plan) : nil
     }
 
     package static func specifications(_ name: String, inFeatures: Int, outFeatures: Int) -> [ParameterSpecification] {
@@ -20,42 +32,92 @@ package struct Linear: Sendable {
         ]
     }
 
+    /// Scratch memory for a layer of these sizes.
+    package static func scratchBytes(_ element: ElementType, rows: Int, inFeatures: Int, outFeatures: Int) -> Int {
+        func bytes(_ m: Int, _ n: Int, _ k: Int, _ transposeA: Bool) -> Int {
+            ScratchMemory.bytes(forProduct: element, m: m, n: n, k: k, transposeA: transposeA)
+        }
+        return max(
+            bytes(rows, outFeatures, inFeatures, false), bytes(rows, inFeatures, outFeatures, false),
+            bytes(outFeatures, inFeatures, rows, true))
+    }
+
+    /// Rounds and packs the weights; after every change of them, before the next product.
+    package func pack(in context: LayerContext) {
+        forwardFactor.pack(weight.value, transposed: true, by: context.member)
+        backwardFactor?.pack(weight.value, transposed: false, by: context.member)
+    }
+
     /// Overwrites `y` [rows, outFeatures]; `x` is [rows, inFeatures].
-    package func forward(_ x: Matrix, into y: Matrix, in context: LayerContext) {
-        forwardWithoutBias(x, into: y, in: context)
-        context.team.forEachChunk(of: y.rows) { range in
-            unsafe umae_add_bias(y.rows(range).pointer, y.stride, bias.value.pointer, range.count, y.columns)
-        }
+    package func forward(_ x: Operand, into y: Matrix, in context: LayerContext) {
+        var product = product(of: x)
+        product.result = y
+        product.run(by: context.member, scratch: context.scratch)
     }
 
-    /// y = x·Wᵀ, for callers that fold the bias into their next pass.
-    package func forwardWithoutBias(_ x: Matrix, into y: Matrix, in context: LayerContext) {
-        matrixProduct(x, weight.value, transposeB: true, into: y, on: context.team)
+    package func forward(_ x: Operand, into y: Operand, in context: LayerContext) {
+        var product = product(of: x)
+        product.output = y
+        product.run(by: context.member, scratch: context.scratch)
     }
 
-    /// y = residual + x·Wᵀ + b: the residual and bias are where the product starts to sum. Contiguous operands.
-    package func forward(_ x: Matrix, addingTo residual: Matrix, into y: Matrix, in context: LayerContext) {
-        context.team.forEachChunk(of: y.rows) { range in
-            unsafe umae_residual_bias(
-                residual.rows(range).pointer, bias.value.pointer, y.rows(range).pointer, range.count, y.columns)
-        }
-        matrixProduct(x, weight.value, transposeB: true, into: y, accumulate: true, on: context.team)
+    /// Overwrites `z`, and `activated` with GELU(z).
+    package func forward(_ x: Operand, into z: Operand, gelu activated: Operand, in context: LayerContext) {
+        var product = product(of: x)
+        product.output = z
+        product.gelu = activated
+        product.run(by: context.member, scratch: context.scratch)
     }
 
-    /// Overwrites `dX` unless it is nil; adds to the gradients of weight and bias.
-    package func backward(_ dY: Matrix, x: Matrix, into dX: Matrix?, in context: LayerContext) {
-        biasBackward(dY, in: context)
-        backwardWithoutBias(dY, x: x, into: dX, in: context)
+    /// y = residual + x·Wᵀ + b
+    package func forward(_ x: Operand, addingTo residual: Matrix, into y: Matrix, in context: LayerContext) {
+        var product = product(of: x)
+        product.residual = residual
+        product.result = y
+        product.run(by: context.member, scratch: context.scratch)
     }
 
-    package func backwardWithoutBias(_ dY: Matrix, x: Matrix, into dX: Matrix?, in context: LayerContext) {
-        matrixProduct(dY, transposeA: true, x, into: weight.gradient, accumulate: true, on: context.team)
-        if let dX { matrixProduct(dY, weight.value, into: dX, on: context.team) }
+    private func product(of x: Operand) -> MatrixProduct {
+        var product = MatrixProduct(x, .packed(forwardFactor))
+        product.bias = bias.value
+        return product
     }
 
-    package func biasBackward(_ dY: Matrix, in context: LayerContext) {
-        context.forEachChunk(ofRows: dY.rows, summingInto: bias.gradient) { range, sums, _ in
-            unsafe umae_column_sums(dY.rows(range).pointer, dY.stride, sums.pointer, range.count, dY.columns)
-        }
+    /// Forms the gradient of the weight, and adds to that of the bias.
+    package func weightBackward(_ dY: Operand, x: Operand, in context: LayerContext) {
+        var product = MatrixProduct(dY, transposeA: true, .operand(x, transposed: false))
+        product.result = weight.gradient
+        product.residual = context.addsToWeightGradients ? weight.gradient : nil
+        product.sumsOfA = bias.gradient
+        product.run(by: context.member, scratch: context.scratch)
+    }
+
+    /// Overwrites `dX`.
+    package func inputBackward(_ dY: Operand, into dX: Operand, in context: LayerContext) {
+        var product = inputProduct(dY)
+        product.output = dX
+        product.run(by: context.member, scratch: context.scratch)
+    }
+
+    package func inputBackward(_ dY: Operand, into dX: Matrix, in context: LayerContext) {
+        var product = inputProduct(dY)
+        product.result = dX
+        product.run(by: context.member, scratch: context.scratch)
+    }
+
+    /// Through the GELU before this layer: overwrites `dZ`, and `activated` with GELU(z), this layer's input.
+    package func inputBackward(
+        _ dY: Operand, throughGELUOf z: Operand, into dZ: Operand, activated: Operand, in context: LayerContext
+    ) {
+        var product = inputProduct(dY)
+        product.geluInput = z
+        product.gelu = activated
+        product.output = dZ
+        product.run(by: context.member, scratch: context.scratch)
+    }
+
+    private func inputProduct(_ dY: Operand) -> MatrixProduct {
+        guard let backwardFactor else { preconditionFailure("this layer was made without an input gradient") }
+        return MatrixProduct(dY, .packed(backwardFactor))
     }
 }

@@ -8,37 +8,45 @@ extension MaskedAutoencoder {
     ///
     /// - Parameters:
     ///   - dFeatures: gradient with respect to `a.features` [N, D], or nil if no loss depends on them.
-    ///   - done: called with each range of `parameters.gradients` that no later part of this pass touches.
+    ///   - done: called, by the first member alone, with each range of `parameters.gradients` that no later part of
+    ///     this pass touches.
     package func backward(
-        _ a: Activations, dFeatures: Matrix?, in context: LayerContext, done: (Range<Int>) throws -> Void = { _ in }
-    ) rethrows {
+        _ a: Activations, dFeatures: Matrix?, in context: LayerContext, done: (Range<Int>) -> Void = { _ in }
+    ) {
         var unfinished = stageStarts.end
-        func finish(from start: Int) throws {
-            if start < unfinished { try done(start..<unfinished) }
+        func finish(from start: Int) {
+            if start < unfinished && context.member.isFirst { done(start..<unfinished) }
             unfinished = min(unfinished, start)
         }
 
-        decoderPred.backward(a.dPredictions, x: a.decoderNormed, into: a.dDecoderNormed, in: context)
+        let decoder = a.decoderWorkspace
+        let encoder = a.encoderWorkspace
+        decoderPred.weightBackward(a.dPredictions, x: a.decoderNormed, in: context)
+        decoderPred.inputBackward(a.dPredictions, into: decoder.narrow, in: context)
         decoderNorm.backward(
-            a.dDecoderNormed, x: a.decoderOutput, a.decoderNormStatistics, into: a.dDecoder, accumulate: false,
-            in: context)
+            decoder.narrow, x: a.decoderOutput, a.decoderNormStatistics, into: a.dDecoder, copy: decoder.copyOfD,
+            accumulate: false, in: context)
         for index in decoderBlocks.indices.reversed() {
-            decoderBlocks[index].backward(a.dDecoder, a.decoderBlocks[index], a.decoderWorkspace, in: context)
-            try finish(from: stageStarts.decoderBlocks[index])
+            decoderBlocks[index].backward(a.dDecoder, a.decoderBlocks[index], decoder, in: context)
+            finish(from: stageStarts.decoderBlocks[index])
         }
         unshuffleBackward(a, in: context)
-        decoderEmbed.backward(a.dDecoderEmbedded, x: a.latent, into: a.dLatent, in: context)
-        try finish(from: stageStarts.decoderEmbed)
+        decoderEmbed.weightBackward(a.dDecoderEmbedded, x: a.latentOperand, in: context)
+        decoderEmbed.inputBackward(a.dDecoderEmbedded, into: a.dLatent, in: context)
+        finish(from: stageStarts.decoderEmbed)
 
         if let dFeatures { featuresBackward(a, dFeatures, in: context) }
         norm.backward(
-            a.dLatent, x: a.encoderOutput, a.normStatistics, into: a.dEncoder, accumulate: false, in: context)
+            Operand(a.dLatent), x: a.encoderOutput, a.normStatistics, into: a.dEncoder, accumulate: false, in: context)
+        if let copy = encoder.copyOfD {
+            context.forEachChunk(of: copy.rows) { copy.rows($0).convert(from: a.dEncoder.rows($0)) }
+        }
         for index in blocks.indices.reversed() {
-            blocks[index].backward(a.dEncoder, a.blocks[index], a.encoderWorkspace, in: context)
-            try finish(from: stageStarts.blocks[index])
+            blocks[index].backward(a.dEncoder, a.blocks[index], encoder, in: context)
+            finish(from: stageStarts.blocks[index])
         }
         embeddingBackward(a, in: context)
-        try finish(from: 0)
+        finish(from: 0)
     }
 
     /// From decoder tokens back to encoder tokens, the mask token and, if trained, the positions.
@@ -47,9 +55,11 @@ extension MaskedAutoencoder {
         let patches = configuration.patches
         let width = configuration.decoderEmbedDim
         if configuration.positions == .learned {
-            for image in 0..<a.images {
-                let d = a.dDecoder.rows(image * (1 + patches)..<(image + 1) * (1 + patches))
-                unsafe umae_add(d.pointer, decoderPosEmbed.gradient.pointer, d.count)
+            context.member.serially {
+                for image in 0..<a.images {
+                    let d = a.dDecoder.rows(image * (1 + patches)..<(image + 1) * (1 + patches))
+                    unsafe umae_add(d.pointer, decoderPosEmbed.gradient.pointer, d.count)
+                }
             }
         }
         context.forEachChunk(ofRows: a.images, summingInto: maskToken.gradient) { range, sums, _ in
@@ -58,7 +68,7 @@ extension MaskedAutoencoder {
                 let out = a.dDecoderEmbedded.rows(image * (1 + kept)..<(image + 1) * (1 + kept))
                 // Encoder token t came to stand at decoder token encoderPositions[t].
                 unsafe umae_gather_rows(
-                    out.pointer, out.stride, d.pointer, d.stride,
+                    umae_type(element.kernelCode), out.pointer, out.stride, d.pointer, d.stride,
                     a.masking.encoderPositions.rows(image..<image + 1).pointer, nil, nil, nil, 1 + kept, width)
                 for token in 1...patches where a.masking.decoderSources[image, token] < 0 {
                     unsafe umae_add(d.rows(token..<token + 1).pointer, sums.pointer, width)
@@ -73,24 +83,27 @@ extension MaskedAutoencoder {
         let dClsRows = a.dLatent.everyRow(from: 0, step: tokens)
         switch configuration.feature {
         case .cls:
-            norm.backward(dFeatures, x: clsRows, a.featureStatistics, into: dClsRows, accumulate: true, in: context)
+            norm.backward(
+                Operand(dFeatures), x: clsRows, a.featureStatistics, into: dClsRows, accumulate: true, in: context)
         case .clsOnce:
-            for image in 0..<a.images {
-                unsafe umae_add(
-                    dFeatures.rows(image..<image + 1).pointer, dClsRows.rows(image..<image + 1).pointer,
-                    dFeatures.columns)
+            context.forEachChunk(of: a.images) { range in
+                for image in range {
+                    unsafe umae_add(
+                        dFeatures.rows(image..<image + 1).pointer, dClsRows.rows(image..<image + 1).pointer,
+                        dFeatures.columns)
+                }
             }
         case .pooled:
             // The gradient of the mean replaces the mean, which nothing needs any more.
             fcNorm?.backward(
-                dFeatures, x: a.pooled, a.featureStatistics, into: a.pooled, accumulate: false, in: context)
-            unsafe umae_scale(a.pooled.pointer, 1 / Float(tokens - 1), a.pooled.count)
-            for image in 0..<a.images {
-                for token in 1..<tokens {
-                    unsafe umae_add(
-                        a.pooled.rows(image..<image + 1).pointer,
-                        a.dLatent.rows(image * tokens + token..<image * tokens + token + 1).pointer,
-                        a.dLatent.columns)
+                Operand(dFeatures), x: a.pooled, a.featureStatistics, into: a.pooled, accumulate: false, in: context)
+            context.forEachChunk(of: a.images) { range in
+                for image in range {
+                    let dMean = a.pooled.rows(image..<image + 1)
+                    unsafe umae_scale(dMean.pointer, 1 / Float(tokens - 1), dMean.columns)
+                    for row in image * tokens + 1..<(image + 1) * tokens {
+                        unsafe umae_add(dMean.pointer, a.dLatent.rows(row..<row + 1).pointer, dMean.columns)
+                    }
                 }
             }
         }
@@ -101,21 +114,25 @@ extension MaskedAutoencoder {
         let kept = configuration.keptPatches
         let tokens = 1 + kept
         let width = configuration.embedDim
-        if configuration.positions == .learned {
-            for row in 0..<a.images * tokens {
-                let position = Int(a.masking.encoderPositions[row / tokens, row % tokens])
-                unsafe umae_add(
-                    a.dEncoder.rows(row..<row + 1).pointer, posEmbed.gradient.rows(position..<position + 1).pointer,
-                    width)
+        context.member.serially {
+            if configuration.positions == .learned {
+                for row in 0..<a.images * tokens {
+                    let position = Int(a.masking.encoderPositions[row / tokens, row % tokens])
+                    unsafe umae_add(
+                        a.dEncoder.rows(row..<row + 1).pointer,
+                        posEmbed.gradient.rows(position..<position + 1).pointer, width)
+                }
+            }
+            let dCls = a.dEncoder.everyRow(from: 0, step: tokens)
+            unsafe umae_column_sums(dCls.pointer, dCls.stride, clsToken.gradient.pointer, dCls.rows, width)
+        }
+        // Patch tokens are made contiguous.
+        context.forEachChunk(of: a.images) { range in
+            for image in range {
+                a.dEmbedded.rows(image * kept..<(image + 1) * kept)
+                    .convert(from: a.dEncoder.rows(image * tokens + 1..<(image + 1) * tokens))
             }
         }
-        let dCls = a.dEncoder.everyRow(from: 0, step: tokens)
-        unsafe umae_column_sums(dCls.pointer, dCls.stride, clsToken.gradient.pointer, dCls.rows, width)
-        // Patch tokens are made contiguous in the place of their own embedding, which nothing needs any more.
-        for image in 0..<a.images {
-            a.embedded.rows(image * kept..<(image + 1) * kept)
-                .copy(from: a.dEncoder.rows(image * tokens + 1..<(image + 1) * tokens))
-        }
-        patchEmbed.backward(a.embedded, x: a.keptPatches, into: nil, in: context)
+        patchEmbed.weightBackward(a.dEmbedded, x: a.keptPatches, in: context)
     }
 }

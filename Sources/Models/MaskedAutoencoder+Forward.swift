@@ -12,31 +12,41 @@ extension MaskedAutoencoder {
         let c = configuration
         let kept = c.keptPatches
         precondition(images.rows == a.images && images.columns == c.imageValues)
-        context.team.forEachChunk(of: a.images) { range in
+        context.forEachChunk(of: a.images) { range in
             for image in range {
                 unsafe umae_gather_patches(
                     images.rows(image..<image + 1).pointer, c.channels, c.imageHeight, c.imageWidth, c.patchSize,
                     a.masking.idsKeep.rows(image..<image + 1).pointer, kept, false,
-                    a.keptPatches.rows(image * kept..<(image + 1) * kept).pointer, c.patchValues)
+                    a.keptPixels.rows(image * kept..<(image + 1) * kept).pointer, c.patchValues)
+                if element != .float32 {
+                    let rows = image * kept..<(image + 1) * kept
+                    a.keptPatches.rows(rows).convert(from: a.keptPixels.rows(rows))
+                }
             }
         }
         patchEmbed.forward(a.keptPatches, into: a.embedded, in: context)
-        context.team.forEachChunk(of: a.images) { range in
+        context.forEachChunk(of: a.images) { range in
             for image in range {
                 let tokens = a.tokens.rows(image * (1 + kept)..<(image + 1) * (1 + kept))
                 unsafe umae_gather_rows(
-                    tokens.pointer, tokens.stride, clsToken.value.pointer, 0, nil, nil, posEmbed.value.pointer, nil, 1,
+                    UMAE_F32, tokens.pointer, tokens.stride, clsToken.value.pointer, 0, nil, nil,
+                    posEmbed.value.pointer, nil, 1,
                     tokens.columns)
                 unsafe umae_gather_rows(
-                    tokens.rows(1..<1 + kept).pointer, tokens.stride,
+                    UMAE_F32, tokens.rows(1..<1 + kept).pointer, tokens.stride,
                     a.embedded.rows(image * kept..<(image + 1) * kept).pointer, a.embedded.stride, nil, nil,
                     posEmbed.value.pointer,
                     a.masking.encoderPositions.rows(image..<image + 1).columns(1..<1 + kept).pointer, kept,
                     tokens.columns)
             }
         }
-        for (block, activations) in zip(blocks, a.blocks) { block.forward(activations, in: context) }
-        norm.forward(a.encoderOutput, into: a.latent, a.normStatistics, in: context)
+        for index in blocks.indices { blocks[index].forward(a.blocks[index], a.encoderWorkspace, in: context) }
+        norm.forward(a.encoderOutput, into: Operand(a.latent), a.normStatistics, in: context)
+        if element != .float32 {
+            context.forEachChunk(of: a.latent.rows) {
+                a.latentOperand.rows($0).convert(from: a.latent.rows($0))
+            }
+        }
         extractFeatures(a, in: context)
     }
 
@@ -45,18 +55,23 @@ extension MaskedAutoencoder {
         switch configuration.feature {
         case .cls:
             norm.forward(
-                a.latent.everyRow(from: 0, step: tokens), into: a.features, a.featureStatistics, in: context)
+                a.latent.everyRow(from: 0, step: tokens), into: Operand(a.features), a.featureStatistics,
+                in: context)
         case .clsOnce:
-            a.features.copy(from: a.latent.everyRow(from: 0, step: tokens))
+            context.member.serially { a.features.copy(from: a.latent.everyRow(from: 0, step: tokens)) }
         case .pooled:
-            a.pooled.clear()
-            for image in 0..<a.images {
-                let patches = a.latent.rows(image * tokens + 1..<(image + 1) * tokens)
-                let mean = a.pooled.rows(image..<image + 1)
-                unsafe umae_column_sums(patches.pointer, patches.stride, mean.pointer, patches.rows, mean.columns)
-                unsafe umae_scale(mean.pointer, 1 / Float(patches.rows), mean.columns)
+            context.forEachChunk(of: a.images) { range in
+                for image in range {
+                    let patches = a.latent.rows(image * tokens + 1..<(image + 1) * tokens)
+                    let mean = a.pooled.rows(image..<image + 1)
+                    mean.clear()
+                    unsafe umae_column_sums(patches.pointer, patches.stride, mean.pointer, patches.rows, mean.columns)
+                    unsafe umae_scale(mean.pointer, 1 / Float(patches.rows), mean.columns)
+                }
             }
-            fcNorm?.forward(a.pooled, into: a.features, a.featureStatistics, in: context)
+            fcNorm?.forward(
+                a.pooled, into: Operand(a.features), a.featureStatistics,
+                in: context)
         }
     }
 
@@ -64,18 +79,20 @@ extension MaskedAutoencoder {
     package func decode(_ a: Activations, in context: LayerContext) {
         let encoderTokens = 1 + configuration.keptPatches
         let decoderTokens = 1 + configuration.patches
-        decoderEmbed.forward(a.latent, into: a.decoderEmbedded, in: context)
-        context.team.forEachChunk(of: a.images) { range in
+        decoderEmbed.forward(a.latentOperand, into: a.decoderEmbedded, in: context)
+        context.forEachChunk(of: a.images) { range in
             for image in range {
                 let out = a.decoderTokens.rows(image * decoderTokens..<(image + 1) * decoderTokens)
                 let source = a.decoderEmbedded.rows(image * encoderTokens..<(image + 1) * encoderTokens)
                 unsafe umae_gather_rows(
-                    out.pointer, out.stride, source.pointer, source.stride,
+                    UMAE_F32, out.pointer, out.stride, source.pointer, source.stride,
                     a.masking.decoderSources.rows(image..<image + 1).pointer, maskToken.value.pointer,
                     decoderPosEmbed.value.pointer, nil, decoderTokens, out.columns)
             }
         }
-        for (block, activations) in zip(decoderBlocks, a.decoderBlocks) { block.forward(activations, in: context) }
+        for index in decoderBlocks.indices {
+            decoderBlocks[index].forward(a.decoderBlocks[index], a.decoderWorkspace, in: context)
+        }
         decoderNorm.forward(a.decoderOutput, into: a.decoderNormed, a.decoderNormStatistics, in: context)
         decoderPred.forward(a.decoderNormed, into: a.predictions, in: context)
     }
@@ -93,7 +110,7 @@ extension MaskedAutoencoder {
         let c = configuration
         let patches = c.patches
         let maskedPatches = Double(globalImages * (patches - c.keptPatches))
-        context.team.forEachChunk(of: a.images) { range in
+        context.forEachChunk(of: a.images) { range in
             for image in range {
                 let target = a.targets.rows(image * patches..<(image + 1) * patches)
                 unsafe umae_gather_patches(
@@ -104,11 +121,12 @@ extension MaskedAutoencoder {
                 let prediction = a.predictions.rows(first + 1..<first + 1 + patches)
                 let gradient = a.dPredictions.rows(first + 1..<first + 1 + patches)
                 a.imageLosses[0, image] = unsafe umae_pixel_loss(
-                    prediction.pointer, prediction.stride, target.pointer,
+                    umae_type(element.kernelCode), prediction.pointer, prediction.stride, target.pointer,
                     a.masking.mask.rows(image..<image + 1).pointer, gradient.pointer, gradient.stride, patches,
                     c.patchValues, c.normPixLoss, Float(1 / maskedPatches))
             }
         }
+        // Every member adds up all images, in one order.
         var total = 0.0
         for image in 0..<a.images { total += a.imageLosses[0, image] }
         return total / maskedPatches

@@ -7,6 +7,8 @@ package import Tensors
 /// decoder width, P = p·p·C values of a patch.
 package final class MaskedAutoencoder: Sendable {
     package let configuration: MaskedAutoencoderConfiguration
+    /// What matrix products read.
+    package let element: ElementType
     package let parameters: ParameterSet
 
     let patchEmbed: Linear
@@ -27,39 +29,50 @@ package final class MaskedAutoencoder: Sendable {
     /// Where in the gradient buffer the parts begin that backward finishes one after another.
     let stageStarts: (blocks: [Int], decoderEmbed: Int, decoderBlocks: [Int], end: Int)
 
+    /// What is summed over rows and micro-batches: everything but the weights of linear layers, whose gradients the
+    /// first micro-batch of an update overwrites.
+    private let summedGradients: [Matrix]
+
     /// - Parameter classes: adds a linear classifier `fc` on the detached feature, as the public U-MAE code does.
-    package init(_ configuration: MaskedAutoencoderConfiguration, classes: Int? = nil, plan: MemoryPlan) {
+    package init(
+        _ configuration: MaskedAutoencoderConfiguration, _ element: ElementType, classes: Int? = nil,
+        plan: MemoryPlan
+    ) {
         let c = configuration
         var specifications = Self.specifications(c)
         if let classes { specifications += OnlineClassifier.specifications(width: c.embedDim, classes: classes) }
         let parameters = ParameterSet(specifications, plan: plan)
         self.configuration = c
+        self.element = element
         self.parameters = parameters
-        patchEmbed = Linear(parameters, "patch_embed.proj")
+        patchEmbed = Linear(parameters, "patch_embed.proj", element, hasInputGradient: false, plan: plan)
         clsToken = parameters["cls_token"]
         posEmbed = parameters["pos_embed"].asTable(rows: 1 + c.patches)
         blocks = (0..<c.depth).map {
             TransformerBlock(
-                parameters, "blocks.\($0)", tokens: 1 + c.keptPatches, heads: c.heads, width: c.embedDim)
+                parameters, "blocks.\($0)", tokens: 1 + c.keptPatches, heads: c.heads, width: c.embedDim, element,
+                plan: plan)
         }
         norm = LayerNorm(parameters, "norm")
         fcNorm = c.feature == .pooled ? LayerNorm(parameters, "fc_norm") : nil
-        decoderEmbed = Linear(parameters, "decoder_embed")
+        decoderEmbed = Linear(parameters, "decoder_embed", element, plan: plan)
         maskToken = parameters["mask_token"]
         decoderPosEmbed = parameters["decoder_pos_embed"].asTable(rows: 1 + c.patches)
         decoderBlocks = (0..<c.decoderDepth).map {
             TransformerBlock(
                 parameters, "decoder_blocks.\($0)", tokens: 1 + c.patches, heads: c.decoderHeads,
-                width: c.decoderEmbedDim)
+                width: c.decoderEmbedDim, element, plan: plan)
         }
         decoderNorm = LayerNorm(parameters, "decoder_norm")
-        decoderPred = Linear(parameters, "decoder_pred")
+        decoderPred = Linear(parameters, "decoder_pred", element, plan: plan)
         stageStarts = (
             (0..<c.depth).map { parameters.range(of: "blocks.\($0).norm1.weight").lowerBound },
             parameters.range(of: "decoder_embed.weight").lowerBound,
             (0..<c.decoderDepth).map { parameters.range(of: "decoder_blocks.\($0).norm1.weight").lowerBound },
             parameters.range(of: "decoder_pred.bias").upperBound
         )
+        summedGradients = parameters.trainable.filter { $0.initialization != .xavierUniform }
+            .map { parameters.gradients.columns(parameters.range(of: $0.name)) }
     }
 
     /// Every tensor in forward order.
@@ -94,14 +107,42 @@ package final class MaskedAutoencoder: Sendable {
         return all
     }
 
-    /// A context whose scratch memory fits this model.
-    package func makeContext(team: Team, plan: MemoryPlan) -> LayerContext {
+    /// Contexts, one for each thread, whose scratch memory fits this model.
+    ///
+    /// - Parameters:
+    ///   - images: of this rank in one micro-batch.
+    ///   - globalImages: of all ranks.
+    package func makeContexts(team: Team, images: Int, globalImages: Int, plan: MemoryPlan) -> [LayerContext] {
         let c = configuration
-        return LayerContext(
+        let encoderRows = images * (1 + c.keptPatches)
+        let decoderRows = images * (1 + c.patches)
+        func linear(_ rows: Int, _ inFeatures: Int, _ outFeatures: Int) -> Int {
+            Linear.scratchBytes(element, rows: rows, inFeatures: inFeatures, outFeatures: outFeatures)
+        }
+        let needs = [
+            linear(encoderRows, c.patchValues, c.embedDim), linear(encoderRows, c.embedDim, c.decoderEmbedDim),
+            linear(decoderRows, c.decoderEmbedDim, c.patchValues),
+            blocks.first?.scratchBytes(element, images: images) ?? 0,
+            decoderBlocks.first?.scratchBytes(element, images: images) ?? 0,
+            UniformityLoss.scratchBytes(images: images, globalImages: globalImages, width: c.embedDim),
+            OnlineClassifier.scratchBytes(self, images: images),
+        ]
+        return LayerContext.makeAll(
             team: team,
             maximumWidth: max(
                 3 * c.embedDim, c.hiddenWidth, 3 * c.decoderEmbedDim, c.decoderHiddenWidth, c.patchValues),
-            maximumTokens: 1 + c.patches, plan: plan)
+            scratchBytes: needs.reduce(0, max), plan: plan)
+    }
+
+    /// Rounds and packs all weights; after every change of them, before the next pass.
+    package func packWeights(in context: LayerContext) {
+        for layer in [patchEmbed, decoderEmbed, decoderPred] { layer.pack(in: context) }
+        for block in blocks + decoderBlocks { block.packWeights(in: context) }
+    }
+
+    /// Prepares the gradients for the first micro-batch of an update.
+    package func clearSummedGradients() {
+        for gradient in summedGradients { gradient.clear() }
     }
 }
 

@@ -11,7 +11,7 @@ package struct OnlineClassifier: Sendable {
     private let range: Range<Int>
 
     package init(_ model: MaskedAutoencoder, images: Int, classes: Int, plan: MemoryPlan) {
-        fc = Linear(model.parameters, "fc")
+        fc = Linear(model.parameters, "fc", .float32, hasInputGradient: false, plan: plan)
         logits = plan.matrix(.activations, "fc", rows: images, columns: classes)
         range = model.parameters.range(of: "fc.weight").lowerBound..<model.parameters.range(of: "fc.bias").upperBound
     }
@@ -20,38 +20,49 @@ package struct OnlineClassifier: Sendable {
         Linear.specifications("fc", inFeatures: width, outFeatures: classes)
     }
 
+    static func scratchBytes(_ model: MaskedAutoencoder, images: Int) -> Int {
+        guard let fc = model.parameters.specifications.first(where: { $0.name == "fc.weight" }) else { return 0 }
+        return Linear.scratchBytes(.float32, rows: images, inFeatures: fc.shape[1], outFeatures: fc.shape[0])
+    }
+
+    /// Packs the weights; after every change of them.
+    package func packWeights(in context: LayerContext) { fc.pack(in: context) }
+
     /// This rank's share of the mean cross-entropy, and how many images were classified correctly.
     package struct Outcome: Sendable {
         package var crossEntropy = 0.0
         package var correct = 0
     }
 
-    /// Forward and backward; `labels` is [n, 1]. Adds the gradient of the mean cross-entropy over `globalImages` to `fc`'s.
+    /// Forward and backward; `labels` is [n, 1]. Forms the gradient of the mean cross-entropy over `globalImages`, and
+    /// calls `done` with its range. The first member alone learns the outcome and calls `done`.
     package func train(
         features: Matrix, labels: IndexMatrix, globalImages: Int, in context: LayerContext,
-        done: (Range<Int>) throws -> Void = { _ in }
-    ) rethrows -> Outcome {
+        done: (Range<Int>) -> Void = { _ in }
+    ) -> Outcome {
         precondition(labels.rows == features.rows && labels.columns == 1)
-        fc.forward(features, into: logits, in: context)
+        fc.forward(Operand(features), into: logits, in: context)
         var outcome = Outcome()
-        for image in 0..<features.rows {
-            let label = Int(labels[image, 0])
-            logits.rows(image..<image + 1).withMutableElements { row in
-                var best = 0
-                for index in row.indices where row[index] > row[best] { best = index }
-                let top = row[best]
-                var total: Float = 0
-                for index in row.indices { total += exp(row[index] - top) }
-                outcome.crossEntropy += Double(log(total) + top - row[label]) / Double(globalImages)
-                if best == label { outcome.correct += 1 }
-                for index in row.indices {
-                    let probability = exp(row[index] - top) / total
-                    row[index] = (probability - (index == label ? 1 : 0)) / Float(globalImages)
+        context.member.serially {
+            for image in 0..<features.rows {
+                let label = Int(labels[image, 0])
+                logits.rows(image..<image + 1).withMutableElements { row in
+                    var best = 0
+                    for index in row.indices where row[index] > row[best] { best = index }
+                    let top = row[best]
+                    var total: Float = 0
+                    for index in row.indices { total += exp(row[index] - top) }
+                    outcome.crossEntropy += Double(log(total) + top - row[label]) / Double(globalImages)
+                    if best == label { outcome.correct += 1 }
+                    for index in row.indices {
+                        let probability = exp(row[index] - top) / total
+                        row[index] = (probability - (index == label ? 1 : 0)) / Float(globalImages)
+                    }
                 }
             }
         }
-        fc.backward(logits, x: features, into: nil, in: context)
-        try done(range)
+        fc.weightBackward(Operand(logits), x: Operand(features), in: context)
+        if context.member.isFirst { done(range) }
         return outcome
     }
 }

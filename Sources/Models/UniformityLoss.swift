@@ -33,16 +33,26 @@ package struct UniformityLoss: Sendable {
         dNormalized = matrix("dNormalised", images, width)
     }
 
+    /// Scratch memory for its products.
+    package static func scratchBytes(images: Int, globalImages: Int, width: Int) -> Int {
+        max(
+            ScratchMemory.bytes(forProduct: .float32, m: images, n: globalImages, k: width, transposeA: false),
+            ScratchMemory.bytes(forProduct: .float32, m: images, n: width, k: globalImages, transposeA: false))
+    }
+
     /// Overwrites `normalized`; the exchange into `all` comes next.
-    package func normalize(_ features: Matrix) {
-        unsafe umae_l2_normalize_forward(
-            features.pointer, features.stride, normalized.pointer, normalized.stride, norms.pointer, features.rows,
-            features.columns, Self.epsilon)
+    package func normalize(_ features: Matrix, in context: LayerContext) {
+        context.forEachChunk(of: features.rows) { range in
+            unsafe umae_l2_normalize_forward(
+                features.rows(range).pointer, features.stride, normalized.rows(range).pointer, normalized.stride,
+                norms.columns(range).pointer, range.count, features.columns, Self.epsilon)
+        }
     }
 
     /// This rank's share of the loss: its rows' squared similarities over G². Shares of all ranks add up to the loss.
     package func value(in context: LayerContext) -> Double {
-        matrixProduct(normalized, all, transposeB: true, into: similarities, on: context.team)
+        MatrixProduct(normalized, all, transposeB: true, into: similarities)
+            .run(by: context.member, scratch: context.scratch)
         let pairs = Double(all.rows) * Double(all.rows)
         return unsafe umae_sum_of_squares(similarities.pointer, similarities.count) / pairs
     }
@@ -52,9 +62,13 @@ package struct UniformityLoss: Sendable {
     /// Every pair stands in the loss twice, once as (i, j) and once as (j, i), so ∂/∂zᵢ = 4/G² Σⱼ (zᵢ·zⱼ)·zⱼ.
     package func gradient(weight: Double, in context: LayerContext) {
         let scale = 4 * weight / (Double(all.rows) * Double(all.rows))
-        matrixProduct(similarities, all, into: dNormalized, scale: Float(scale), on: context.team)
-        unsafe umae_l2_normalize_backward(
-            dNormalized.pointer, normalized.pointer, norms.pointer, dFeatures.pointer, dFeatures.rows,
-            dFeatures.columns, Self.epsilon)
+        MatrixProduct(similarities, all, into: dNormalized).run(by: context.member, scratch: context.scratch)
+        context.forEachChunk(of: dFeatures.rows) { range in
+            let d = dFeatures.rows(range)
+            unsafe umae_l2_normalize_backward(
+                dNormalized.rows(range).pointer, normalized.rows(range).pointer, norms.columns(range).pointer,
+                d.pointer, d.rows, d.columns, Self.epsilon)
+            unsafe umae_scale(d.pointer, Float(scale), d.count)
+        }
     }
 }

@@ -57,19 +57,21 @@ package final class AdamW: Sendable {
         secondMoment = plan.matrix(.moments, "second moment", rows: 1, columns: end)
     }
 
+    /// Every member of a team calls it.
+    ///
     /// - Parameters:
     ///   - gradients: [1, n], of the global batch.
     ///   - step: updates made, this one included; from 1.
     ///   - gradientScale: the gradient used is `gradients` times this; how clipping is applied.
     package func update(
-        _ gradients: Matrix, step: Int, learningRate: Double, gradientScale: Double = 1, on team: Team
+        _ gradients: Matrix, step: Int, learningRate: Double, gradientScale: Double = 1, by member: TeamMember
     ) {
         precondition(gradients.count == values.count)
         let c = configuration
         let correction1 = 1 - power(c.beta1, step)
         let correction2 = 1 - power(c.beta2, step)
         for segment in segments {
-            team.forEachChunk(of: segment.range.count, multipleOf: 16) { chunk in
+            member.forEachChunk(of: segment.range.count, multipleOf: 16) { chunk in
                 let range = segment.range.lowerBound + chunk.lowerBound..<segment.range.lowerBound + chunk.upperBound
                 unsafe umae_adamw(
                     values.columns(range).pointer, gradients.columns(range).pointer,

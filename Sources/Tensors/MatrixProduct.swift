@@ -1,53 +1,129 @@
-internal import COpenBLAS
+internal import CVectorKernels
 
-/// C = A·B, or with either operand transposed; row-major fp32 through OpenBLAS, one slice of C per thread of `team`.
+/// C = A·B and what follows it, while the result is in the cache: bias, residual, GELU, conversion.
 ///
-/// OpenBLAS itself stays single-threaded (`BLASKernels.useOneThread`), so that ranks and threads never oversubscribe.
-///
-/// - Parameters:
-///   - a: [M, K], or [K, M] if `transposeA`.
-///   - b: [K, N], or [N, K] if `transposeB`.
-///   - c: [M, N]; overwritten, or added to if `accumulate`.
-package func matrixProduct(
-    _ a: Matrix, transposeA: Bool = false, _ b: Matrix, transposeB: Bool = false, into c: Matrix,
-    accumulate: Bool = false, scale: Float = 1, on team: Team
-) {
-    let m = c.rows
-    let n = c.columns
-    let k = transposeA ? a.rows : a.columns
-    precondition((transposeA ? a.columns : a.rows) == m && (transposeB ? b.rows : b.columns) == n)
-    precondition((transposeB ? b.columns : b.rows) == k)
-    // Slices are whole vectors of the micro-kernel; the longer side of C is divided.
-    if m >= n {
-        team.forEachChunk(of: m, multipleOf: 16) { range in
-            let part = transposeA ? a.columns(range) : a.rows(range)
-            sgemm(part, transposeA, b, transposeB, c.rows(range), k, accumulate, scale)
+/// v = A·B + bias + residual; with `geluInput` z, v = v·GELU'(z). v goes to `result` and, rounded, to `output`;
+/// `gelu` gets GELU(v), or GELU(z) if there is a z. M, N, K: v is [M, N], the sum runs over K.
+package struct MatrixProduct {
+    package enum Factor {
+        /// [K, N], or [N, K] if transposed.
+        case operand(Operand, transposed: Bool)
+        case packed(PackedOperand)
+    }
+
+    /// [M, K], or [K, M] if transposed.
+    package var a: Operand
+    package var transposeA: Bool
+    package var b: Factor
+    /// [1, N]
+    package var bias: Matrix?
+    /// [M, N]; may be `result`, which is then added to.
+    package var residual: Matrix?
+    package var result: Matrix?
+    package var output: Operand?
+    package var geluInput: Operand?
+    package var gelu: Operand?
+    /// [1, M]: the sums over the rows of A [K, M] are added to it; only where A is transposed.
+    package var sumsOfA: Matrix?
+
+    package init(_ a: Operand, transposeA: Bool = false, _ b: Factor) {
+        self.a = a
+        self.transposeA = transposeA
+        self.b = b
+    }
+
+    package init(_ a: Matrix, transposeA: Bool = false, _ b: Matrix, transposeB: Bool = false, into result: Matrix) {
+        self.init(Operand(a), transposeA: transposeA, .operand(Operand(b), transposed: transposeB))
+        self.result = result
+    }
+
+    private var m: Int { transposeA ? a.columns : a.rows }
+    private var k: Int { transposeA ? a.rows : a.columns }
+    private var n: Int {
+        switch b {
+        case .operand(let b, let transposed): transposed ? b.rows : b.columns
+        case .packed(let b): b.columns
         }
-    } else {
-        team.forEachChunk(of: n, multipleOf: 16) { range in
-            let part = transposeB ? b.rows(range) : b.columns(range)
-            sgemm(a, transposeA, part, transposeB, c.columns(range), k, accumulate, scale)
+    }
+
+    /// Computes the part of `member`, and waits for the others. `scratch` is the member's own.
+    package func run(by member: TeamMember, scratch: ScratchMemory) {
+        // The longer side of C is divided.
+        if m >= n {
+            let range = member.chunk(of: m, multipleOf: 6)
+            if !range.isEmpty { multiply(rows: range, columns: 0..<n, sums: true, scratch) }
+        } else {
+            let range = member.chunk(of: n, multipleOf: 64)
+            if !range.isEmpty { multiply(rows: 0..<m, columns: range, sums: range.lowerBound == 0, scratch) }
         }
+        member.wait()
+    }
+
+    private func multiply(rows: Range<Int>, columns: Range<Int>, sums: Bool, _ scratch: ScratchMemory) {
+        var p = unsafe umae_product()
+        unsafe p.type = umae_type(a.element.kernelCode)
+        unsafe (p.m, p.n, p.k) = (rows.count, columns.count, k)
+        let part = transposeA ? a.columns(rows) : a.rows(rows)
+        unsafe (p.a, p.a_stride, p.a_transposed) = (UnsafeRawPointer(part.pointer), part.stride, transposeA)
+        switch b {
+        case .operand(let b, let transposed):
+            precondition(b.element == a.element && (transposed ? b.columns : b.rows) == k)
+            let part = transposed ? b.rows(columns) : b.columns(columns)
+            unsafe (p.b, p.b_stride, p.b_transposed) = (UnsafeRawPointer(part.pointer), part.stride, transposed)
+        case .packed(let b):
+            precondition(b.element == a.element && b.rows == k)
+            unsafe (p.b, p.b_packed) = (b.pointer(toColumn: columns.lowerBound), true)
+        }
+        if let bias { unsafe p.bias = UnsafePointer(bias.columns(columns).pointer) }
+        if let residual {
+            let part = residual.rows(rows).columns(columns)
+            unsafe (p.residual, p.residual_stride) = (UnsafePointer(part.pointer), part.stride)
+        }
+        if let result {
+            let part = result.rows(rows).columns(columns)
+            unsafe (p.c, p.c_stride) = (part.pointer, part.stride)
+        }
+        if let output {
+            let part = output.rows(rows).columns(columns)
+            precondition(part.element == a.element)
+            unsafe (p.y, p.y_stride) = (part.pointer, part.stride)
+        }
+        if let geluInput {
+            let part = geluInput.rows(rows).columns(columns)
+            precondition(part.element == a.element)
+            unsafe (p.z, p.z_stride) = (UnsafeRawPointer(part.pointer), part.stride)
+        }
+        if let gelu {
+            let part = gelu.rows(rows).columns(columns)
+            precondition(part.element == a.element)
+            unsafe (p.g, p.g_stride) = (part.pointer, part.stride)
+        }
+        if sums, let sumsOfA { unsafe p.a_sums = sumsOfA.columns(rows).pointer }
+        unsafe scratch.require(umae_multiply_scratch(&p))
+        unsafe umae_multiply(&p, scratch.pointer)
     }
 }
 
-/// The same product on the calling thread alone: for the small products inside a parallel loop.
-package func serialMatrixProduct(
-    _ a: Matrix, transposeA: Bool = false, _ b: Matrix, transposeB: Bool = false, into c: Matrix,
-    accumulate: Bool = false, scale: Float = 1
-) {
-    let k = transposeA ? a.rows : a.columns
-    precondition((transposeA ? a.columns : a.rows) == c.rows && (transposeB ? b.rows : b.columns) == c.columns)
-    precondition((transposeB ? b.columns : b.rows) == k)
-    sgemm(a, transposeA, b, transposeB, c, k, accumulate, scale)
-}
+/// One thread's memory for what an operation needs only while it runs.
+package struct ScratchMemory: Sendable {
+    private let units: MatrixView<UInt32>
 
-private func sgemm(
-    _ a: Matrix, _ transposeA: Bool, _ b: Matrix, _ transposeB: Bool, _ c: Matrix, _ k: Int, _ accumulate: Bool,
-    _ scale: Float
-) {
-    unsafe cblas_sgemm(
-        CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans,
-        blasint(c.rows), blasint(c.columns), blasint(k), scale, a.pointer, blasint(a.stride), b.pointer,
-        blasint(b.stride), accumulate ? 1 : 0, c.pointer, blasint(c.stride))
+    package init(bytes: Int, name: String, plan: MemoryPlan) {
+        units = plan.view(.workspace, name, rows: 1, columns: (bytes + 3) / 4)
+    }
+
+    /// Aligned to a cache line.
+    package var pointer: UnsafeMutableRawPointer { unsafe UnsafeMutableRawPointer(units.pointer) }
+
+    package func require(_ bytes: Int) {
+        precondition(bytes <= units.byteCount, "scratch memory of \(units.byteCount) bytes, \(bytes) needed")
+    }
+
+    /// What a product of these sizes needs; a packed B needs no more.
+    package static func bytes(forProduct element: ElementType, m: Int, n: Int, k: Int, transposeA: Bool) -> Int {
+        var p = unsafe umae_product()
+        unsafe p.type = umae_type(element.kernelCode)
+        unsafe (p.m, p.n, p.k, p.a_transposed) = (m, n, k, transposeA)
+        return unsafe umae_multiply_scratch(&p)
+    }
 }

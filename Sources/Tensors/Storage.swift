@@ -19,7 +19,8 @@ package final class Storage<Element: BitwiseCopyable>: @unchecked Sendable {
 
     package init(count: Int) {
         precondition(count >= 0)
-        let bytes = max(count * MemoryLayout<Element>.stride, 1)
+        // Products read operands by pairs and may look one element past the last row.
+        let bytes = count * MemoryLayout<Element>.stride + Self.alignment
         var mapped = 0
         var address: UnsafeMutableRawPointer?
         if bytes >= Self.mapThreshold {

@@ -2,23 +2,26 @@ internal import CVectorKernels
 import Glibc
 import Synchronization
 
-/// The threads of one rank. The caller is thread 0; the others wait between jobs, spinning first and then asleep.
+/// The threads of one rank. The caller is member 0; the others wait between jobs, spinning first and then asleep.
 ///
-/// Every operation divides its rows among the team, joins, and returns: results depend on the number of threads only
-/// where a sum over rows is formed, and there in a fixed order.
+/// Members run a job together, as ranks run a program: each does its part of every operation and then waits for the
+/// others. Results depend on the number of members only where a sum over rows is formed, and there in a fixed order.
 @safe
 package final class Team: @unchecked Sendable {
     package let count: Int
 
     private let generation = Atomic<UInt64>(0)
     private let pending = Atomic<Int>(0)
-    private var job: ((Int) -> Void)?
+    private var job: ((TeamMember) -> Void)?
     private var stopping = false
     private var threads: [pthread_t] = []
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
-    /// About 50 µs on a 3 GHz core: longer than the gap between two operations of a step.
+    private let arrived = Atomic<Int>(0)
+    private let phase = Atomic<UInt64>(0)
+
+    /// About 50 µs on a 3 GHz core: longer than the gap between two jobs of a step.
     private static var spins: Int { 20_000 }
 
     package init(threads count: Int) {
@@ -55,37 +58,41 @@ package final class Team: @unchecked Sendable {
         unsafe mutex.deallocate()
     }
 
-    /// Calls `body(thread)` once on each thread and returns when all have.
-    package func run(_ body: (Int) -> Void) {
-        guard count > 1 else { return body(0) }
-        withoutActuallyEscaping(body) { body in
-            job = body
-            pending.store(count - 1, ordering: .relaxed)
-            unsafe pthread_mutex_lock(mutex)
-            generation.add(1, ordering: .releasing)
-            unsafe pthread_cond_broadcast(wake)
-            unsafe pthread_mutex_unlock(mutex)
-            body(0)
-            while pending.load(ordering: .acquiring) > 0 { relax() }
-            job = nil
+    /// Calls `job` once on each thread and returns when all have. A closure that is kept and passed again allocates
+    /// nothing.
+    package func run(_ job: @escaping (TeamMember) -> Void) {
+        guard count > 1 else { return job(TeamMember(team: self, index: 0)) }
+        self.job = job
+        pending.store(count - 1, ordering: .relaxed)
+        unsafe pthread_mutex_lock(mutex)
+        generation.add(1, ordering: .releasing)
+        unsafe pthread_cond_broadcast(wake)
+        unsafe pthread_mutex_unlock(mutex)
+        job(TeamMember(team: self, index: 0))
+        spin { pending.load(ordering: .acquiring) == 0 }
+        self.job = nil
+    }
+
+    /// Returns when every member has called it.
+    fileprivate func wait() {
+        guard count > 1 else { return }
+        let current = phase.load(ordering: .acquiring)
+        if arrived.add(1, ordering: .acquiringAndReleasing).newValue == count {
+            arrived.store(0, ordering: .relaxed)
+            phase.add(1, ordering: .releasing)
+        } else {
+            spin { phase.load(ordering: .acquiring) != current }
         }
     }
 
-    /// Divides 0 ..< count into one contiguous range per thread, each a multiple of `multiple` but the last.
-    package func forEachChunk(of total: Int, multipleOf multiple: Int = 1, _ body: (Range<Int>) -> Void) {
-        guard count > 1 && total > multiple else { return total > 0 ? body(0..<total) : () }
-        run { thread in
-            let range = chunk(thread, of: total, multipleOf: multiple)
-            if !range.isEmpty { body(range) }
+    /// Waits for something near; where threads outnumber cores it makes way for whoever brings it about.
+    private func spin(until isDone: () -> Bool) {
+        var turns = 0
+        while !isDone() {
+            umae_cpu_pause()
+            turns += 1
+            if turns > Self.spins { sched_yield() }
         }
-    }
-
-    /// The range of `forEachChunk` that belongs to `thread`.
-    package func chunk(_ thread: Int, of total: Int, multipleOf multiple: Int = 1) -> Range<Int> {
-        let units = (total + multiple - 1) / multiple
-        let low = units * thread / count * multiple
-        let high = units * (thread + 1) / count * multiple
-        return min(low, total)..<min(high, total)
     }
 
     private static func work(_ team: Unowned, index: Int) {
@@ -95,7 +102,7 @@ package final class Team: @unchecked Sendable {
             let current = unsafe team.value.awaitJob(after: seen)
             seen = current
             if unsafe team.value.stopping { return }
-            unsafe team.value.job?(index)
+            unsafe team.value.job?(TeamMember(team: team.value, index: index))
             unsafe team.value.pending.subtract(1, ordering: .releasing)
         }
     }
@@ -104,7 +111,7 @@ package final class Team: @unchecked Sendable {
         for _ in 0..<Self.spins {
             let current = generation.load(ordering: .acquiring)
             if current != seen { return current }
-            relax()
+            umae_cpu_pause()
         }
         unsafe pthread_mutex_lock(mutex)
         while generation.load(ordering: .acquiring) == seen { unsafe pthread_cond_wait(wake, mutex) }
@@ -128,5 +135,41 @@ package final class Team: @unchecked Sendable {
     }
 }
 
-/// Tells the core that this is a waiting loop.
-private func relax() { umae_cpu_pause() }
+/// One thread of a team, inside a job. What is said to be called by every member must be called by all of them, in the
+/// same order.
+package struct TeamMember: Sendable {
+    package let team: Team
+    package let index: Int
+
+    package init(team: Team, index: Int) {
+        self.team = team
+        self.index = index
+    }
+
+    package var isFirst: Bool { index == 0 }
+
+    /// Returns when every member has called it.
+    package func wait() { team.wait() }
+
+    /// Divides 0 ..< total into one contiguous range per member, each a multiple of `multiple` but the last, does this
+    /// member's, and waits for the others. Every member calls it.
+    package func forEachChunk(of total: Int, multipleOf multiple: Int = 1, _ body: (Range<Int>) -> Void) {
+        let range = chunk(of: total, multipleOf: multiple)
+        if !range.isEmpty { body(range) }
+        wait()
+    }
+
+    /// What cannot be divided: the first member does it, the others wait. Every member calls it.
+    package func serially(_ body: () -> Void) {
+        if isFirst { body() }
+        wait()
+    }
+
+    /// The range of `forEachChunk` that belongs to this member.
+    package func chunk(of total: Int, multipleOf multiple: Int = 1) -> Range<Int> {
+        let units = (total + multiple - 1) / multiple
+        let low = units * index / team.count * multiple
+        let high = units * (index + 1) / team.count * multiple
+        return min(low, total)..<min(high, total)
+    }
+}

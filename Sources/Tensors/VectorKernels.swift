@@ -2,15 +2,21 @@ internal import CVectorKernels
 
 /// The instruction set of the vector kernels, and what it can do at most.
 package enum VectorKernels {
-    /// `avx512`, `avx2` or `baseline`: the best this CPU has, or what UMAE_MAX_ISA limits it to.
+    /// `avx512_bf16`, `avx512`, `avx2` or `baseline`: the best this CPU has, or what UMAE_MAX_ISA limits it to.
     package static var instructionSet: String {
         switch umae_kernels_isa() {
+        case UMAE_ISA_AVX512_BF16: "avx512_bf16"
         case UMAE_ISA_AVX512: "avx512"
         case UMAE_ISA_AVX2: "avx2"
         default: "baseline"
         }
     }
 
+    /// Whether products of bfloat16 are faster than those of fp32.
+    package static var hasFastBFloat16: Bool { umae_kernels_isa() == UMAE_ISA_AVX512_BF16 }
+
     /// Independent multiply-adds on registers, on the calling thread; returns their FLOPs.
-    package static func multiplyAddBurst(repeats: Int) -> Double { umae_fma_burst(Int64(repeats)) }
+    package static func multiplyAddBurst(_ element: ElementType, repeats: Int) -> Double {
+        umae_fma_burst(umae_type(element.kernelCode), Int64(repeats))
+    }
 }

@@ -31,7 +31,8 @@ package struct Benchmark {
         package var plannedMemoryBytes: Int
         package var accumIter: Int
         package var steps: Int
-        package var blasKernels: String
+        /// The instruction set in use.
+        package var kernels: String
         package var loss: Double
 
         enum CodingKeys: String, CodingKey {
@@ -49,20 +50,18 @@ package struct Benchmark {
             case plannedMemoryBytes = "planned_memory_bytes"
             case accumIter = "accum_iter"
             case steps
-            case blasKernels = "blas_kernels"
+            case kernels
             case loss
         }
     }
 
     package let name: String
-    package let precision: String
     package let configuration: PretrainConfiguration
     package let steps: Int
     package let warmupSteps: Int
 
-    package init(name: String, precision: String, configuration: PretrainConfiguration, steps: Int, warmupSteps: Int) {
+    package init(name: String, configuration: PretrainConfiguration, steps: Int, warmupSteps: Int) {
         self.name = name
-        self.precision = precision
         self.configuration = configuration
         self.steps = steps
         self.warmupSteps = warmupSteps
@@ -75,7 +74,7 @@ package struct Benchmark {
         defer { loader.stop() }
         try communicator.agree { try MemoryReport.check(plan, localRanks: communicator.localSize) }
 
-        var peak = try PeakRate.measure(communicator: communicator, team: team)
+        var peak = try PeakRate.measure(configuration.precision, communicator: communicator, team: team)
         for update in 1...max(warmupSteps, 1) { _ = try step.run(update: update, learningRate: 1e-4) }
         try communicator.barrier()
         step.clock.reset()
@@ -86,7 +85,7 @@ package struct Benchmark {
             last = try step.run(update: max(warmupSteps, 1) + update, learningRate: 1e-4)
             seconds.append(last.seconds)
         }
-        peak = max(peak, try PeakRate.measure(communicator: communicator, team: team))
+        peak = max(peak, try PeakRate.measure(configuration.precision, communicator: communicator, team: team))
 
         var largest = PhaseClock.Phase.allCases.map { step.clock[$0] / Double(steps) }
         largest += [seconds.sorted()[steps / 2], Double(ProcessMemory.peakResidentBytes())]
@@ -96,13 +95,14 @@ package struct Benchmark {
         let imagesPerSecond = Double(configuration.effectiveBatchSize) / secondsPerStep
         let flops = configuration.model.flopsPerImage
         return Result(
-            model: name, precision: precision, ranks: communicator.size, threadsPerRank: team.count,
+            model: name, precision: configuration.precision.rawValue, ranks: communicator.size,
+            threadsPerRank: team.count,
             batchSizePerRank: configuration.effectiveBatchSize / communicator.size / configuration.accumulation,
             imagesPerSecond: imagesPerSecond, flopsPerImage: flops, flopsPerSecond: flops * imagesPerSecond,
             peakFlopsPerSecond: peak, fractionOfPeak: flops * imagesPerSecond / peak, secondsPerStep: secondsPerStep,
             secondsPerPhase: Dictionary(uniqueKeysWithValues: phases.map { ($0.name, largest[$0.rawValue]) }),
             peakMemoryBytes: Int(largest[phases.count + 1]), plannedMemoryBytes: plan.totalBytes,
-            accumIter: configuration.accumulation, steps: steps, blasKernels: BLASKernels.name,
+            accumIter: configuration.accumulation, steps: steps, kernels: VectorKernels.instructionSet,
             loss: last.reconstruction)
     }
 
@@ -123,7 +123,7 @@ package struct Benchmark {
             transform: ImageTransform(
                 size: size, statistics: ChannelStatistics(of: source), augmentation: ImageAugmentation()),
             division: division, seed: c.seed, prefetch: 2, plan: plan)
-        let model = MaskedAutoencoder(c.model, classes: source.classCount, plan: plan)
+        let model = MaskedAutoencoder(c.model, c.precision, classes: source.classCount, plan: plan)
         model.initialize(seed: c.seed)
         let optimizer = AdamW(model.parameters, configuration: c.optimizer, plan: plan)
         let step = PretrainStep(
@@ -136,14 +136,14 @@ package struct Benchmark {
 /// The rate of independent fused multiply-adds on registers, all threads of all ranks at once: what no program exceeds.
 enum PeakRate {
     /// FLOP/s of all ranks together, the best of several short bursts. Collective.
-    static func measure(communicator: any Communicator, team: Team) throws -> Double {
+    static func measure(_ element: ElementType, communicator: any Communicator, team: Team) throws -> Double {
         var best = 0.0
         for _ in 0..<5 {
             try communicator.barrier()
             var flops = [0.0]
             let start = ContinuousClock.now
             let done = MatrixView<Double>(rows: 1, columns: team.count)
-            team.run { done[0, $0] = VectorKernels.multiplyAddBurst(repeats: 2_000_000) }
+            team.run { done[0, $0.index] = VectorKernels.multiplyAddBurst(element, repeats: 2_000_000) }
             let seconds = (ContinuousClock.now - start) / .seconds(1)
             flops[0] = done.array.reduce(0, +) / seconds
             try communicator.allReduce(&flops, .sum)

@@ -10,16 +10,18 @@ package import Tensors
 package struct DebugDump {
     package let model: MaskedAutoencoderConfiguration
     package let loss: LossConfiguration
+    package let precision: ElementType
     package let weightsPath: String
     package let batchPath: String
     package let dumpPath: String
 
     package init(
-        model: MaskedAutoencoderConfiguration, loss: LossConfiguration, weightsPath: String, batchPath: String,
-        dumpPath: String
+        model: MaskedAutoencoderConfiguration, loss: LossConfiguration, precision: ElementType, weightsPath: String,
+        batchPath: String, dumpPath: String
     ) {
         self.model = model
         self.loss = loss
+        self.precision = precision
         self.weightsPath = weightsPath
         self.batchPath = batchPath
         self.dumpPath = dumpPath
@@ -42,7 +44,7 @@ package struct DebugDump {
         }
         let counts = RowShares.counts(of: total, ranks: communicator.size)
         let own = RowShares.range(of: communicator.rank, in: counts)
-        let network = MaskedAutoencoder(model, plan: plan)
+        let network = MaskedAutoencoder(model, precision, plan: plan)
         let pass = GradientPass(
             network, loss: loss, classes: nil, rowCounts: counts, communicator: communicator, team: team,
             clock: PhaseClock(), plan: plan)
@@ -57,7 +59,7 @@ package struct DebugDump {
             return images.rows(own)
         }
         pass.activations.masking.sortNoise()
-        let shares = try pass.accumulate(images, labels: nil, isLast: true)
+        let shares = try pass.accumulate(images, labels: nil, isFirst: true, isLast: true)
         var sums = [shares.reconstruction, loss.regularizer == .none ? 0 : shares.uniformity]
         try communicator.allReduce(&sums, .sum)
         let losses = Losses(total: sums[0] + loss.lamb * sums[1], reconstruction: sums[0], uniformity: sums[1])

@@ -10,12 +10,17 @@ package import Tensors
 package struct DebugReport {
     package let model: MaskedAutoencoderConfiguration
     package let loss: LossConfiguration
+    package let precision: ElementType
     package let images: Int
     package let seed: UInt64
 
-    package init(model: MaskedAutoencoderConfiguration, loss: LossConfiguration, images: Int, seed: UInt64) {
+    package init(
+        model: MaskedAutoencoderConfiguration, loss: LossConfiguration, precision: ElementType, images: Int,
+        seed: UInt64
+    ) {
         self.model = model
         self.loss = loss
+        self.precision = precision
         self.images = images
         self.seed = seed
     }
@@ -39,7 +44,7 @@ package struct DebugReport {
         }
         let counts = RowShares.counts(of: images, ranks: communicator.size)
         let own = RowShares.range(of: communicator.rank, in: counts)
-        let network = MaskedAutoencoder(model, plan: plan)
+        let network = MaskedAutoencoder(model, precision, plan: plan)
         network.initialize(seed: seed)
         let pass = GradientPass(
             network, loss: loss, classes: nil, rowCounts: counts, communicator: communicator, team: team,
@@ -53,7 +58,7 @@ package struct DebugReport {
             seed: seed, epoch: 0, samples: MatrixView(rows: own.count, columns: 1, values: Array(own)))
 
         func totalLoss() throws -> Double {
-            let shares = try pass.accumulate(batch, labels: nil, isLast: true)
+            let shares = try pass.accumulate(batch, labels: nil, isFirst: true, isLast: true)
             var sums = [shares.reconstruction + (loss.regularizer == .none ? 0 : loss.lamb * shares.uniformity)]
             try communicator.allReduce(&sums, .sum)
             return sums[0]

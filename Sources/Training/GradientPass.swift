@@ -39,7 +39,9 @@ package final class GradientPass {
     package let model: MaskedAutoencoder
     package let activations: MaskedAutoencoder.Activations
     package let reducer: GradientReducer
-    package let context: LayerContext
+    /// One for each thread.
+    package let contexts: [LayerContext]
+    private let team: Team
     private let uniformity: UniformityLoss
     private let classifier: OnlineClassifier?
     private let loss: LossConfiguration
@@ -48,6 +50,21 @@ package final class GradientPass {
     private let globalImages: Int
     private let accumulation: Int
     private let clock: PhaseClock
+
+    /// What the threads work on, set before they start; made once, so that starting them allocates nothing.
+    private var batch: Batch
+    private var encodeJob: (TeamMember) -> Void = { _ in }
+    private var gradientJob: (TeamMember) -> Void = { _ in }
+    /// Written by the first thread.
+    private var shares = LossShares()
+    private var failure: (any Error)?
+
+    private struct Batch {
+        var images: Matrix
+        var labels: IndexMatrix?
+        var isFirst = true
+        var isLast = true
+    }
 
     /// - Parameters:
     ///   - rowCounts: images of each rank in one micro-batch.
@@ -58,18 +75,22 @@ package final class GradientPass {
     ) {
         let images = rowCounts[communicator.rank]
         self.model = model
+        self.team = team
         self.loss = loss
         self.communicator = communicator
         self.rowCounts = rowCounts
         globalImages = rowCounts.reduce(0, +)
         self.accumulation = accumulation
         self.clock = clock
-        context = model.makeContext(team: team, plan: plan)
-        activations = MaskedAutoencoder.Activations(model.configuration, images: images, plan: plan)
+        contexts = model.makeContexts(team: team, images: images, globalImages: globalImages, plan: plan)
+        activations = MaskedAutoencoder.Activations(model, images: images, plan: plan)
         uniformity = UniformityLoss(
             images: images, globalImages: globalImages, width: model.configuration.embedDim, plan: plan)
         classifier = classes.map { OnlineClassifier(model, images: images, classes: $0, plan: plan) }
         reducer = GradientReducer(communicator, gradients: model.parameters.gradients, plan: plan)
+        batch = Batch(images: uniformity.normalized)
+        encodeJob = { [unowned self] in encode(by: $0) }
+        gradientJob = { [unowned self] in decodeAndDifferentiate(by: $0) }
     }
 
     /// Adds one micro-batch to the gradients. `activations.masking` is drawn before. Collective.
@@ -77,33 +98,59 @@ package final class GradientPass {
     /// - Parameters:
     ///   - images: [N, C·H·W], this rank's.
     ///   - labels: [N, 1], for the online classifier.
-    ///   - isLast: whether this micro-batch completes the update, so that gradients are sent as they are done.
-    package func accumulate(_ images: Matrix, labels: IndexMatrix?, isLast: Bool) throws -> LossShares {
-        let a = activations
-        let updateImages = globalImages * accumulation
-        var shares = LossShares()
-
-        model.encode(images, a, in: context)
-        uniformity.normalize(a.features)
+    ///   - isFirst: whether it is the first of its update: weights have changed, and gradients start anew.
+    ///   - isLast: whether it completes the update, so that gradients are sent as they are done.
+    package func accumulate(_ images: Matrix, labels: IndexMatrix?, isFirst: Bool, isLast: Bool) throws -> LossShares {
+        batch = Batch(images: images, labels: labels, isFirst: isFirst, isLast: isLast)
+        shares = LossShares()
+        team.run(encodeJob)
         clock.lap(.forward)
         try FeatureExchange.gather(uniformity.normalized, rowCounts: rowCounts, into: uniformity.all, communicator)
         clock.lap(.communication)
-        shares.uniformity = uniformity.value(in: context) / Double(accumulation)
-        model.decode(a, in: context)
-        shares.reconstruction = model.reconstructionLoss(images, a, globalImages: updateImages, in: context)
-        clock.lap(.forward)
-
-        func send(_ range: Range<Int>) throws {
-            guard isLast else { return }
-            clock.lap(.backward)
-            try reducer.ready(range)
+        team.run(gradientJob)
+        clock.lap(.backward)
+        if let failure { throw failure }
+        if isLast {
+            try reducer.finish()
             clock.lap(.communication)
         }
-        if let classifier, let labels {
-            let outcome = try classifier.train(
+        return shares
+    }
+
+    private func encode(by member: TeamMember) {
+        let context = contexts[member.index]
+        if batch.isFirst {
+            model.packWeights(in: context)
+            classifier?.packWeights(in: context)
+            member.serially { model.clearSummedGradients() }
+        }
+        model.encode(batch.images, activations, in: context)
+        uniformity.normalize(activations.features, in: context)
+    }
+
+    private func decodeAndDifferentiate(by member: TeamMember) {
+        var context = contexts[member.index]
+        context.addsToWeightGradients = !batch.isFirst
+        let a = activations
+        let updateImages = globalImages * accumulation
+
+        let uniformityShare = uniformity.value(in: context) / Double(accumulation)
+        model.decode(a, in: context)
+        let reconstruction = model.reconstructionLoss(
+            batch.images, a, globalImages: updateImages, in: context)
+        if member.isFirst {
+            shares.uniformity = uniformityShare
+            shares.reconstruction = reconstruction
+            clock.lap(.forward)
+        }
+
+        if let classifier, let labels = batch.labels {
+            let outcome = classifier.train(
                 features: a.features, labels: labels, globalImages: updateImages, in: context, done: send)
-            shares.crossEntropy = outcome.crossEntropy
-            shares.correct = outcome.correct
+            if member.isFirst {
+                shares.crossEntropy = outcome.crossEntropy
+                shares.correct = outcome.correct
+            }
         }
         var dFeatures: Matrix?
         if loss.regularizer != .none && loss.lamb != 0 {
@@ -111,12 +158,14 @@ package final class GradientPass {
             uniformity.gradient(weight: loss.lamb * factor / Double(accumulation), in: context)
             dFeatures = uniformity.dFeatures
         }
-        try model.backward(a, dFeatures: dFeatures, in: context, done: send)
+        model.backward(a, dFeatures: dFeatures, in: context, done: send)
+    }
+
+    /// Hands a finished range of the gradients to the reducer; an error waits until the threads are done.
+    private func send(_ range: Range<Int>) {
+        guard batch.isLast && failure == nil else { return }
         clock.lap(.backward)
-        if isLast {
-            try reducer.finish()
-            clock.lap(.communication)
-        }
-        return shares
+        do { try reducer.ready(range) } catch { failure = error }
+        clock.lap(.communication)
     }
 }

@@ -1,10 +1,13 @@
 package import Models
 package import Optimization
+package import Tensors
 
 /// Everything that decides what a run computes. Saved with each checkpoint; all ranks must hold the same.
 package struct PretrainConfiguration: Codable, Equatable, Sendable {
     package var model: MaskedAutoencoderConfiguration
     package var loss: LossConfiguration
+    /// What matrix products read; everything else is fp32.
+    package var precision: ElementType
     /// A directory, or `synthetic`.
     package var dataPath: String
     /// Images of the synthetic set.
@@ -24,13 +27,15 @@ package struct PretrainConfiguration: Codable, Equatable, Sendable {
     package var seed: UInt64
 
     package init(
-        model: MaskedAutoencoderConfiguration, loss: LossConfiguration, dataPath: String, syntheticImages: Int,
-        epochs: Int, startEpoch: Int, warmupEpochs: Double, effectiveBatchSize: Int, accumulation: Int,
+        model: MaskedAutoencoderConfiguration, loss: LossConfiguration, precision: ElementType, dataPath: String,
+        syntheticImages: Int, epochs: Int, startEpoch: Int, warmupEpochs: Double, effectiveBatchSize: Int,
+        accumulation: Int,
         learningRate: Double, minimumLearningRate: Double, optimizer: AdamW.Configuration, clipGradient: Double?,
         seed: UInt64
     ) {
         self.model = model
         self.loss = loss
+        self.precision = precision
         self.dataPath = dataPath
         self.syntheticImages = syntheticImages
         self.epochs = epochs

@@ -41,7 +41,12 @@ package final class PretrainStep {
     private let team: Team
     private let pass: GradientPass
     private let loader: BatchLoader
+    private let gradientNorm: GradientNorm
     private var sums = [Double](repeating: 0, count: 5)
+    /// What the threads work on, set before they start; made once, so that starting them allocates nothing.
+    private var normJob: (TeamMember) -> Void = { _ in }
+    private var updateJob: (TeamMember) -> Void = { _ in }
+    private var pending = (step: 0, learningRate: 0.0, gradientScale: 1.0)
 
     /// - Parameter loader: this rank's micro-batches, positioned at the first step to run.
     package init(
@@ -59,6 +64,13 @@ package final class PretrainStep {
             model, loss: configuration.loss, classes: classes,
             rowCounts: [Int](repeating: images, count: communicator.size), accumulation: configuration.accumulation,
             communicator: communicator, team: team, clock: clock, plan: plan)
+        gradientNorm = GradientNorm(of: pass.reducer.gradients, plan: plan)
+        normJob = { [unowned self] in gradientNorm.measure(by: $0) }
+        updateJob = { [unowned self] in
+            optimizer.update(
+                pass.reducer.gradients, step: pending.step, learningRate: pending.learningRate,
+                gradientScale: pending.gradientScale, by: $0)
+        }
     }
 
     /// Seconds in which the last step did nothing but communicate gradients.
@@ -67,7 +79,6 @@ package final class PretrainStep {
     /// Makes update number `update` (from 1). Collective.
     package func run(update: Int, learningRate: Double) throws -> StepOutcome {
         let start = ContinuousClock.now
-        model.parameters.gradients.clear()
         var shares = LossShares()
         for micro in 0..<configuration.accumulation {
             clock.lap(.optimizer)
@@ -76,21 +87,22 @@ package final class PretrainStep {
             clock.lap(.data)
             shares.add(
                 try pass.accumulate(
-                    batch.images, labels: batch.labels, isLast: micro == configuration.accumulation - 1))
+                    batch.images, labels: batch.labels, isFirst: micro == 0,
+                    isLast: micro == configuration.accumulation - 1))
         }
         var outcome = try agree(on: shares, update: update)
         clock.lap(.communication)
 
-        outcome.gradientNorm = GradientNorm.norm(of: pass.reducer.gradients)
+        team.run(normJob)
+        outcome.gradientNorm = gradientNorm.value
         guard outcome.gradientNorm.isFinite else {
             throw NonFiniteError(
                 description: "the gradient is not finite at step \(update) while the losses are: training stopped "
                     + "before the update; lower --lr, or set --clip-grad, and --resume auto from the last checkpoint")
         }
-        optimizer.update(
-            pass.reducer.gradients, step: update, learningRate: learningRate,
-            gradientScale: GradientNorm.clippingScale(
-                norm: outcome.gradientNorm, maximum: configuration.clipGradient), on: team)
+        let scale = GradientNorm.clippingScale(norm: outcome.gradientNorm, maximum: configuration.clipGradient)
+        pending = (update, learningRate, scale)
+        team.run(updateJob)
         clock.lap(.optimizer)
         outcome.learningRate = learningRate
         outcome.seconds = (ContinuousClock.now - start) / .seconds(1)

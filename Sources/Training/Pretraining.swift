@@ -48,7 +48,7 @@ package final class Pretraining {
         self.output = output
         self.reporter = reporter
         stepsPerEpoch = division.stepsPerEpoch
-        model = MaskedAutoencoder(configuration.model, classes: source.classCount, plan: plan)
+        model = MaskedAutoencoder(configuration.model, configuration.precision, classes: source.classCount, plan: plan)
         let optimizer = AdamW(model.parameters, configuration: configuration.optimizer, plan: plan)
         state = RunState(
             configuration: configuration, step: configuration.startEpoch * division.stepsPerEpoch,

@@ -27,6 +27,7 @@ struct BenchCommand: WorldCommand {
     @Flag(help: "Print one JSON object instead of a table.") var json = false
 
     func run(in world: any Communicator) throws -> Int32 {
+        let element = try compute.element(in: world)
         let configuration = try world.agree {
             guard batchSize >= 1 && accumIter >= 1 && batchSize <= 1 << 20 && accumIter <= 1 << 20 else {
                 throw ModelError("--batch-size and --accum-iter must be at least 1")
@@ -35,7 +36,8 @@ struct BenchCommand: WorldCommand {
                 throw ModelError("--steps must be at least 1 and --warmup-steps at least 0")
             }
             let configuration = PretrainConfiguration(
-                model: try model.configuration(), loss: try loss.configuration(), dataPath: "synthetic",
+                model: try model.configuration(), loss: try loss.configuration(), precision: element,
+                dataPath: "synthetic",
                 syntheticImages: 4096, epochs: 1, startEpoch: 0, warmupEpochs: 0,
                 effectiveBatchSize: batchSize * accumIter * world.size, accumulation: accumIter, learningRate: 1e-4,
                 minimumLearningRate: 0, optimizer: AdamW.Configuration(), clipGradient: nil, seed: seed)
@@ -45,8 +47,7 @@ struct BenchCommand: WorldCommand {
         try world.agreeOnEqual("configurations", ConfigurationText.lines(of: configuration))
         let team = try compute.team(in: world)
         let result = try Benchmark(
-            name: model.model, precision: compute.precision.rawValue, configuration: configuration, steps: steps,
-            warmupSteps: warmupSteps
+            name: model.model, configuration: configuration, steps: steps, warmupSteps: warmupSteps
         ).run(communicator: world, team: team)
         guard world.rank == 0 else { return 0 }
         if json {
@@ -67,7 +68,7 @@ struct BenchCommand: WorldCommand {
                 "\(r.ranks) ranks × \(r.threadsPerRank) threads, \(r.batchSizePerRank) images per rank"
                     + (r.accumIter > 1 ? " × \(r.accumIter) micro-batches" : "")
             ),
-            ("kernels", "OpenBLAS \(r.blasKernels), vectors \(VectorKernels.instructionSet)"),
+            ("kernels", r.kernels),
             ("images/s", String(format: "%.2f", r.imagesPerSecond)),
             (
                 "GFLOP/s",

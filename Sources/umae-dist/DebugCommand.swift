@@ -42,10 +42,13 @@ struct DebugCommand: WorldCommand {
         }
         try world.agreeOnEqual("models", ConfigurationText.lines(of: configuration))
         try world.agreeOnEqual("losses", ConfigurationText.lines(of: losses))
+        // Finite differences need all of fp32.
+        let element = try compute.element(in: world, standard: .fp32)
         let team = try compute.team(in: world)
         if let weights, let batch, let dump {
             let result = try DebugDump(
-                model: configuration, loss: losses, weightsPath: weights, batchPath: batch, dumpPath: dump
+                model: configuration, loss: losses, precision: element, weightsPath: weights, batchPath: batch,
+                dumpPath: dump
             ).run(communicator: world, team: team)
             if world.rank == 0 {
                 Console.print(
@@ -55,7 +58,7 @@ struct DebugCommand: WorldCommand {
             return 0
         }
         let report = try DebugReport(
-            model: configuration, loss: losses, images: batchSize, seed: seed
+            model: configuration, loss: losses, precision: element, images: batchSize, seed: seed
         ).run(communicator: world, team: team)
         if world.rank == 0 { Console.print(report.text) }
         return report.passed ? 0 : 1

@@ -87,13 +87,34 @@ struct LossOptions: ParsableArguments {
 /// Flags that say how a rank computes.
 struct ComputeOptions: ParsableArguments {
     enum Precision: String, CaseIterable, ExpressibleByArgument {
-        case fp32
+        case fp32, bf16, auto
     }
 
-    @Option(help: "Arithmetic of the matrix products.") var precision = Precision.fp32
+    @Option(
+        help: """
+            Operands of the matrix products; auto is bf16 where every rank's CPU multiplies it in hardware, fp32 \
+            elsewhere. Sums, weights, gradients, norms and losses are fp32. (default: auto; debug: fp32)
+            """)
+    var precision: Precision?
 
     @Option(help: "Threads of each rank (default: the cores this rank may use over the ranks that share them).")
     var threads: Int?
+
+    /// What products read, the same on every rank. Collective.
+    func element(in world: any Communicator, standard: Precision = .auto) throws -> ElementType {
+        let chosen = precision ?? standard
+        try world.agree {
+            guard chosen != .bf16 || VectorKernels.hasFastBFloat16 else {
+                throw ModelError(
+                    "--precision bf16 needs a CPU that multiplies bfloat16 (avx512_bf16), and this one, with "
+                        + "\(VectorKernels.instructionSet) kernels, does not: use --precision fp32 or auto")
+            }
+        }
+        guard chosen == .auto else { return chosen == .bf16 ? .bfloat16 : .float32 }
+        var lacking = [VectorKernels.hasFastBFloat16 ? 0.0 : 1.0]
+        try world.allReduce(&lacking, .sum)
+        return lacking[0] == 0 ? .bfloat16 : .float32
+    }
 
     /// Collective.
     func team(in world: any Communicator) throws -> Team {

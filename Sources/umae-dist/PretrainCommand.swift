@@ -26,8 +26,9 @@ struct PretrainCommand: WorldCommand {
 
     func run(in world: any Communicator) throws -> Int32 {
         let data = try openData(in: world)
+        let element = try options.compute.element(in: world)
         let configuration = try world.agree {
-            try options.configuration(ranks: world.size, channels: data.channels)
+            try options.configuration(ranks: world.size, channels: data.channels, precision: element)
         }
         try world.agreeOnEqual("configurations", ConfigurationText.lines(of: configuration))
         try world.agreeOnEqual("images (CRC-32)", [String(data.fingerprint)])
@@ -42,11 +43,6 @@ struct PretrainCommand: WorldCommand {
             isSilent: world.rank != 0, isTerminal: Console.isTerminal,
             write: { FileHandle.standardOutput.write(Data($0.utf8)) })
         for notice in notices { reporter.say("note: \(notice)") }
-        if let asked = BLASKernels.overriddenChoice {
-            reporter.say(
-                "note: OPENBLAS_CORETYPE=\(asked) is not the best for this CPU; using \(BLASKernels.name) "
-                    + "(UMAE_MAX_ISA=avx2 or baseline asks for less)")
-        }
         let resume = try checkpointToResume(output, in: world, reporter)
         try world.agree { try output?.write(RecipeText.yaml(of: options, configuration) + "\n", to: "config.yaml") }
         let run = try Pretraining(

@@ -17,7 +17,7 @@ struct PretrainOptions: ParsableArguments {
     @OptionGroup(title: "Accepted from main_pretrain.py") var compatibility: CompatibilityOptions
 
     /// Everything that decides what is computed, for a world of `ranks` and data of `channels`.
-    func configuration(ranks: Int, channels: Int) throws -> PretrainConfiguration {
+    func configuration(ranks: Int, channels: Int, precision: ElementType) throws -> PretrainConfiguration {
         var model = try self.model.configuration()
         if let wanted = self.model.inChans, wanted != channels && data.dataPath != ImageDataset.syntheticName {
             throw ModelError(
@@ -29,7 +29,7 @@ struct PretrainOptions: ParsableArguments {
             optimisation.lr
             ?? LearningRateSchedule.scaled(base: optimisation.blr, effectiveBatch: effective)
         let configuration = PretrainConfiguration(
-            model: model, loss: try loss.configuration(), dataPath: data.dataPath,
+            model: model, loss: try loss.configuration(), precision: precision, dataPath: data.dataPath,
             syntheticImages: data.syntheticImages, epochs: optimisation.epochs, startEpoch: optimisation.startEpoch,
             warmupEpochs: optimisation.warmupEpochs, effectiveBatchSize: effective,
             accumulation: optimisation.accumIter, learningRate: rate, minimumLearningRate: optimisation.minLr,

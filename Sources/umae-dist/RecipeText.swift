@@ -1,6 +1,7 @@
 import DataParallel
 import Models
 import Optimization
+import Tensors
 import Training
 import Yams
 
@@ -21,7 +22,7 @@ enum RecipeText {
             ("min_lr", c.minimumLearningRate), ("weight_decay", c.optimizer.weightDecay),
             ("data_path", c.dataPath), ("synthetic_images", c.syntheticImages),
             ("num_workers", options.data.numWorkers), ("seed", Int(clamping: c.seed)),
-            ("precision", options.compute.precision.rawValue),
+            ("precision", c.precision.rawValue),
             ("checkpoint_every", options.run.checkpointEvery), ("keep_checkpoints", options.run.keepCheckpoints),
         ].map { (Node($0), node($1)) }
         let clip = c.clipGradient.map { [(Node("clip_grad"), node($0))] } ?? []

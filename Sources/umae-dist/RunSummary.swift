@@ -28,7 +28,8 @@ struct RunSummary {
             "batch    \(c.effectiveBatchSize) images = \(ranks) rank\(ranks == 1 ? "" : "s") × "
                 + "\(c.effectiveBatchSize / ranks / c.accumulation) images"
                 + (c.accumulation > 1 ? " × \(c.accumulation) micro-batches" : "") + "; "
-                + "\(threads) thread\(threads == 1 ? "" : "s") per rank, OpenBLAS \(BLASKernels.name) kernels",
+                + "\(threads) thread\(threads == 1 ? "" : "s") per rank, "
+                + "\(c.precision.rawValue) products, \(VectorKernels.instructionSet) kernels",
             String(
                 format: "training %d epoch%@ of %d steps, lr %.2e, mask ratio %g, λ %g (%@)", c.epochs,
                 c.epochs == 1 ? "" : "s", run.stepsPerEpoch, c.learningRate, model.maskRatio, c.loss.lamb,

@@ -1,9 +1,6 @@
 import Communication
 import Glibc
-import Tensors
 
-BLASKernels.restartOnBetterKernels()
-BLASKernels.useOneThread()
 // A reader that goes away, such as `head`, must not end a training run.
 signal(SIGPIPE, SIG_IGN)
 

@@ -13,8 +13,7 @@ enum SmallRun {
         model + [
             "--data-path", "synthetic", "--synthetic-images", "\(images)", "--effective-batch-size", "\(batch)",
             "--epochs", "\(epochs)", "--warmup-epochs", "0.2", "--lamb", "0.1", "--threads", "1", "--seed", "7",
-            "--lr", "1e-3",
-            "--output-dir", output,
+            "--lr", "1e-3", "--precision", "fp32", "--output-dir", output,
         ]
     }
 

@@ -9,13 +9,17 @@ struct FiniteDifferenceTests {
 
     @Test("linear", arguments: [1, 3])
     func linear(threads: Int) {
-        let bench = LayerBench(Linear.specifications("l", inFeatures: 7, outFeatures: 5), rows: 9, threads: threads)
-        let layer = Linear(bench.parameters, "l")
+        let bench = LayerBench(
+            Linear.specifications("l", inFeatures: 7, outFeatures: 5), rows: 9, threads: threads,
+            scratchBytes: Linear.scratchBytes(.float32, rows: 9, inFeatures: 7, outFeatures: 5))
+        let layer = Linear(bench.parameters, "l", .float32, plan: bench.plan)
         let y = Matrix(rows: 9, columns: 5)
-        bench.check(input: 7, output: y) {
-            layer.forward($0, into: y, in: bench.context)
-        } backward: { dY, x, dX in
-            layer.backward(dY, x: x, into: dX, in: bench.context)
+        bench.check(input: 7, output: y) { x, context in
+            layer.pack(in: context)
+            layer.forward(Operand(x), into: y, in: context)
+        } backward: { dY, x, dX, context in
+            layer.weightBackward(Operand(dY), x: Operand(x), in: context)
+            layer.inputBackward(Operand(dY), into: dX, in: context)
         }
     }
 
@@ -25,39 +29,46 @@ struct FiniteDifferenceTests {
         let layer = LayerNorm(bench.parameters, "n")
         let statistics = LayerNorm.Statistics(rows: 8, name: "n", plan: bench.plan)
         let y = Matrix(rows: 8, columns: 19)
-        bench.check(input: 19, output: y) {
-            layer.forward($0, into: y, statistics, in: bench.context)
-        } backward: { dY, x, dX in
-            layer.backward(dY, x: x, statistics, into: dX, accumulate: false, in: bench.context)
+        bench.check(input: 19, output: y) { x, context in
+            layer.forward(x, into: Operand(y), statistics, in: context)
+        } backward: { dY, x, dX, context in
+            layer.backward(Operand(dY), x: x, statistics, into: dX, accumulate: false, in: context)
         }
     }
 
     @Test("attention", arguments: [1, 3])
     func attention(threads: Int) {
-        let bench = LayerBench([], rows: 10, threads: threads)
         let layer = Attention(tokens: 5, heads: 2, width: 6)
+        let bench = LayerBench([], rows: 10, threads: threads, scratchBytes: layer.scratchBytes(.float32))
         let y = Matrix(rows: 10, columns: 6)
-        bench.check(input: 18, output: y) {
-            layer.forward($0, into: y, in: bench.context)
-        } backward: { dY, x, dX in
-            layer.backward(dY, qkv: x, into: dX, in: bench.context)
+        let logSums = Matrix(rows: 4, columns: 5)
+        bench.check(input: 18, output: y) { x, context in
+            layer.forward(Operand(x), into: Operand(y), logSums: logSums, in: context)
+        } backward: { dY, x, dX, context in
+            layer.backward(Operand(dY), qkv: Operand(x), logSums: logSums, into: Operand(dX), in: context)
         }
     }
 
     @Test("transformer block", arguments: [1, 3])
     func block(threads: Int) {
         let bench = LayerBench(
-            TransformerBlock.specifications("b", width: 8, hiddenWidth: 20), rows: 10, threads: threads)
-        let layer = TransformerBlock(bench.parameters, "b", tokens: 5, heads: 2, width: 8)
+            TransformerBlock.specifications("b", width: 8, hiddenWidth: 20), rows: 10, threads: threads,
+            scratchBytes: 1 << 20)
+        let layer = TransformerBlock(
+            bench.parameters, "b", tokens: 5, heads: 2, width: 8, .float32, plan: bench.plan)
         let input = Matrix(rows: 10, columns: 8)
-        let activations = TransformerBlock.Activations("b", input: input, hiddenWidth: 20, plan: bench.plan)
-        let workspace = TransformerBlock.Workspace("b", rows: 10, width: 8, hiddenWidth: 20, plan: bench.plan)
-        bench.check(input: 8, output: activations.output) {
-            input.copy(from: $0)
-            layer.forward(activations, in: bench.context)
-        } backward: { dY, _, dX in
-            dX.copy(from: dY)
-            layer.backward(dX, activations, workspace, in: bench.context)
+        let d = Matrix(rows: 10, columns: 8)
+        let activations = TransformerBlock.Activations(
+            "b", input: input, tokens: 5, heads: 2, hiddenWidth: 20, .float32, plan: bench.plan)
+        let workspace = TransformerBlock.Workspace("b", d: d, hiddenWidth: 20, .float32, plan: bench.plan)
+        bench.check(input: 8, output: activations.output) { x, context in
+            layer.packWeights(in: context)
+            context.member.serially { input.copy(from: x) }
+            layer.forward(activations, workspace, in: context)
+        } backward: { dY, _, dX, context in
+            context.member.serially { d.copy(from: dY) }
+            layer.backward(d, activations, workspace, in: context)
+            context.member.serially { dX.copy(from: d) }
         }
     }
 }
@@ -66,12 +77,14 @@ struct FiniteDifferenceTests {
 struct LayerBench {
     let plan = MemoryPlan()
     let parameters: ParameterSet
-    let context: LayerContext
+    let team: Team
+    let contexts: [LayerContext]
     let rows: Int
 
-    init(_ specifications: [ParameterSpecification], rows: Int, threads: Int) {
+    init(_ specifications: [ParameterSpecification], rows: Int, threads: Int, scratchBytes: Int = 0) {
         parameters = ParameterSet(specifications, plan: plan)
-        context = LayerContext(team: Team(threads: threads), maximumWidth: 64, maximumTokens: 8, plan: plan)
+        team = Team(threads: threads)
+        contexts = LayerContext.makeAll(team: team, maximumWidth: 64, scratchBytes: scratchBytes, plan: plan)
         self.rows = rows
         Self.fill(parameters.values, seed: 1)
     }
@@ -85,19 +98,22 @@ struct LayerBench {
 
     /// Compares the gradient of input and parameters with slopes along random directions.
     func check(
-        input width: Int, output: Matrix, forward: (Matrix) -> Void, backward: (Matrix, Matrix, Matrix) -> Void
+        input width: Int, output: Matrix, forward: @escaping (Matrix, LayerContext) -> Void,
+        backward: @escaping (Matrix, Matrix, Matrix, LayerContext) -> Void
     ) {
         let x = Matrix(rows: rows, columns: width)
         Self.fill(x, seed: 2)
         let weights = Matrix(rows: output.rows, columns: output.columns)
         Self.fill(weights, seed: 3)
         let dX = Matrix(rows: rows, columns: width)
-        forward(x)
+        func runForward() { team.run { forward(x, contexts[$0.index]) } }
+        func runBackward() { team.run { backward(weights, x, dX, contexts[$0.index]) } }
+        runForward()
         parameters.gradients.clear()
-        backward(weights, x, dX)
+        runBackward()
 
         func loss() -> Double {
-            forward(x)
+            runForward()
             return zip(output.array, weights.array).reduce(0) { $0 + Double($1.0) * Double($1.1) }
         }
         func compare(_ values: Matrix, _ gradient: Matrix, _ name: String) {
@@ -125,8 +141,8 @@ struct LayerBench {
         }
         // Parameter gradients are added to.
         let once = parameters.gradients.array
-        forward(x)
-        backward(weights, x, dX)
+        runForward()
+        runBackward()
         for (a, b) in zip(parameters.gradients.array, once) { #expect(abs(a - 2 * b) <= 1e-5 + 1e-5 * abs(b)) }
     }
 }

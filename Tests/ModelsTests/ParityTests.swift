@@ -67,7 +67,8 @@ struct ParityTests {
         let out = NSTemporaryDirectory() + "umae-dist-parity-\(UUID().uuidString).safetensors"
         defer { try? FileManager.default.removeItem(atPath: out) }
         _ = try DebugDump(
-            model: example.model, loss: example.loss, weightsPath: try Self.fixture("\(example.name).weights"),
+            model: example.model, loss: example.loss, precision: .float32,
+            weightsPath: try Self.fixture("\(example.name).weights"),
             batchPath: try Self.fixture("\(example.name).batch"), dumpPath: out
         ).run(communicator: SingleProcess(), team: Team(threads: threads))
         let dump = try SafetensorsFile(path: out)
@@ -85,7 +86,7 @@ struct ParityTests {
     func positions() throws {
         var configuration = Self.cases[0].model
         configuration.heads = 3
-        let model = MaskedAutoencoder(configuration, plan: MemoryPlan())
+        let model = MaskedAutoencoder(configuration, .float32, plan: MemoryPlan())
         model.computePositions()
         let expected = try SafetensorsFile(path: try Self.fixture("positions"))
         for name in ["pos_embed", "decoder_pos_embed"] {

@@ -32,11 +32,14 @@ struct UniformityLossTests {
         var gradient: [Float] = []
         for part in [0..<2, 2..<6] {
             let plan = MemoryPlan()
-            let context = LayerContext(team: Team(threads: 1), maximumWidth: 8, maximumTokens: 1, plan: plan)
+            let context = LayerContext.makeAll(
+                team: Team(threads: 1), maximumWidth: 8,
+                scratchBytes: UniformityLoss.scratchBytes(images: images, globalImages: images, width: width),
+                plan: plan)[0]
             let whole = UniformityLoss(images: images, globalImages: images, width: width, plan: plan)
-            whole.normalize(features)
+            whole.normalize(features, in: context)
             let own = UniformityLoss(images: part.count, globalImages: images, width: width, plan: plan)
-            own.normalize(features.rows(part))
+            own.normalize(features.rows(part), in: context)
             own.all.copy(from: whole.normalized)
             share += own.value(in: context)
             own.gradient(weight: 0.7, in: context)

@@ -37,7 +37,9 @@ struct OptimizationTests {
         let team = Team(threads: threads)
         for step in 1...5 {
             for index in 0..<count { gradients[0, index] = Float(random.uniform(-3, 3)) }
-            optimizer.update(gradients, step: step, learningRate: 0.01, gradientScale: 0.5, on: team)
+            team.run {
+                optimizer.update(gradients, step: step, learningRate: 0.01, gradientScale: 0.5, by: $0)
+            }
             var (power1, power2) = (1.0, 1.0)
             for _ in 0..<step {
                 power1 *= 0.9
@@ -57,7 +59,11 @@ struct OptimizationTests {
     @Test("clipping scales to the largest norm and leaves smaller ones alone")
     func clipping() {
         let gradients = Matrix(rows: 1, columns: 2, values: [3, 4])
-        #expect(abs(GradientNorm.norm(of: gradients) - 5) < 1e-6)
+        for threads in [1, 3] {
+            let norm = GradientNorm(of: gradients, plan: MemoryPlan())
+            Team(threads: threads).run { norm.measure(by: $0) }
+            #expect(abs(norm.value - 5) < 1e-6)
+        }
         #expect(abs(GradientNorm.clippingScale(norm: 5, maximum: 1) - 0.2) < 1e-6)
         #expect(GradientNorm.clippingScale(norm: 0.5, maximum: 1) == 1)
         #expect(GradientNorm.clippingScale(norm: 5, maximum: nil) == 1)

@@ -4,8 +4,7 @@ import Testing
 
 @Suite("Matrix products and threads")
 struct MatrixProductTests {
-    @Test(
-        "all transposes, accumulation and views, on teams of 1 to 3", arguments: [1, 2, 3], [(5, 7, 3), (40, 33, 17)])
+    @Test("all transposes, addition and views, on teams of 1 to 3", arguments: [1, 2, 3], [(5, 7, 3), (40, 133, 17)])
     func products(threads: Int, shape: (Int, Int, Int)) {
         let (m, n, k) = shape
         let team = Team(threads: threads)
@@ -14,10 +13,19 @@ struct MatrixProductTests {
             let a = Self.random(transposeA ? k : m, transposeA ? m : k, 1)
             let b = Self.random(transposeB ? n : k, transposeB ? k : n, 2)
             let c = Self.random(m, n, 3)
+            let sums = Matrix(rows: 1, columns: m)
             let before = c.array
-            matrixProduct(
-                a, transposeA: transposeA, b, transposeB: transposeB, into: c, accumulate: true, scale: 0.5, on: team)
+            var product = MatrixProduct(a, transposeA: transposeA, b, transposeB: transposeB, into: c)
+            product.residual = c
+            product.sumsOfA = transposeA ? sums : nil
+            let bytes = ScratchMemory.bytes(forProduct: .float32, m: m, n: n, k: k, transposeA: transposeA)
+            let scratch = (0..<threads).map { _ in ScratchMemory(bytes: bytes, name: "scratch", plan: MemoryPlan()) }
+            team.run { product.run(by: $0, scratch: scratch[$0.index]) }
             for row in 0..<m {
+                if transposeA {
+                    let expected = (0..<k).reduce(0) { $0 + Double(a[$1, row]) }
+                    #expect(abs(Double(sums[0, row]) - expected) < 1e-5)
+                }
                 for column in 0..<n {
                     var sum = 0.0
                     for index in 0..<k {
@@ -25,7 +33,7 @@ struct MatrixProductTests {
                         let y = transposeB ? b[column, index] : b[index, column]
                         sum += Double(x) * Double(y)
                     }
-                    let expected = Double(before[row * n + column]) + 0.5 * sum
+                    let expected = Double(before[row * n + column]) + sum
                     #expect(abs(Double(c[row, column]) - expected) < 1e-5)
                 }
             }
@@ -46,8 +54,10 @@ struct MatrixProductTests {
         let team = Team(threads: threads)
         let visits = MatrixView<Int>(rows: 1, columns: 101)
         for round in 1...3000 {
-            team.forEachChunk(of: 101, multipleOf: 4) { range in
-                for index in range { visits[0, index] += 1 }
+            team.run { member in
+                member.forEachChunk(of: 101, multipleOf: 4) { range in
+                    for index in range { visits[0, index] += 1 }
+                }
             }
             if round % 1000 == 0 { #expect(visits.array.allSatisfy { $0 == round }) }
         }

@@ -7,7 +7,9 @@ import Testing
 /// every instruction set this machine has. Selecting one is global, so the suite runs one test at a time.
 @Suite("Vector kernels", .serialized)
 struct VectorKernelTests {
-    static let sets = [UMAE_ISA_BASELINE, UMAE_ISA_AVX2, UMAE_ISA_AVX512].filter { umae_cpu_supports($0) }
+    static let sets = [UMAE_ISA_BASELINE, UMAE_ISA_AVX2, UMAE_ISA_AVX512, UMAE_ISA_AVX512_BF16].filter {
+        umae_cpu_supports($0)
+    }
     static let widths = [1, 2, 15, 16, 17, 31, 32, 33, 64, 100]
 
     /// Runs `body` for every instruction set and width, with inputs that start one element off any alignment.
@@ -37,80 +39,6 @@ struct VectorKernelTests {
         Matrix(rows: matrix.rows, columns: matrix.columns, values: matrix.array)
     }
 
-    @Test("GELU and its derivative follow erf and exp")
-    func gelu() {
-        forEach { width, make in
-            let (z, d) = (contiguous(make(1)), contiguous(make(2)))
-            let (input, upstream, bias) = (z.array, d.array, make(3).rows(0..<1).array)
-            let a = Matrix(rows: 3, columns: width)
-            unsafe umae_bias_gelu_forward(z.pointer, bias, a.pointer, 3, width)
-            var dBias = [Float](repeating: 0.5, count: width)
-            unsafe umae_gelu_backward(d.pointer, z.pointer, &dBias, 3, width)
-            var sums = [Double](repeating: 0.5, count: width)
-            for index in 0..<3 * width {
-                let x = Double(input[index] + bias[index % width])
-                let cdf = 0.5 * (1 + erf(x / 2.0.squareRoot()))
-                let slope = cdf + x * exp(-x * x / 2) / (2 * Double.pi).squareRoot()
-                #expect(close(a.array[index], x * cdf, 1e-6))
-                #expect(close(d.array[index], Double(upstream[index]) * slope))
-                sums[index % width] += Double(upstream[index]) * slope
-            }
-            for column in 0..<width { #expect(close(dBias[column], sums[column])) }
-        }
-    }
-
-    @Test("GELU keeps NaN and infinities")
-    func geluExtremes() {
-        forEach { _, _ in
-            var z: [Float] = [.nan, .infinity, -.infinity, 40, -40, 0]
-            var a = [Float](repeating: 1, count: 6)
-            unsafe umae_bias_gelu_forward(&z, [Float](repeating: 0, count: 6), &a, 1, 6)
-            #expect(a[0].isNaN && a[1] == .infinity && a[2] == 0 && a[3] == 40 && abs(a[4]) < 1e-6 && a[5] == 0)
-            var d = [Float](repeating: 1, count: 6)
-            var bias = [Float](repeating: 0, count: 6)
-            unsafe umae_gelu_backward(&d, z, &bias, 1, 6)
-            #expect(d[0].isNaN && d[1] == 1 && abs(d[2]) < 1e-6 && d[3] == 1 && abs(d[4]) < 1e-6 && d[5] == 0.5)
-        }
-    }
-
-    @Test("softmax and its backward")
-    func softmax() {
-        forEach { width, make in
-            let (s, d) = (make(4), make(5))
-            let (input, upstream) = (s.array, d.array)
-            unsafe umae_softmax_forward(s.pointer, s.stride, 3, width, 0.7)
-            unsafe umae_softmax_backward(s.pointer, d.pointer, s.stride, 3, width, 0.7)
-            for row in 0..<3 {
-                let scores = (0..<width).map { 0.7 * Double(input[row * width + $0]) }
-                let total = scores.reduce(0) { $0 + exp($1) }
-                let p = scores.map { exp($0) / total }
-                let dot = (0..<width).reduce(0) { $0 + p[$1] * Double(upstream[row * width + $1]) }
-                for column in 0..<width {
-                    #expect(close(s[row, column], p[column], 1e-6))
-                    let slope = 0.7 * p[column] * (Double(upstream[row * width + column]) - dot)
-                    #expect(close(d[row, column], slope))
-                }
-            }
-            s[1, width - 1] = .nan
-            unsafe umae_softmax_forward(s.pointer, s.stride, 3, width, 1)
-            #expect(s[1, 0].isNaN && !s[0, 0].isNaN)
-        }
-    }
-
-    @Test("softmax withstands large scores and leaves what is beyond the row alone")
-    func softmaxLarge() {
-        forEach { width, _ in
-            let wide = Matrix(rows: 2, columns: width + 1)
-            wide.fill(-5)
-            let s = wide.columns(0..<width)
-            s.fill(-1e4)
-            s[0, width - 1] = 1e4
-            unsafe umae_softmax_forward(s.pointer, s.stride, 2, width, 1)
-            #expect(s[0, width - 1] == 1 && close(s[1, 0], 1 / Double(width)))
-            #expect(wide[0, width] == -5 && wide[1, width] == -5)
-        }
-    }
-
     @Test("layer norm and its backward")
     func layerNorm() {
         forEach { width, make in
@@ -119,13 +47,15 @@ struct VectorKernelTests {
             let y = make(10)
             var (mean, rstd) = ([Float](repeating: 0, count: 3), [Float](repeating: 0, count: 3))
             unsafe umae_layernorm_forward(
-                x.pointer, x.stride, gamma, beta, y.pointer, y.stride, &mean, &rstd, 3, width, 1e-2)
+                UMAE_F32, x.pointer, x.stride, gamma, beta, y.pointer, y.stride, &mean, &rstd, 3, width, 1e-2)
             let dX = make(11)
             let before = dX.array
             var (dGamma, dBeta) = ([Float](repeating: 1, count: width), [Float](repeating: 2, count: width))
+            let copy = Matrix(rows: 3, columns: width)
             unsafe umae_layernorm_backward(
-                dY.pointer, dY.stride, x.pointer, x.stride, gamma, mean, rstd, dX.pointer, dX.stride, true, &dGamma,
-                &dBeta, 3, width)
+                UMAE_F32, dY.pointer, dY.stride, x.pointer, x.stride, gamma, mean, rstd, dX.pointer, dX.stride, true,
+                copy.pointer, copy.stride, &dGamma, &dBeta, 3, width)
+            #expect(copy.array == dX.array)
             var (sumGamma, sumBeta) = ([Double](repeating: 1, count: width), [Double](repeating: 2, count: width))
             for row in 0..<3 {
                 let values = (0..<width).map { Double(x[row, $0]) }
@@ -181,7 +111,8 @@ struct VectorKernelTests {
             let target = contiguous(make(15))
             let gradient = make(16)
             let loss = unsafe umae_pixel_loss(
-                prediction.pointer, prediction.stride, target.pointer, [1, 0, 1], gradient.pointer, gradient.stride, 3,
+                UMAE_F32, prediction.pointer, prediction.stride, target.pointer, [1, 0, 1], gradient.pointer,
+                gradient.stride, 3,
                 width, normalize, 0.25)
             var expected = 0.0
             for row in [0, 2] {
@@ -218,7 +149,8 @@ struct VectorKernelTests {
             let table = contiguous(make(18))
             let fallback = make(19).rows(0..<1).array
             unsafe umae_gather_rows(
-                out.pointer, width, x.pointer, x.stride, [2, -1, 0], fallback, table.pointer, [1, 0, 2], 3, width)
+                UMAE_F32, out.pointer, width, x.pointer, x.stride, [2, -1, 0], fallback, table.pointer, [1, 0, 2], 3,
+                width)
             for column in 0..<width {
                 #expect(out[0, column] == x[2, column] + table[1, column])
                 #expect(out[1, column] == fallback[column] + table[0, column])
@@ -237,5 +169,30 @@ struct VectorKernelTests {
         #expect(rows[4 * 8 + 4] == 3 * 6 + 2 && rows[4 * 8 + 5] == 24 + 3 * 6 + 2)
         unsafe umae_gather_patches(image, channels, height, width, patch, [4], 1, false, &rows, 8)
         #expect(Array(rows[0..<8]) == [14, 15, 20, 21, 38, 39, 44, 45])
+    }
+
+    @Test("bfloat16 rounds to nearest, ties to even, and keeps NaN and infinities")
+    func rounding() {
+        forEach { width, _ in
+            var random = SampleRandom(seed: 20, epoch: 0, sample: width, purpose: .initialization)
+            var values: [Float] = (0..<width).map { _ in Float(random.uniform(-1, 1)) * 1e3 }
+            // Halfway between two neighbours: once to the lower, once to the upper.
+            values[0] = Float(bitPattern: 0x3f80_8000)
+            values[width - 1] = Float(bitPattern: 0x3f81_8000)
+            let rounded = Operand(bits: MatrixView<UInt16>(rows: 1, columns: width))
+            rounded.convert(from: Matrix(rows: 1, columns: width, values: values))
+            for (value, result) in zip(values, rounded.array) {
+                let upper = value.bitPattern >> 16
+                let rest = value.bitPattern & 0xffff
+                let up = rest > 0x8000 || (rest == 0x8000 && upper & 1 == 1)
+                #expect(result.bitPattern == (upper + (up ? 1 : 0)) << 16)
+            }
+            let extremes: [Float] = [.nan, .infinity, -.infinity, 0, -0.0]
+            let row = Operand(bits: MatrixView<UInt16>(rows: 1, columns: 5))
+            row.convert(from: Matrix(rows: 1, columns: 5, values: extremes))
+            let kept = row.array
+            #expect(kept[0].isNaN && kept[1] == .infinity && kept[2] == -.infinity && kept[3] == 0)
+            #expect(kept[4].sign == .minus)
+        }
     }
 }

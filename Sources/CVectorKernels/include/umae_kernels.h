@@ -1,4 +1,4 @@
-// Element-wise and row-wise fp32 kernels, built once for each instruction set and picked at run time.
+// Matrix products, attention, and element-wise and row-wise kernels, built once for each instruction set and picked at run time.
 //
 // Matrices are row-major; `stride` counts elements between rows. Pointers need no alignment. Unless a comment says
 // "adds to", outputs are overwritten. NaN and infinity propagate. Nothing here allocates or starts threads.
@@ -9,52 +9,100 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum umae_isa { UMAE_ISA_BASELINE = 0, UMAE_ISA_AVX2 = 1, UMAE_ISA_AVX512 = 2 } umae_isa;
+typedef enum umae_isa {
+    UMAE_ISA_BASELINE = 0,
+    UMAE_ISA_AVX2 = 1,
+    UMAE_ISA_AVX512 = 2,
+    /// AVX-512 with multiply-adds of bfloat16.
+    UMAE_ISA_AVX512_BF16 = 3
+} umae_isa;
+
+/// The type of what products read. Every instruction set computes with both; only the last is fast with bfloat16.
+typedef enum umae_type { UMAE_F32 = 0, UMAE_BF16 = 1 } umae_type;
 
 /// Whether this CPU, and its operating system, can run kernels of that instruction set.
 bool umae_cpu_supports(umae_isa isa);
-/// The instruction set in use: the best one supported, or what UMAE_MAX_ISA (baseline, avx2, avx512) limits it to.
+/// The instruction set in use: the best one supported, or what UMAE_MAX_ISA (baseline, avx2, avx512, avx512_bf16) limits it to.
 umae_isa umae_kernels_isa(void);
 /// Uses another instruction set from now on; false, and no change, where it is unsupported. Not while kernels run.
 bool umae_kernels_select(umae_isa isa);
 /// Tells the core that this is a waiting loop.
 void umae_cpu_pause(void);
 
-/// The dense multiply-add rate of this core in FLOP/s: `repeats` rounds of independent FMAs on registers; returns the
-/// FLOPs done, for the caller to time.
+/// A matrix product and what is done to its result while it is in the cache.
+///
+/// v = A·B + bias + residual; with z: v = v·GELU'(z). Then c = v, y = v, and with g: g = GELU(y), or GELU(z) if there
+/// is a z. Whichever of bias, residual, z, c, y and g is NULL is left out. Strides count elements.
+typedef struct umae_product {
+    /// Of A, B, y, z and g.
+    umae_type type;
+    size_t m, n, k;
+    /// [m, k], or [k, m] if transposed.
+    const void *a;
+    size_t a_stride;
+    bool a_transposed;
+    /// [k, n]; [n, k] if transposed; or what umae_pack made of it.
+    const void *b;
+    size_t b_stride;
+    bool b_transposed, b_packed;
+    /// [n]
+    const float *bias;
+    /// [m, n]; may be c, which is then added to.
+    const float *residual;
+    size_t residual_stride;
+    /// [m, n]
+    float *c;
+    size_t c_stride;
+    void *y;
+    size_t y_stride;
+    const void *z;
+    size_t z_stride;
+    void *g;
+    size_t g_stride;
+    /// [m]: the sums of A's columns [k, m] are added to it; only if A is transposed.
+    float *a_sums;
+} umae_product;
+
+/// Attention of one head of one image: out = softmax(scale·Q·Kᵀ)·V. Strides count elements between tokens.
+typedef struct umae_attention {
+    umae_type type;
+    size_t tokens, width;
+    float scale;
+    /// [tokens, width]
+    const void *q, *k, *v;
+    size_t stride;
+    /// [tokens, width]; forward only.
+    void *out;
+    size_t out_stride;
+    /// [tokens]: log Σ exp of each row of scores; written by forward unless NULL, read by backward.
+    float *logsumexp;
+    /// Backward only.
+    const void *d_out;
+    size_t d_out_stride;
+    void *dq, *dk, *dv;
+    size_t d_stride;
+} umae_attention;
+
 #define UMAE_KERNELS(X)                                                                                               \
-    X(double, fma_burst, (int64_t repeats), (repeats))                                                                \
-    /* y = (x - mean)·rstd·gamma + beta per row; mean, rstd: [rows], kept for backward, or NULL. */                   \
+    /* The dense multiply-add rate of this core: `repeats` rounds of independent multiply-adds on registers; returns   \
+       the FLOPs done, for the caller to time. */                                                                     \
+    X(double, fma_burst, (umae_type type, int64_t repeats), (type, repeats))                                                                \
+    /* y = (x - mean)·rstd·gamma + beta per row, y of `type`; mean, rstd: [rows], kept for backward, or NULL. */      \
     X(void, layernorm_forward,                                                                                        \
-      (const float *x, size_t x_stride, const float *gamma, const float *beta, float *y, size_t y_stride,             \
-       float *mean, float *rstd, size_t rows, size_t width, float eps),                                               \
-      (x, x_stride, gamma, beta, y, y_stride, mean, rstd, rows, width, eps))                                          \
-    /* dx, or adds to dx if accumulate; adds to dgamma and dbeta. */                                                  \
+      (umae_type type, const float *x, size_t x_stride, const float *gamma, const float *beta, void *y,               \
+       size_t y_stride, float *mean, float *rstd, size_t rows, size_t width, float eps),                              \
+      (type, x, x_stride, gamma, beta, y, y_stride, mean, rstd, rows, width, eps))                                          \
+    /* dx, or adds to dx if accumulate, and copies it; adds to dgamma and dbeta. dy and copy are of `type`; copy may  \
+       be NULL. */                                                                                                    \
     X(void, layernorm_backward,                                                                                       \
-      (const float *dy, size_t dy_stride, const float *x, size_t x_stride, const float *gamma, const float *mean,     \
-       const float *rstd, float *dx, size_t dx_stride, bool accumulate, float *dgamma, float *dbeta, size_t rows,     \
-       size_t width),                                                                                                 \
-      (dy, dy_stride, x, x_stride, gamma, mean, rstd, dx, dx_stride, accumulate, dgamma, dbeta, rows, width))         \
-    /* z += bias; a = GELU(z), the exact erf form. */                                                                 \
-    X(void, bias_gelu_forward, (float *z, const float *bias, float *a, size_t rows, size_t width),                    \
-      (z, bias, a, rows, width))                                                                                      \
-    /* d: da on entry, dz on return; adds its column sums to dbias. */                                                \
-    X(void, gelu_backward, (float *d, const float *z, float *dbias, size_t rows, size_t width),                       \
-      (d, z, dbias, rows, width))                                                                                     \
-    X(void, add_bias, (float *y, size_t y_stride, const float *bias, size_t rows, size_t width),                      \
-      (y, y_stride, bias, rows, width))                                                                               \
-    /* y = residual + bias. */                                                                                        \
-    X(void, residual_bias, (const float *residual, const float *bias, float *y, size_t rows, size_t width),           \
-      (residual, bias, y, rows, width))                                                                               \
+      (umae_type type, const void *dy, size_t dy_stride, const float *x, size_t x_stride, const float *gamma,         \
+       const float *mean, const float *rstd, float *dx, size_t dx_stride, bool accumulate, void *copy,                \
+       size_t copy_stride, float *dgamma, float *dbeta, size_t rows, size_t width),                                   \
+      (type, dy, dy_stride, x, x_stride, gamma, mean, rstd, dx, dx_stride, accumulate, copy, copy_stride, dgamma,     \
+       dbeta, rows, width))                                                                                           \
     /* Adds the column sums of x to sums. */                                                                          \
     X(void, column_sums, (const float *x, size_t x_stride, float *sums, size_t rows, size_t width),                   \
       (x, x_stride, sums, rows, width))                                                                               \
-    /* In place: each row becomes softmax(scale·row). */                                                              \
-    X(void, softmax_forward, (float *s, size_t stride, size_t rows, size_t width, float scale),                       \
-      (s, stride, rows, width, scale))                                                                                \
-    /* d: dP on entry, dS on return, where P = softmax(scale·S). */                                                   \
-    X(void, softmax_backward, (const float *p, float *d, size_t stride, size_t rows, size_t width, float scale),      \
-      (p, d, stride, rows, width, scale))                                                                             \
     /* y = x / max(|x|, eps) per row; norms: [rows]. */                                                               \
     X(void, l2_normalize_forward,                                                                                     \
       (const float *x, size_t x_stride, float *y, size_t y_stride, float *norms, size_t rows, size_t width,           \
@@ -64,17 +112,34 @@ void umae_cpu_pause(void);
       (const float *dy, const float *y, const float *norms, float *dx, size_t rows, size_t width, float eps),         \
       (dy, y, norms, dx, rows, width, eps))                                                                           \
     /* The sum over rows with mask != 0 of mean((pred - t)²), t the target row, normalised to zero mean and unit    \
-       unbiased variance if normalize. dpred, if not NULL: its gradient times grad_scale, zero where mask is 0. */    \
+       unbiased variance if normalize. dpred, of `type`, if not NULL: its gradient times grad_scale, zero where mask   \
+       is 0. */                                                                                                       \
     X(double, pixel_loss,                                                                                             \
-      (const float *pred, size_t pred_stride, const float *target, const float *mask, float *dpred,                   \
+      (umae_type type, const float *pred, size_t pred_stride, const float *target, const float *mask, void *dpred,    \
        size_t dpred_stride, size_t rows, size_t width, bool normalize, float grad_scale),                             \
-      (pred, pred_stride, target, mask, dpred, dpred_stride, rows, width, normalize, grad_scale))                     \
+      (type, pred, pred_stride, target, mask, dpred, dpred_stride, rows, width, normalize, grad_scale))               \
     /* out[r] = source[si[r]] + table[ti[r]]; a negative si takes `fallback`; NULL indices mean r itself; a NULL      \
        table adds nothing. */                                                                                         \
     X(void, gather_rows,                                                                                              \
-      (float *out, size_t out_stride, const float *source, size_t source_stride, const int32_t *si,                   \
+      (umae_type type, void *out, size_t out_stride, const float *source, size_t source_stride, const int32_t *si,    \
        const float *fallback, const float *table, const int32_t *ti, size_t rows, size_t width),                      \
-      (out, out_stride, source, source_stride, si, fallback, table, ti, rows, width))                                 \
+      (type, out, out_stride, source, source_stride, si, fallback, table, ti, rows, width))                           \
+    /* y = x as `type`. */                                                                                            \
+    X(void, convert, (umae_type type, const float *x, void *y, size_t count), (type, x, y, count))                    \
+    /* Bytes of scratch memory, aligned to 64, that the product needs. */                                             \
+    X(size_t, multiply_scratch, (const umae_product *p), (p))                                                          \
+    X(void, multiply, (const umae_product *p, void *scratch), (p, scratch))                                            \
+    /* Columns first_column ..< first_column + columns, multiples of 64 but for the last, of B as products read it:   \
+       B is [k, n], or [n, k] if transposed; `packed`, aligned to 64, takes umae_packed_bytes. */                     \
+    X(void, pack,                                                                                                     \
+      (umae_type type, const float *b, size_t stride, bool transposed, size_t k, size_t first_column, size_t columns, \
+       void *packed),                                                                                                 \
+      (type, b, stride, transposed, k, first_column, columns, packed))                                                \
+    /* Bytes of scratch memory, aligned to 64, for one head. */                                                       \
+    X(size_t, attention_scratch, (umae_type type, size_t tokens, size_t width, bool backward),                        \
+      (type, tokens, width, backward))                                                                                \
+    X(void, attention_forward, (const umae_attention *h, void *scratch), (h, scratch))                                \
+    X(void, attention_backward, (const umae_attention *h, void *scratch), (h, scratch))                               \
     X(double, sum_of_squares, (const float *x, size_t count), (x, count))                                             \
     /* y += x */                                                                                                      \
     X(void, add, (const float *x, float *y, size_t count), (x, y, count))                                             \
@@ -90,6 +155,11 @@ void umae_cpu_pause(void);
 #define UMAE_DECLARE(result, name, parameters, arguments) result umae_##name parameters;
 UMAE_KERNELS(UMAE_DECLARE)
 #undef UMAE_DECLARE
+
+/// Bytes of a packed [k, n] matrix.
+static inline size_t umae_packed_bytes(umae_type type, size_t k, size_t n) {
+    return (type == UMAE_BF16 ? (k + 1) / 2 : k) * ((n + 15) / 16 * 16) * 4;
+}
 
 /// Copies patches out of one image [channels, height, width] into rows of patch²·channels.
 /// `channels_last`: (p, q, c) order, the reconstruction target's; otherwise (c, p, q), the embedding weight's.

@@ -1,0 +1,79 @@
+// Exponential, error function and GELU of sixteen lanes; included by kernels_body.h.
+
+// e^x: x = n·ln2 + r, |r| <= ln2/2, Taylor to r^7 (relative error below 1e-7). Below -87.3 the result is e^-87.3.
+#if defined(KERNELS_AVX512)
+// As below; scaling by 2^n saturates by itself.
+INLINE vf exp_v(vf x) {
+    // The second operand is returned where one is NaN.
+    __m512 c = _mm512_min_ps(_mm512_set1_ps(128.0f), (__m512)x);
+    c = _mm512_max_ps(_mm512_set1_ps(-128.0f), c);
+    vf n = (vf)_mm512_roundscale_ps(c * 1.44269504088896341f, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    vf r = (vf)c - n * 0.693145751953125f;
+    r = r - n * 1.428606765330187e-06f;
+    vf p = splat(1.0f / 5040);
+    p = p * r + 1.0f / 720;
+    p = p * r + 1.0f / 120;
+    p = p * r + 1.0f / 24;
+    p = p * r + 1.0f / 6;
+    p = p * r + 0.5f;
+    p = p * r + 1.0f;
+    p = p * r + 1.0f;
+    return (vf)_mm512_scalef_ps((__m512)p, (__m512)n);
+}
+#else
+INLINE vf exp_v(vf x) {
+    const float magic = 12582912.0f;
+    x = blend(x < -87.33f, splat(-87.33f), x);
+    x = blend(x > 88.72f, splat(INFINITY), x);
+    vi infinite = x == INFINITY;
+    x = blend(infinite, splat(0), x);
+    vf n = (x * 1.44269504088896341f + magic) - magic;
+    vf r = x - n * 0.693145751953125f;
+    r = r - n * 1.428606765330187e-06f;
+    vf p = splat(1.0f / 5040);
+    p = p * r + 1.0f / 720;
+    p = p * r + 1.0f / 120;
+    p = p * r + 1.0f / 24;
+    p = p * r + 1.0f / 6;
+    p = p * r + 0.5f;
+    p = p * r + 1.0f;
+    p = p * r + 1.0f;
+    vi exponent = __builtin_convertvector(blend(n == n, n, splat(0)), vi);
+    // Two factors, since 2^128 is not a float but e^88.7 is.
+    vi half = exponent >> 1;
+    vf scale1 = (vf)((half + 127) << 23);
+    vf scale2 = (vf)((exponent - half + 127) << 23);
+    return blend(infinite, splat(INFINITY), p * scale1 * scale2);
+}
+#endif
+
+// erf(x) = x·P(x²)/Q(x²) on |x| <= 4, ±1 beyond; coefficients from scripts/development/fit-erf.py.
+INLINE vf erf_v(vf x) {
+    vf c = blend(x > 4.0f, splat(4.0f), x);
+    c = blend(c < -4.0f, splat(-4.0f), c);
+    vf u = c * c;
+    vf p = splat(-1.320024001e-08f);
+    p = p * u + 4.684352007e-06f;
+    p = p * u + 3.795958182e-04f;
+    p = p * u + 3.849693807e-03f;
+    p = p * u + 5.431697145e-02f;
+    p = p * u + 1.852063388e-01f;
+    p = p * u + 1.128379226e+00f;
+    vf q = splat(6.310657045e-05f);
+    q = q * u + 1.307569211e-03f;
+    q = q * u + 1.546220854e-02f;
+    q = q * u + 1.139593944e-01f;
+    q = q * u + 4.974682629e-01f;
+    q = q * u + 1.0f;
+    return c * p / q;
+}
+
+
+// GELU(x) = x·Φ(x), the exact erf form; GELU(-inf) is 0.
+INLINE vf gelu_cdf(vf x) { return 0.5f + 0.5f * erf_v(x * 0.70710678118654752f); }
+INLINE vf gelu_of(vf x, vf cdf) { return blend(x == -INFINITY, splat(0), x * cdf); }
+// GELU'(x) = Φ(x) + x·φ(x).
+INLINE vf gelu_slope(vf x, vf cdf) {
+    vf pdf = 0.39894228040143268f * exp_v(-0.5f * x * x);
+    return blend((x == INFINITY) | (x == -INFINITY), cdf, cdf + x * pdf);
+}

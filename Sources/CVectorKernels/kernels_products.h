@@ -1,0 +1,131 @@
+// Matrix products with what follows them; included by kernels_body.h.
+
+// Rows of C whose operand A stays in the second-level cache, and columns whose partial sums do.
+#define BLOCK_ROWS (16 * TILE_ROWS)
+#define BLOCK_COLUMNS 768
+// Units of K after which a panel of B would no longer stay near the core.
+INLINE size_t block_units(const bool bf) { return bf ? 384 : 256; }
+
+// Bias, residual, GELU and conversion of one tile, whose sums are in `sums`.
+INLINE void finish_tile(const umae_product *p, const float *sums, size_t row0, size_t rows, size_t column0,
+                        size_t columns, const bool bf) {
+    const size_t size = element_size(bf);
+    for (size_t i = 0; i < rows; i++) {
+        const size_t row = row0 + i;
+        const float *residual = p->residual ? p->residual + row * p->residual_stride + column0 : NULL;
+        float *c = p->c ? p->c + row * p->c_stride + column0 : NULL;
+        char *y = p->y ? (char *)p->y + (row * p->y_stride + column0) * size : NULL;
+        char *g = p->g ? (char *)p->g + (row * p->g_stride + column0) * size : NULL;
+        const char *z = p->z ? (const char *)p->z + (row * p->z_stride + column0) * size : NULL;
+        for (size_t j = 0; j < columns; j += LANES) {
+            const size_t n = columns - j;
+            vf v = load(sums + i * PANEL + j);
+            if (p->bias) v += load_n(p->bias + column0 + j, n);
+            if (residual) v += load_n(residual + j, n);
+            if (z) {
+                vf x = load_element(z, j, n, bf);
+                vf cdf = gelu_cdf(x);
+                v *= gelu_slope(x, cdf);
+                if (g) store_element(g, j, gelu_of(x, cdf), n, bf);
+            }
+            if (c) store_n(c + j, v, n);
+            if (y) store_element(y, j, v, n, bf);
+            if (g && !z) {
+                // Of what was stored, so that backward finds the same.
+                if (bf) v = widen(narrow(v));
+                store_element(g, j, gelu_of(v, gelu_cdf(v)), n, bf);
+            }
+        }
+    }
+}
+
+typedef struct product_scratch {
+    uint32_t *a, *b;
+    float *partial;
+    size_t count;
+} product_scratch;
+
+// Where in `base`, in units of 32 bits, the parts of the scratch memory lie.
+INLINE product_scratch lay_out(const umae_product *p, uint32_t *base, const bool bf) {
+    const size_t units = units_of(p->k, bf);
+    product_scratch s = {0};
+    s.a = base;
+    s.count += p->a_transposed ? units * round_lanes(BLOCK_ROWS) : 0;
+    s.b = base + s.count;
+    s.count += p->b_packed ? 0 : units * round_lanes(smaller(p->n, BLOCK_COLUMNS));
+    s.partial = (float *)(base + s.count);
+    s.count += units > block_units(bf) ? BLOCK_ROWS * round_lanes(smaller(p->n, BLOCK_COLUMNS)) : 0;
+    return s;
+}
+
+size_t KERNEL(multiply_scratch)(const umae_product *p) {
+    return lay_out(p, NULL, p->type == UMAE_BF16).count * sizeof(uint32_t);
+}
+
+// Rows row0 ..< row0 + rows and columns column0 ..< column0 + columns of the product.
+INLINE void product_block(const umae_product *p, const uint32_t *b, product_scratch s, size_t row0, size_t rows,
+                          size_t column0, size_t columns, const bool bf) {
+    const size_t units = units_of(p->k, bf), most = block_units(bf);
+    const size_t row_bytes = p->a_transposed ? sizeof(uint32_t) : p->a_stride * element_size(bf);
+    const size_t step = p->a_transposed ? round_lanes(BLOCK_ROWS) : 1;
+    const char *a = p->a_transposed ? (const char *)s.a : (const char *)p->a + row0 * row_bytes;
+    const size_t partial_stride = round_lanes(smaller(p->n, BLOCK_COLUMNS));
+    for (size_t first = 0; first < units; first += most) {
+        const size_t count = smaller(most, units - first);
+        const bool is_last = first + count == units;
+        const uint32_t *panels = b;
+        for (size_t j = 0; j < columns; j += PANEL) {
+            const size_t valid = smaller(PANEL, columns - j), width = round_lanes(valid);
+            const uint32_t *panel = panels + first * width;
+            panels += units * width;
+            for (size_t i = 0; i < rows; i += TILE_ROWS) {
+                const uint32_t *tile_row[TILE_ROWS];
+                tile_rows(tile_row, a + i * row_bytes + first * step * sizeof(uint32_t), row_bytes, rows - i);
+                float *partial = s.partial + i * partial_stride + j;
+                if (!is_last) {
+                    tile(tile_row, step, panel, count, first ? partial : NULL, partial, partial_stride, width, bf);
+                    continue;
+                }
+                _Alignas(64) float sums[TILE_ROWS * PANEL];
+                if (first) // The partial sums have another stride than the tile.
+                    for (size_t r = 0; r < TILE_ROWS; r++)
+                        memcpy(sums + r * PANEL, partial + r * partial_stride, width * sizeof(float));
+                tile(tile_row, step, panel, count, first ? sums : NULL, sums, PANEL, width, bf);
+                finish_tile(p, sums, row0 + i, smaller(TILE_ROWS, rows - i), column0 + j, valid, bf);
+            }
+        }
+    }
+}
+
+INLINE void product_of(const umae_product *p, void *scratch, const bool bf) {
+    const product_scratch s = lay_out(p, scratch, bf);
+    const size_t units = units_of(p->k, bf);
+    for (size_t column = 0; column < p->n; column += BLOCK_COLUMNS) {
+        const size_t columns = smaller(BLOCK_COLUMNS, p->n - column);
+        const uint32_t *b = s.b;
+        if (p->b_packed) b = (const uint32_t *)p->b + units * column;
+        else pack_panels(p->b, p->b_stride, p->b_transposed, p->k, column, columns, s.b, bf, bf);
+        for (size_t row = 0; row < p->m; row += BLOCK_ROWS) {
+            const size_t rows = smaller(BLOCK_ROWS, p->m - row);
+            if (p->a_transposed) {
+                pack_strip(p->a, p->a_stride, false, p->k, row, rows, round_lanes(BLOCK_ROWS), 0, units, s.a, bf, bf);
+                if (p->a_sums && column == 0)
+                    add_column_sums((const char *)p->a + row * element_size(bf), p->a_stride, p->a_sums + row, p->k,
+                                    rows, bf);
+            }
+            product_block(p, b, s, row, rows, column, columns, bf);
+        }
+    }
+}
+
+void KERNEL(multiply)(const umae_product *p, void *scratch) {
+    if (p->type == UMAE_BF16) product_of(p, scratch, true);
+    else product_of(p, scratch, false);
+}
+
+void KERNEL(pack)(umae_type type, const float *b, size_t stride, bool transposed, size_t k, size_t first_column,
+                  size_t columns, void *packed) {
+    uint32_t *out = (uint32_t *)packed + units_of(k, type == UMAE_BF16) * first_column;
+    if (type == UMAE_BF16) pack_panels(b, stride, transposed, k, first_column, columns, out, false, true);
+    else pack_panels(b, stride, transposed, k, first_column, columns, out, false, false);
+}
