@@ -117,7 +117,7 @@ INLINE void keep_tile(const float *strip, uint32_t *operand, size_t row, size_t 
         const char *first = (const char *)(strip + i * columns);
         const char *second = bf && i + 1 < rows ? first + columns * sizeof(float) : NULL;
         for (size_t j = 0; j < columns; j += LANES)
-            *(vu_unaligned *)(out + j) = column_units(first, second, j, LANES, false, bf);
+            *(vu_unaligned *)(out + j) = column_units(first, second, j, LANES, NULL, false, bf);
     }
 }
 

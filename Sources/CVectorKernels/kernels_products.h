@@ -6,37 +6,68 @@
 // Units of K after which a panel of B would no longer stay near the core.
 INLINE size_t block_units(const bool bf) { return bf ? 384 : 256; }
 
+// Which parts of a product there are; see umae_product.
+enum { BIAS = 1, RESIDUAL = 2, RESULT = 4, OUTPUT = 8, GELU_INPUT = 16, GELU = 32 };
+
+INLINE int parts_of(const umae_product *p) {
+    return (p->bias ? BIAS : 0) | (p->residual ? RESIDUAL : 0) | (p->c ? RESULT : 0) | (p->y ? OUTPUT : 0) |
+           (p->z ? GELU_INPUT : 0) | (p->g ? GELU : 0);
+}
+
 // Bias, residual, GELU and conversion of one tile, whose sums are in `sums`.
-INLINE void finish_tile(const umae_product *p, const float *sums, size_t row0, size_t rows, size_t column0,
-                        size_t columns, const bool bf) {
+INLINE void finish_parts(const umae_product *p, const float *sums, size_t row0, size_t rows, size_t column0,
+                         size_t columns, const int parts, const bool is_whole, const bool bf) {
     const size_t size = element_size(bf);
     for (size_t i = 0; i < rows; i++) {
         const size_t row = row0 + i;
-        const float *residual = p->residual ? p->residual + row * p->residual_stride + column0 : NULL;
-        float *c = p->c ? p->c + row * p->c_stride + column0 : NULL;
-        char *y = p->y ? (char *)p->y + (row * p->y_stride + column0) * size : NULL;
-        char *g = p->g ? (char *)p->g + (row * p->g_stride + column0) * size : NULL;
-        const char *z = p->z ? (const char *)p->z + (row * p->z_stride + column0) * size : NULL;
+        const float *residual = p->residual + row * p->residual_stride + column0;
+        float *c = p->c + row * p->c_stride + column0;
+        char *y = (char *)p->y + (row * p->y_stride + column0) * size;
+        char *g = (char *)p->g + (row * p->g_stride + column0) * size;
+        const char *z = (const char *)p->z + (row * p->z_stride + column0) * size;
         for (size_t j = 0; j < columns; j += LANES) {
-            const size_t n = columns - j;
+            const size_t n = is_whole ? LANES : columns - j;
             vf v = load(sums + i * PANEL + j);
-            if (p->bias) v += load_n(p->bias + column0 + j, n);
-            if (residual) v += load_n(residual + j, n);
-            if (z) {
+            if (parts & BIAS) v += load_n(p->bias + column0 + j, n);
+            if (parts & RESIDUAL) v += load_n(residual + j, n);
+            if (parts & GELU_INPUT) {
                 vf x = load_element(z, j, n, bf);
-                vf cdf = gelu_cdf(x);
-                v *= gelu_slope(x, cdf);
-                if (g) store_element(g, j, gelu_of(x, cdf), n, bf);
+                vf cdf = gelu_cdf(x, bf);
+                v *= gelu_slope(x, cdf, bf);
+                if (parts & GELU) store_element(g, j, gelu_of(x, cdf), n, bf);
             }
-            if (c) store_n(c + j, v, n);
-            if (y) store_element(y, j, v, n, bf);
-            if (g && !z) {
+            if (parts & RESULT) store_n(c + j, v, n);
+            if (parts & OUTPUT) store_element(y, j, v, n, bf);
+            if ((parts & GELU) && !(parts & GELU_INPUT)) {
                 // Of what was stored, so that backward finds the same.
                 if (bf) v = widen(narrow(v));
-                store_element(g, j, gelu_of(v, gelu_cdf(v)), n, bf);
+                store_element(g, j, gelu_of(v, gelu_cdf(v, bf)), n, bf);
             }
         }
     }
+}
+
+// The combinations that layers use are compiled on their own, so that nothing is decided inside the loops.
+INLINE void finish_tile(const umae_product *p, const float *sums, size_t row, size_t rows, size_t column,
+                        size_t columns, const int parts, const bool bf) {
+#define FINISH(parts, is_whole) finish_parts(p, sums, row, rows, column, columns, parts, is_whole, bf)
+#define CASE(constant)                                                                                                \
+    case constant:                                                                                                    \
+        FINISH(constant, true);                                                                                       \
+        break
+    switch (columns % LANES == 0 ? parts : -1) {
+        CASE(BIAS | OUTPUT);
+        CASE(BIAS | OUTPUT | GELU);
+        CASE(BIAS | RESIDUAL | RESULT);
+        CASE(BIAS | RESULT);
+        CASE(OUTPUT);
+        CASE(OUTPUT | GELU_INPUT | GELU);
+        CASE(RESULT);
+        CASE(RESIDUAL | RESULT);
+    default: FINISH(parts, false);
+    }
+#undef CASE
+#undef FINISH
 }
 
 typedef struct product_scratch {
@@ -69,6 +100,7 @@ INLINE void product_block(const umae_product *p, const uint32_t *b, product_scra
     const size_t row_bytes = p->a_transposed ? sizeof(uint32_t) : p->a_stride * element_size(bf);
     const size_t step = p->a_transposed ? round_lanes(BLOCK_ROWS) : 1;
     const char *a = p->a_transposed ? (const char *)s.a : (const char *)p->a + row0 * row_bytes;
+    const int parts = parts_of(p);
     const size_t partial_stride = round_lanes(smaller(p->n, BLOCK_COLUMNS));
     for (size_t first = 0; first < units; first += most) {
         const size_t count = smaller(most, units - first);
@@ -91,7 +123,7 @@ INLINE void product_block(const umae_product *p, const uint32_t *b, product_scra
                     for (size_t r = 0; r < TILE_ROWS; r++)
                         memcpy(sums + r * PANEL, partial + r * partial_stride, width * sizeof(float));
                 tile(tile_row, step, panel, count, first ? sums : NULL, sums, PANEL, width, bf);
-                finish_tile(p, sums, row0 + i, smaller(TILE_ROWS, rows - i), column0 + j, valid, bf);
+                finish_tile(p, sums, row0 + i, smaller(TILE_ROWS, rows - i), column0 + j, valid, parts, bf);
             }
         }
     }
@@ -108,10 +140,19 @@ INLINE void product_of(const umae_product *p, void *scratch, const bool bf) {
         for (size_t row = 0; row < p->m; row += BLOCK_ROWS) {
             const size_t rows = smaller(BLOCK_ROWS, p->m - row);
             if (p->a_transposed) {
-                pack_strip(p->a, p->a_stride, false, p->k, row, rows, round_lanes(BLOCK_ROWS), 0, units, s.a, bf, bf);
-                if (p->a_sums && column == 0)
-                    add_column_sums((const char *)p->a + row * element_size(bf), p->a_stride, p->a_sums + row, p->k,
-                                    rows, bf);
+                const bool adds = p->a_sums && column == 0;
+                // The columns of A are summed while they pass by.
+                vf sums[BLOCK_ROWS / LANES + 1] = {0};
+                if (adds)
+                    pack_strip(p->a, p->a_stride, false, p->k, row, rows, round_lanes(BLOCK_ROWS), 0, units, s.a, sums,
+                               bf, bf);
+                else
+                    pack_strip(p->a, p->a_stride, false, p->k, row, rows, round_lanes(BLOCK_ROWS), 0, units, s.a, NULL,
+                               bf, bf);
+                for (size_t i = 0; adds && i < rows; i += LANES) {
+                    float *total = p->a_sums + row + i;
+                    store_n(total, load_n(total, rows - i) + sums[i / LANES], rows - i);
+                }
             }
             product_block(p, b, s, row, rows, column, columns, bf);
         }

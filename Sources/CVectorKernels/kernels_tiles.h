@@ -14,6 +14,14 @@
 #define TILE_ROWS 2
 #define TILE_VECTORS 1
 #endif
+// Independent chains of multiply-adds that hide their latency and fit in the registers.
+#if defined(KERNELS_AVX512)
+#define BURST 20
+#elif defined(__aarch64__) || defined(KERNELS_AVX2)
+#define BURST 6
+#else
+#define BURST 3
+#endif
 #define PANEL (TILE_VECTORS * LANES)
 
 INLINE size_t units_of(size_t k, const bool bf) { return bf ? (k + 1) / 2 : k; }
@@ -103,11 +111,13 @@ INLINE vu row_units(const char *row, size_t column, size_t left, const bool sour
 }
 
 // One unit of sixteen columns: a float of each, or the bfloat16 of two rows, of which the second may be missing.
-INLINE vu column_units(const char *row, const char *next, size_t column, size_t left, const bool source_bf,
+INLINE vu column_units(const char *row, const char *next, size_t column, size_t left, vf *sum, const bool source_bf,
                        const bool bf) {
-    if (!bf) return (vu)load_n((const float *)row + column, left);
     vf low = load_element(row, column, left, source_bf);
+    if (sum) *sum += low;
+    if (!bf) return (vu)low;
     vf high = next ? load_element(next, column, left, source_bf) : splat(0);
+    if (sum) *sum += high;
     if (source_bf) return ((vu)low >> 16) | (vu)high;
     return __builtin_convertvector(narrow(low), vu) | (__builtin_convertvector(narrow(high), vu) << 16);
 }
@@ -129,9 +139,11 @@ INLINE void transpose(vu rows[LANES]) {
 }
 
 // Writes units first ..< last of columns column ..< column + count of B [k, n] as [units][width], zero past `count` and
-// past k. B is given as [k, n], or as [n, k] if transposed.
+// past k. B is given as [k, n], or as [n, k] if transposed; only in the first case may there be `sums`, which the columns are added
+// to.
 INLINE void pack_strip(const void *source, size_t stride, bool transposed, size_t k, size_t column, size_t count,
-                       size_t width, size_t first, size_t last, uint32_t *out, const bool source_bf, const bool bf) {
+                       size_t width, size_t first, size_t last, uint32_t *out, vf *sums, const bool source_bf,
+                       const bool bf) {
     const size_t row_bytes = stride * element_size(source_bf), per_unit = bf ? 2 : 1;
     if (transposed) {
         for (size_t j = 0; j < width; j += LANES)
@@ -151,7 +163,8 @@ INLINE void pack_strip(const void *source, size_t stride, bool transposed, size_
             const char *next = bf && 2 * u + 1 < k ? row + row_bytes : NULL;
             for (size_t j = 0; j < width; j += LANES)
                 *(vu_unaligned *)(out + j) =
-                    j < count ? column_units(row, next, column + j, count - j, source_bf, bf) : (vu)(0);
+                    j < count ? column_units(row, next, column + j, count - j, sums ? sums + j / LANES : NULL, source_bf, bf)
+                              : (vu)(0);
         }
     }
 }
@@ -162,31 +175,30 @@ INLINE void pack_panels(const void *source, size_t stride, bool transposed, size
     const size_t units = units_of(k, bf);
     for (size_t j = 0; j < n; j += PANEL) {
         const size_t count = smaller(PANEL, n - j), width = round_lanes(count);
-        pack_strip(source, stride, transposed, k, first_column + j, count, width, 0, units, out, source_bf, bf);
+        pack_strip(source, stride, transposed, k, first_column + j, count, width, 0, units, out, NULL, source_bf, bf);
         out += units * width;
     }
 }
 
 // The dense multiply-add rate of this core: independent multiply-adds on registers; returns the FLOPs done.
 double KERNEL(fma_burst)(umae_type type, int64_t repeats) {
-    // Twelve independent chains hide the latency of the multiply-add on every core measured.
-    vf sums[12];
-    for (int i = 0; i < 12; i++) sums[i] = splat(1.0f + (float)i);
+    vf sums[BURST];
+    for (int i = 0; i < BURST; i++) sums[i] = splat(1.0f + (float)i);
     const bool bf = type == UMAE_BF16;
     // One float, or two bfloat16, that change the sums by next to nothing.
     const uint32_t a = bf ? 0x33803380u : 0x33800000u;
     vu b = (vu)(a);
     if (bf) {
         for (int64_t r = 0; r < repeats; r++)
-            for (int i = 0; i < 12; i++) sums[i] = multiply_add(sums[i], a, b, true);
+            for (int i = 0; i < BURST; i++) sums[i] = multiply_add(sums[i], a, b, true);
     } else {
         for (int64_t r = 0; r < repeats; r++)
-            for (int i = 0; i < 12; i++) sums[i] = multiply_add(sums[i], a, b, false);
+            for (int i = 0; i < BURST; i++) sums[i] = multiply_add(sums[i], a, b, false);
     }
     vf total = sums[0];
-    for (int i = 1; i < 12; i++) total += sums[i];
+    for (int i = 1; i < BURST; i++) total += sums[i];
     // The result is used, so that the loop is not removed.
     volatile float sink = sum_lanes(total);
     (void)sink;
-    return (double)repeats * 12 * LANES * (bf ? 4 : 2);
+    return (double)repeats * BURST * LANES * (bf ? 4 : 2);
 }
