@@ -79,7 +79,8 @@ struct ProductKernelTests {
                             abs(stored - Double(result[row, column])) <= Self.rounding(element) * abs(stored) + 1e-7)
                         let expected = stored * 0.5 * (1 + erf(stored / 2.0.squareRoot()))
                         #expect(
-                            abs(Double(activated[place]) - expected) <= Self.rounding(element) * abs(expected) + 1e-6)
+                            abs(Double(activated[place]) - expected) <= Self.rounding(element) * abs(expected)
+                                + Self.cdfError(element) * max(1, abs(stored)))
                     }
                 }
             }
@@ -106,11 +107,13 @@ struct ProductKernelTests {
                     let input = Double(inputs[row * n + column])
                     let cdf = 0.5 * (1 + erf(input / 2.0.squareRoot()))
                     let slope = cdf + input * exp(-input * input / 2) / (2 * Double.pi).squareRoot()
-                    let tolerance = 1e-5 + Self.rounding(element) * abs(sum * slope)
+                    let tolerance =
+                        1e-5 + Self.rounding(element) * abs(sum * slope) + Self.slopeError(element) * abs(sum)
                     #expect(abs(Double(dZ.array[row * n + column]) - sum * slope) <= tolerance)
                     #expect(
-                        abs(Double(gelu.array[row * n + column]) - input * cdf) <= 1e-6 + Self.rounding(element)
-                            * abs(input))
+                        abs(Double(gelu.array[row * n + column]) - input * cdf) <= Self.rounding(element)
+                            * abs(input * cdf)
+                            + Self.cdfError(element) * max(1, abs(input)))
                 }
             }
         }
@@ -208,6 +211,9 @@ struct ProductKernelTests {
 
     /// The largest relative change by rounding to the type.
     private static func rounding(_ element: ElementType) -> Double { element == .float32 ? 1e-7 : 1.0 / 256 }
+    /// Largest absolute errors of Φ and of GELU': exact to fp32, or polynomials where the result is rounded to bfloat16.
+    private static func cdfError(_ element: ElementType) -> Double { element == .float32 ? 1e-6 : 2e-5 }
+    private static func slopeError(_ element: ElementType) -> Double { element == .float32 ? 1e-6 : 2e-4 }
     /// Rounded scores and their gradients, a few of them in a row.
     private static func tolerance(_ element: ElementType) -> Double { element == .float32 ? 3e-6 : 1e-2 }
 
