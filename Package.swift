@@ -69,7 +69,7 @@ let package = Package(
         tests("ImageDataTests", ["ImageData", "Tensors"], resources: [.copy("Fixtures")]),
         tests("LayersTests", ["Layers", "Tensors"]),
         tests(
-            "ModelsTests", ["Checkpoints", "Communication", "Layers", "Models", "Tensors", "Training"],
+            "ModelsTests", ["Checkpoints", "Communication", "DataParallel", "Layers", "Models", "Tensors", "Training"],
             resources: [.copy("Fixtures")]),
         tests("OptimizationTests", ["Optimization", "Tensors"]),
         tests("TensorsTests", ["CVectorKernels", "Tensors"]),

@@ -57,8 +57,11 @@ static const kernel_table *table_of(umae_isa isa) {
     return &table_baseline;
 }
 
-static const kernel_table *current = &table_baseline;
-static umae_isa current_isa = UMAE_ISA_BASELINE;
+static umae_isa standard_isa = UMAE_ISA_BASELINE;
+static const kernel_table *standard = &table_baseline;
+// Of this thread, or NULL for the standard.
+static _Thread_local const kernel_table *chosen;
+static _Thread_local umae_isa chosen_isa;
 
 __attribute__((constructor)) static void select_at_start(void) {
     umae_isa limit = UMAE_ISA_AVX512_BF16;
@@ -67,15 +70,16 @@ __attribute__((constructor)) static void select_at_start(void) {
     if (wanted && strcmp(wanted, "avx2") == 0) limit = UMAE_ISA_AVX2;
     if (wanted && strcmp(wanted, "avx512") == 0) limit = UMAE_ISA_AVX512;
     while (!umae_cpu_supports(limit)) limit = (umae_isa)(limit - 1);
-    umae_kernels_select(limit);
+    standard_isa = limit;
+    standard = table_of(limit);
 }
 
-umae_isa umae_kernels_isa(void) { return current_isa; }
+umae_isa umae_kernels_isa(void) { return chosen ? chosen_isa : standard_isa; }
 
 bool umae_kernels_select(umae_isa isa) {
     if (!umae_cpu_supports(isa)) return false;
-    current_isa = isa;
-    current = table_of(isa);
+    chosen_isa = isa;
+    chosen = table_of(isa);
     return true;
 }
 
@@ -88,5 +92,5 @@ void umae_cpu_pause(void) {
 }
 
 #define CALL(result, name, parameters, arguments)                                                                     \
-    result umae_##name parameters { return current->name arguments; }
+    result umae_##name parameters { return (chosen ? chosen : standard)->name arguments; }
 UMAE_KERNELS(CALL)

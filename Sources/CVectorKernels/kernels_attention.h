@@ -59,13 +59,13 @@ INLINE void store_strip(const float *strip, size_t stride, const float *factors,
 }
 
 INLINE void attention_forward_of(const umae_attention *h, void *scratch, const bool bf) {
-    const size_t tokens = h->tokens, width = h->width, columns = round_lanes(tokens), size = element_size(bf);
+    const size_t queries = h->queries, tokens = h->tokens, width = h->width, columns = round_lanes(tokens), size = element_size(bf);
     const size_t in = h->stride * size, out = h->out_stride * size, padded = round_lanes(width);
     const attention_scratch s = attention_layout(tokens, width, scratch, false, bf);
     pack_panels(h->k, h->stride, true, width, 0, tokens, s.key_columns, bf, bf);
     pack_panels(h->v, h->stride, false, tokens, 0, width, s.key_rows, bf, bf);
-    for (size_t row = 0; row < tokens; row += TILE_ROWS) {
-        const size_t rows = smaller(TILE_ROWS, tokens - row);
+    for (size_t row = 0; row < queries; row += TILE_ROWS) {
+        const size_t rows = smaller(TILE_ROWS, queries - row);
         const uint32_t *tile_row[TILE_ROWS];
         float factors[TILE_ROWS];
         tile_rows(tile_row, (const char *)h->q + row * in, in, rows);
@@ -105,7 +105,7 @@ INLINE void attention_columns(const uint32_t *operand, const uint32_t *panels, v
         const size_t rows = smaller(TILE_ROWS, tokens - row);
         const uint32_t *tile_row[TILE_ROWS];
         tile_rows(tile_row, operand + row, sizeof(uint32_t), rows);
-        tile_strip(tile_row, columns, panels, units_of(tokens, bf), h->width, strip, padded, bf);
+        tile_strip(tile_row, columns, panels, units_of(h->queries, bf), h->width, strip, padded, bf);
         store_strip(strip, padded, NULL, (char *)d + row * row_bytes, row_bytes, rows, h->width, bf);
     }
 }
@@ -123,17 +123,18 @@ INLINE void keep_tile(const float *strip, uint32_t *operand, size_t row, size_t 
 
 // With P = softmax(scale·QKᵀ) and dP = dO·Vᵀ: dV = Pᵀ·dO, dS = scale·P∘(dP - Σ P∘dP), dQ = dS·K, dK = dSᵀ·Q.
 INLINE void attention_backward_of(const umae_attention *h, void *scratch, const bool bf) {
-    const size_t tokens = h->tokens, width = h->width, columns = round_lanes(tokens), size = element_size(bf);
+    const size_t queries = h->queries, tokens = h->tokens, width = h->width, columns = round_lanes(tokens);
+    const size_t size = element_size(bf);
     const size_t in = h->stride * size, upstream = h->d_out_stride * size, down = h->d_stride * size;
     const size_t padded = round_lanes(width);
     const attention_scratch s = attention_layout(tokens, width, scratch, true, bf);
     pack_panels(h->k, h->stride, true, width, 0, tokens, s.key_columns, bf, bf);
     pack_panels(h->v, h->stride, true, width, 0, tokens, s.value_columns, bf, bf);
     pack_panels(h->k, h->stride, false, tokens, 0, width, s.key_rows, bf, bf);
-    pack_panels(h->q, h->stride, false, tokens, 0, width, s.query_rows, bf, bf);
-    pack_panels(h->d_out, h->d_out_stride, false, tokens, 0, width, s.output_rows, bf, bf);
-    for (size_t row = 0; row < tokens; row += TILE_ROWS) {
-        const size_t rows = smaller(TILE_ROWS, tokens - row);
+    pack_panels(h->q, h->stride, false, queries, 0, width, s.query_rows, bf, bf);
+    pack_panels(h->d_out, h->d_out_stride, false, queries, 0, width, s.output_rows, bf, bf);
+    for (size_t row = 0; row < queries; row += TILE_ROWS) {
+        const size_t rows = smaller(TILE_ROWS, queries - row);
         const uint32_t *tile_row[TILE_ROWS];
         tile_rows(tile_row, (const char *)h->q + row * in, in, rows);
         tile_strip(tile_row, 1, s.key_columns, units_of(width, bf), tokens, s.scores, columns, bf);

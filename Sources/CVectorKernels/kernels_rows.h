@@ -1,12 +1,13 @@
 // Kernels that reduce over a row or over rows; included by kernels_body.h.
 
+// x̂ = (x - mean)·rstd is kept as an operand, and y made of what is kept, so that backward can make the same y.
 INLINE void layernorm_forward_of(const float *x, size_t x_stride, const float *gamma, const float *beta, char *y,
-                                 size_t y_bytes, float *mean, float *rstd, size_t rows, size_t width, float eps,
-                                 const bool bf) {
-    for (size_t r = 0; r < rows; r++, x += x_stride, y += y_bytes) {
+                                 size_t y_bytes, char *hat, size_t hat_bytes, float *rstd, size_t rows, size_t width,
+                                 float eps, const bool bf) {
+    for (size_t r = 0; r < rows; r++, x += x_stride, y += y_bytes, hat += hat_bytes) {
         vf total = splat(0);
         for (size_t i = 0; i < width; i += LANES) total += load_n(x + i, width - i);
-        float m = sum_lanes(total) / (float)width;
+        const float m = sum_lanes(total) / (float)width;
         vf squares = splat(0);
         for (size_t i = 0; i < width; i += LANES) {
             size_t n = width - i;
@@ -14,67 +15,66 @@ INLINE void layernorm_forward_of(const float *x, size_t x_stride, const float *g
             if (n < LANES) d = tail_mask(d, n);
             squares += d * d;
         }
-        float s = 1.0f / sqrtf(sum_lanes(squares) / (float)width + eps);
+        const float s = 1.0f / sqrtf(sum_lanes(squares) / (float)width + eps);
         for (size_t i = 0; i < width; i += LANES) {
             size_t n = width - i;
-            store_element(y, i, (load_n(x + i, n) - m) * s * load_n(gamma + i, n) + load_n(beta + i, n), n, bf);
+            vf v = (load_n(x + i, n) - m) * s;
+            store_element(hat, i, v, n, bf);
+            if (bf) v = widen(narrow(v));
+            store_element(y, i, v * load_n(gamma + i, n) + load_n(beta + i, n), n, bf);
         }
-        if (mean) mean[r] = m;
-        if (rstd) rstd[r] = s;
+        rstd[r] = s;
     }
 }
 
 void KERNEL(layernorm_forward)(umae_type type, const float *x, size_t x_stride, const float *gamma, const float *beta,
-                               void *y, size_t y_stride, float *mean, float *rstd, size_t rows, size_t width,
-                               float eps) {
+                               void *y, size_t y_stride, void *hat, size_t hat_stride, float *rstd, size_t rows,
+                               size_t width, float eps) {
     if (type == UMAE_BF16)
-        layernorm_forward_of(x, x_stride, gamma, beta, y, y_stride * 2, mean, rstd, rows, width, eps, true);
-    else layernorm_forward_of(x, x_stride, gamma, beta, y, y_stride * 4, mean, rstd, rows, width, eps, false);
+        layernorm_forward_of(x, x_stride, gamma, beta, y, y_stride * 2, hat, hat_stride * 2, rstd, rows, width, eps,
+                             true);
+    else
+        layernorm_forward_of(x, x_stride, gamma, beta, y, y_stride * 4, hat, hat_stride * 4, rstd, rows, width, eps,
+                             false);
 }
 
-// With x̂ = (x - mean)·rstd and g = dy·gamma: dx = rstd·(g - mean(g) - x̂·mean(g·x̂)).
-INLINE void layernorm_backward_of(const char *dy, size_t dy_bytes, const float *x, size_t x_stride,
-                                  const float *gamma, const float *mean, const float *rstd, float *dx,
-                                  size_t dx_stride, bool accumulate, char *copy, size_t copy_bytes, float *dgamma,
-                                  float *dbeta, size_t rows, size_t width, const bool bf) {
-    for (size_t r = 0; r < rows; r++, dy += dy_bytes, x += x_stride, dx += dx_stride) {
-        float m = mean[r], s = rstd[r];
+// With g = dy·gamma: dx = rstd·(g - mean(g) - x̂·mean(g·x̂)).
+INLINE void layernorm_backward_of(const umae_layernorm_gradient *p, const bool bf) {
+    const size_t size = element_size(bf), width = p->width;
+    const float *gamma = p->gamma;
+    for (size_t r = 0; r < p->rows; r++) {
+        const char *dy = (const char *)p->dy + r * p->dy_stride * size;
+        const char *hat = (const char *)p->hat + r * p->hat_stride * size;
+        char *y = p->y ? (char *)p->y + r * p->y_stride * size : NULL;
+        char *copy = p->copy ? (char *)p->copy + r * p->copy_stride * size : NULL;
+        float *dx = p->dx + r * p->dx_stride;
+        const float s = p->rstd[r];
         vf sum_g = splat(0), sum_gx = splat(0);
         for (size_t i = 0; i < width; i += LANES) {
             size_t n = width - i;
-            vf d = load_element(dy, i, n, bf);
-            vf hat = (load_n(x + i, n) - m) * s;
-            vf g = d * load_n(gamma + i, n);
+            vf d = load_element(dy, i, n, bf), h = load_element(hat, i, n, bf), g = d * load_n(gamma + i, n);
             sum_g += g;
-            sum_gx += n < LANES ? tail_mask(g * hat, n) : g * hat;
-            store_n(dgamma + i, load_n(dgamma + i, n) + d * hat, n);
-            store_n(dbeta + i, load_n(dbeta + i, n) + d, n);
+            sum_gx += n < LANES ? tail_mask(g * h, n) : g * h;
+            store_n(p->dgamma + i, load_n(p->dgamma + i, n) + d * h, n);
+            store_n(p->dbeta + i, load_n(p->dbeta + i, n) + d, n);
         }
-        float mean_g = sum_lanes(sum_g) / (float)width;
-        float mean_gx = sum_lanes(sum_gx) / (float)width;
+        const float mean_g = sum_lanes(sum_g) / (float)width, mean_gx = sum_lanes(sum_gx) / (float)width;
         for (size_t i = 0; i < width; i += LANES) {
             size_t n = width - i;
-            vf hat = (load_n(x + i, n) - m) * s;
-            vf g = load_element(dy, i, n, bf) * load_n(gamma + i, n);
-            vf value = (g - mean_g - hat * mean_gx) * s;
-            if (accumulate) value += load_n(dx + i, n);
+            vf h = load_element(hat, i, n, bf), weight = load_n(gamma + i, n);
+            vf g = load_element(dy, i, n, bf) * weight;
+            vf value = (g - mean_g - h * mean_gx) * s;
+            if (p->accumulate) value += load_n(dx + i, n);
             store_n(dx + i, value, n);
             if (copy) store_element(copy, i, value, n, bf);
+            if (y) store_element(y, i, h * weight + load_n(p->beta + i, n), n, bf);
         }
-        if (copy) copy += copy_bytes;
     }
 }
 
-void KERNEL(layernorm_backward)(umae_type type, const void *dy, size_t dy_stride, const float *x, size_t x_stride,
-                                const float *gamma, const float *mean, const float *rstd, float *dx,
-                                size_t dx_stride, bool accumulate, void *copy, size_t copy_stride, float *dgamma,
-                                float *dbeta, size_t rows, size_t width) {
-    if (type == UMAE_BF16)
-        layernorm_backward_of(dy, dy_stride * 2, x, x_stride, gamma, mean, rstd, dx, dx_stride, accumulate, copy,
-                              copy_stride * 2, dgamma, dbeta, rows, width, true);
-    else
-        layernorm_backward_of(dy, dy_stride * 4, x, x_stride, gamma, mean, rstd, dx, dx_stride, accumulate, copy,
-                              copy_stride * 4, dgamma, dbeta, rows, width, false);
+void KERNEL(layernorm_backward)(const umae_layernorm_gradient *p) {
+    if (p->type == UMAE_BF16) layernorm_backward_of(p, true);
+    else layernorm_backward_of(p, false);
 }
 
 INLINE void add_column_sums(const void *x, size_t stride, float *sums, size_t rows, size_t width, const bool bf) {
@@ -96,8 +96,9 @@ INLINE void add_column_sums(const void *x, size_t stride, float *sums, size_t ro
         }
 }
 
-void KERNEL(column_sums)(const float *x, size_t x_stride, float *sums, size_t rows, size_t width) {
-    add_column_sums(x, x_stride, sums, rows, width, false);
+void KERNEL(column_sums)(umae_type type, const void *x, size_t x_stride, float *sums, size_t rows, size_t width) {
+    if (type == UMAE_BF16) add_column_sums(x, x_stride, sums, rows, width, true);
+    else add_column_sums(x, x_stride, sums, rows, width, false);
 }
 
 void KERNEL(l2_normalize_forward)(const float *x, size_t x_stride, float *y, size_t y_stride, float *norms,
@@ -132,16 +133,12 @@ void KERNEL(l2_normalize_backward)(const float *dy, const float *y, const float 
 }
 
 double KERNEL(pixel_loss)(umae_type type, const float *pred, size_t pred_stride, const float *target,
-                          const float *mask, void *dpred, size_t dpred_stride, size_t rows, size_t width,
+                          void *dpred, size_t dpred_stride, size_t rows, size_t width,
                           bool normalize, float grad_scale) {
     const bool bf = type == UMAE_BF16;
     double loss = 0;
     for (size_t r = 0; r < rows; r++, pred += pred_stride, target += width) {
         char *d = dpred ? (char *)dpred + r * dpred_stride * element_size(bf) : NULL;
-        if (mask[r] == 0) {
-            if (d) memset(d, 0, width * element_size(bf));
-            continue;
-        }
         float mean = 0, scale = 1;
         if (normalize) {
             vf total = splat(0);

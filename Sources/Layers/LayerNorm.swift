@@ -10,13 +10,15 @@ package struct LayerNorm: Sendable {
     /// β [1, D]
     package let bias: Parameter
 
-    /// Mean and reciprocal standard deviation of each row, which backward needs.
-    package struct Statistics: Sendable {
-        let mean: Matrix
+    /// What backward needs: the normalised input and each row's reciprocal standard deviation. The input itself, which
+    /// is fp32, need not be kept.
+    package struct Kept: Sendable {
+        /// x̂ = (x - mean) / deviation [rows, D]
+        let normalized: Operand
         let rstd: Matrix
 
-        package init(rows: Int, name: String, plan: MemoryPlan) {
-            mean = plan.matrix(.activations, "\(name).mean", rows: 1, columns: rows)
+        package init(_ name: String, rows: Int, width: Int, _ element: ElementType, plan: MemoryPlan) {
+            normalized = plan.operand(.activations, "\(name).normalized", rows: rows, columns: width, element)
             rstd = plan.matrix(.activations, "\(name).rstd", rows: 1, columns: rows)
         }
     }
@@ -33,30 +35,45 @@ package struct LayerNorm: Sendable {
         ]
     }
 
-    /// Overwrites `y` [rows, D] and `statistics`; rows of `x` and `y` may be strided.
-    package func forward(_ x: Matrix, into y: Operand, _ statistics: Statistics, in context: LayerContext) {
+    /// Overwrites `y` [rows, D] and `kept`, both of one type; rows of `x` and `y` may be strided.
+    package func forward(_ x: Matrix, into y: Operand, _ kept: Kept, in context: LayerContext) {
+        let hat = kept.normalized
+        precondition(hat.element == y.element && hat.rows == x.rows && y.rows == x.rows)
         context.forEachChunk(of: x.rows) { range in
             unsafe umae_layernorm_forward(
                 y.element.kernel, x.rows(range).pointer, x.stride, weight.value.pointer, bias.value.pointer,
-                y.rows(range).pointer, y.stride, statistics.mean.columns(range).pointer,
-                statistics.rstd.columns(range).pointer, range.count, x.columns, Self.epsilon)
+                y.rows(range).pointer, y.stride, hat.rows(range).pointer, hat.stride,
+                kept.rstd.columns(range).pointer, range.count, x.columns, Self.epsilon)
         }
     }
 
     /// Adds to `dX` (overwrites it unless `accumulate`) and to the gradients of γ and β.
     ///
-    /// - Parameter copy: gets what `dX` then is, as an operand of `dY`'s type; nil if nobody needs one.
+    /// - Parameters:
+    ///   - copy: gets what `dX` then is, as an operand of `dY`'s type; nil if nobody needs one.
+    ///   - y: gets what forward wrote, for whoever did not keep it; may be `dY`.
     package func backward(
-        _ dY: Operand, x: Matrix, _ statistics: Statistics, into dX: Matrix, copy: Operand? = nil, accumulate: Bool,
+        _ dY: Operand, _ kept: Kept, into dX: Matrix, copy: Operand? = nil, y: Operand? = nil, accumulate: Bool,
         in context: LayerContext
     ) {
-        precondition(copy == nil || copy?.element == dY.element)
-        context.forEachChunk(ofRows: x.rows, summingInto: weight.gradient, bias.gradient) { range, dGamma, dBeta in
-            unsafe umae_layernorm_backward(
-                dY.element.kernel, dY.rows(range).pointer, dY.stride, x.rows(range).pointer, x.stride,
-                weight.value.pointer, statistics.mean.columns(range).pointer, statistics.rstd.columns(range).pointer,
-                dX.rows(range).pointer, dX.stride, accumulate, copy?.rows(range).pointer, copy?.stride ?? 0,
-                dGamma.pointer, dBeta.pointer, range.count, x.columns)
+        let hat = kept.normalized
+        precondition(hat.element == dY.element)
+        precondition((copy?.element ?? dY.element) == dY.element && (y?.element ?? dY.element) == dY.element)
+        precondition(hat.rows == dY.rows && dX.rows == dY.rows)
+        context.forEachChunk(ofRows: dY.rows, summingInto: weight.gradient, bias.gradient) { range, dGamma, dBeta in
+            var p = unsafe umae_layernorm_gradient()
+            unsafe p.type = dY.element.kernel
+            unsafe (p.rows, p.width) = (range.count, dX.columns)
+            unsafe (p.dy, p.dy_stride) = (UnsafeRawPointer(dY.rows(range).pointer), dY.stride)
+            unsafe (p.hat, p.hat_stride) = (UnsafeRawPointer(hat.rows(range).pointer), hat.stride)
+            unsafe p.rstd = UnsafePointer(kept.rstd.columns(range).pointer)
+            unsafe p.gamma = UnsafePointer(weight.value.pointer)
+            unsafe p.beta = UnsafePointer(bias.value.pointer)
+            unsafe (p.dx, p.dx_stride, p.accumulate) = (dX.rows(range).pointer, dX.stride, accumulate)
+            if let copy { unsafe (p.copy, p.copy_stride) = (copy.rows(range).pointer, copy.stride) }
+            if let y { unsafe (p.y, p.y_stride) = (y.rows(range).pointer, y.stride) }
+            unsafe (p.dgamma, p.dbeta) = (dGamma.pointer, dBeta.pointer)
+            unsafe umae_layernorm_backward(&p)
         }
     }
 }

@@ -10,19 +10,34 @@ package struct Linear: Sendable {
     private let forwardFactor: PackedOperand
     /// W [outFeatures, inFeatures], as the gradient of the input reads it; nil where nobody asks for that.
     private let backwardFactor: PackedOperand?
+    /// Whether the factors are packed again for each product, other layers using their memory between.
+    private let sharesPacking: Bool
 
-    /// - Parameter element: of what the products read.
+    /// - Parameters:
+    ///   - element: of what the products read.
+    ///   - space: where the weights are packed for each product; nil to keep them packed, so that `pack` is called once
+    ///     per change of them.
     package init(
         _ parameters: ParameterSet, _ name: String, _ element: ElementType, hasInputGradient: Bool = true,
-        plan: MemoryPlan
+        packing space: PackingSpace? = nil, plan: MemoryPlan
     ) {
         weight = parameters["\(name).weight"]
         bias = parameters["\(name).bias"]
+        func factor(_ name: String, _ rows: Int, _ columns: Int) -> PackedOperand {
+            if let space { return PackedOperand(rows: rows, columns: columns, element, in: space) }
+            return PackedOperand(name, rows: rows, columns: columns, element, plan: plan)
+        }
         let (out, input) = (weight.value.rows, weight.value.columns)
-        forwardFactor = PackedOperand("\(name).weight", rows: input, columns: out, element, plan: plan)
-        backwardFactor =
-            hasInputGradient
-            ? PackedOperand("\(name).weight, transposed", rows: out, columns: input, element, plan: plan) : nil
+        forwardFactor = factor("\(name).weight", input, out)
+        backwardFactor = hasInputGradient ? factor("\(name).weight, transposed", out, input) : nil
+        sharesPacking = space != nil
+    }
+
+    /// What a space for this layer's weights needs.
+    package static func packingBytes(_ element: ElementType, inFeatures: Int, outFeatures: Int) -> Int {
+        max(
+            PackedOperand.bytes(rows: inFeatures, columns: outFeatures, element),
+            PackedOperand.bytes(rows: outFeatures, columns: inFeatures, element))
     }
 
     package static func specifications(_ name: String, inFeatures: Int, outFeatures: Int) -> [ParameterSpecification] {
@@ -42,28 +57,29 @@ package struct Linear: Sendable {
             bytes(outFeatures, inFeatures, rows, true))
     }
 
-    /// Rounds and packs the weights; after every change of them, before the next product.
+    /// Rounds and packs the weights if they stay packed; after every change of them, before the next product.
     package func pack(in context: LayerContext) {
+        guard !sharesPacking else { return }
         forwardFactor.pack(weight.value, transposed: true, by: context.member)
         backwardFactor?.pack(weight.value, transposed: false, by: context.member)
     }
 
     /// Overwrites `y` [rows, outFeatures]; `x` is [rows, inFeatures].
     package func forward(_ x: Operand, into y: Matrix, in context: LayerContext) {
-        var product = product(of: x)
+        var product = product(of: x, in: context)
         product.result = y
         product.run(by: context.member, scratch: context.scratch)
     }
 
     package func forward(_ x: Operand, into y: Operand, in context: LayerContext) {
-        var product = product(of: x)
+        var product = product(of: x, in: context)
         product.output = y
         product.run(by: context.member, scratch: context.scratch)
     }
 
     /// Overwrites `z`, and `activated` with GELU(z).
     package func forward(_ x: Operand, into z: Operand, gelu activated: Operand, in context: LayerContext) {
-        var product = product(of: x)
+        var product = product(of: x, in: context)
         product.output = z
         product.gelu = activated
         product.run(by: context.member, scratch: context.scratch)
@@ -71,13 +87,14 @@ package struct Linear: Sendable {
 
     /// y = residual + x·Wᵀ + b
     package func forward(_ x: Operand, addingTo residual: Matrix, into y: Matrix, in context: LayerContext) {
-        var product = product(of: x)
+        var product = product(of: x, in: context)
         product.residual = residual
         product.result = y
         product.run(by: context.member, scratch: context.scratch)
     }
 
-    private func product(of x: Operand) -> MatrixProduct {
+    private func product(of x: Operand, in context: LayerContext) -> MatrixProduct {
+        if sharesPacking { forwardFactor.pack(weight.value, transposed: true, by: context.member) }
         var product = MatrixProduct(x, .packed(forwardFactor))
         product.bias = bias.value
         return product
@@ -94,13 +111,13 @@ package struct Linear: Sendable {
 
     /// Overwrites `dX`.
     package func inputBackward(_ dY: Operand, into dX: Operand, in context: LayerContext) {
-        var product = inputProduct(dY)
+        var product = inputProduct(dY, in: context)
         product.output = dX
         product.run(by: context.member, scratch: context.scratch)
     }
 
     package func inputBackward(_ dY: Operand, into dX: Matrix, in context: LayerContext) {
-        var product = inputProduct(dY)
+        var product = inputProduct(dY, in: context)
         product.result = dX
         product.run(by: context.member, scratch: context.scratch)
     }
@@ -109,15 +126,16 @@ package struct Linear: Sendable {
     package func inputBackward(
         _ dY: Operand, throughGELUOf z: Operand, into dZ: Operand, activated: Operand, in context: LayerContext
     ) {
-        var product = inputProduct(dY)
+        var product = inputProduct(dY, in: context)
         product.geluInput = z
         product.gelu = activated
         product.output = dZ
         product.run(by: context.member, scratch: context.scratch)
     }
 
-    private func inputProduct(_ dY: Operand) -> MatrixProduct {
+    private func inputProduct(_ dY: Operand, in context: LayerContext) -> MatrixProduct {
         guard let backwardFactor else { preconditionFailure("this layer was made without an input gradient") }
+        if sharesPacking { backwardFactor.pack(weight.value, transposed: false, by: context.member) }
         return MatrixProduct(dY, .packed(backwardFactor))
     }
 }

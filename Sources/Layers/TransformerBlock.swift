@@ -1,9 +1,9 @@
 package import Tensors
-internal import CVectorKernels
 
 /// A pre-norm transformer block: x₂ = x + proj(attention(norm1(x))), y = x₂ + fc2(GELU(fc1(norm2(x₂)))).
 ///
-/// Names and order are timm's `Block`. N images, T tokens, D width, M hidden width of the MLP.
+/// Names and order are timm's `Block`. The stream x is changed in place and kept by nobody; backward needs only what
+/// `Activations` holds. N images, T tokens, Q tokens whose result is wanted, D width, M hidden width of the MLP.
 package struct TransformerBlock: Sendable {
     let norm1: LayerNorm
     let qkv: Linear
@@ -13,23 +13,40 @@ package struct TransformerBlock: Sendable {
     let fc1: Linear
     let fc2: Linear
 
+    /// The sizes of a block.
+    package struct Shape: Sendable {
+        package var tokens: Int
+        package var heads: Int
+        package var width: Int
+        package var hiddenWidth: Int
+
+        package init(tokens: Int, heads: Int, width: Int, hiddenWidth: Int) {
+            self.tokens = tokens
+            self.heads = heads
+            self.width = width
+            self.hiddenWidth = hiddenWidth
+        }
+    }
+
+    /// - Parameter space: where weights are packed for each product, or nil to keep them packed.
     package init(
-        _ parameters: ParameterSet, _ name: String, tokens: Int, heads: Int, width: Int, _ element: ElementType,
-        plan: MemoryPlan
+        _ parameters: ParameterSet, _ name: String, _ shape: Shape, _ element: ElementType,
+        packing space: PackingSpace? = nil, plan: MemoryPlan
     ) {
-        func linear(_ part: String) -> Linear { Linear(parameters, "\(name).\(part)", element, plan: plan) }
+        func linear(_ part: String) -> Linear {
+            Linear(parameters, "\(name).\(part)", element, packing: space, plan: plan)
+        }
         norm1 = LayerNorm(parameters, "\(name).norm1")
         qkv = linear("attn.qkv")
-        attention = Attention(tokens: tokens, heads: heads, width: width)
+        attention = Attention(tokens: shape.tokens, heads: shape.heads, width: shape.width)
         proj = linear("attn.proj")
         norm2 = LayerNorm(parameters, "\(name).norm2")
         fc1 = linear("mlp.fc1")
         fc2 = linear("mlp.fc2")
     }
 
-    /// Scratch memory for `images` images.
-    package func scratchBytes(_ element: ElementType, images: Int) -> Int {
-        let rows = images * attention.tokens
+    /// Scratch memory for at most `rows` rows.
+    package func scratchBytes(_ element: ElementType, rows: Int) -> Int {
         let layers = [qkv, proj, fc1, fc2].map {
             Linear.scratchBytes(
                 element, rows: rows, inFeatures: $0.weight.value.columns, outFeatures: $0.weight.value.rows)
@@ -37,7 +54,7 @@ package struct TransformerBlock: Sendable {
         return layers.reduce(attention.scratchBytes(element), max)
     }
 
-    /// Rounds and packs the weights; after every change of them.
+    /// Rounds and packs the weights if they stay packed; after every change of them.
     package func packWeights(in context: LayerContext) {
         for layer in [qkv, proj, fc1, fc2] { layer.pack(in: context) }
     }
@@ -53,102 +70,169 @@ package struct TransformerBlock: Sendable {
 
     /// What forward keeps for backward.
     package struct Activations: Sendable {
-        /// The block's input [N·T, D], which the block before it wrote.
-        package let input: Matrix
-        package let output: Matrix
-        let norm1: Operand
-        let norm1Statistics: LayerNorm.Statistics
+        /// The tokens of each image whose result is wanted; they attend to all.
+        let queries: Range<Int>
+        let norm1: LayerNorm.Kept
         /// [N·T, 3D]
-        let qkv: Operand
-        /// [N·H, T]
+        package let qkv: Operand
+        /// [N·H, Q]
         let logSums: Matrix
+        /// [N·Q, D]
         let attended: Operand
-        /// x₂ [N·T, D]
-        let middle: Matrix
-        let norm2: Operand
-        let norm2Statistics: LayerNorm.Statistics
-        /// Before GELU [N·T, M].
+        let norm2: LayerNorm.Kept
+        /// Before GELU [N·Q, M].
         let hidden: Operand
 
+        /// - Parameters:
+        ///   - queries: all tokens if nil.
+        ///   - projectedRows: rows that `project` is given, where they are not one for each token.
         package init(
-            _ name: String, input: Matrix, tokens: Int, heads: Int, hiddenWidth: Int, _ element: ElementType,
-            plan: MemoryPlan
+            _ name: String, images: Int, _ shape: Shape, queries: Range<Int>? = nil, projectedRows: Int? = nil,
+            _ element: ElementType, plan: MemoryPlan
         ) {
-            let rows = input.rows
-            let width = input.columns
-            func operand(_ part: String, _ columns: Int) -> Operand {
+            let rows = images * shape.tokens
+            let queries = queries ?? 0..<shape.tokens
+            let queryRows = images * queries.count
+            self.queries = queries
+            func operand(_ part: String, _ rows: Int, _ columns: Int) -> Operand {
                 plan.operand(.activations, "\(name).\(part)", rows: rows, columns: columns, element)
             }
-            self.input = input
-            norm1 = operand("norm1", width)
-            norm1Statistics = LayerNorm.Statistics(rows: rows, name: "\(name).norm1", plan: plan)
-            qkv = operand("attn.qkv", 3 * width)
+            func norm(_ part: String, _ rows: Int) -> LayerNorm.Kept {
+                LayerNorm.Kept("\(name).\(part)", rows: rows, width: shape.width, element, plan: plan)
+            }
+            norm1 = norm("norm1", projectedRows ?? rows)
+            qkv = operand("attn.qkv", rows, 3 * shape.width)
             logSums = plan.matrix(
-                .activations, "\(name).attn.logSums", rows: rows / tokens * heads, columns: tokens)
-            attended = operand("attn", width)
-            middle = plan.matrix(.activations, "\(name).middle", rows: rows, columns: width)
-            norm2 = operand("norm2", width)
-            norm2Statistics = LayerNorm.Statistics(rows: rows, name: "\(name).norm2", plan: plan)
-            hidden = operand("mlp.fc1", hiddenWidth)
-            output = plan.matrix(.activations, "\(name).output", rows: rows, columns: width)
+                .activations, "\(name).attn.logSums", rows: images * shape.heads, columns: queries.count)
+            attended = operand("attn", queryRows, shape.width)
+            norm2 = norm("norm2", queryRows)
+            hidden = operand("mlp.fc1", queryRows, shape.hiddenWidth)
         }
     }
 
     /// What lives only within one block's forward or backward; all blocks of a stack share it.
     package struct Workspace: Sendable {
-        /// The gradient at the block's output [N·T, D], as products read it; the same memory as the gradient itself
-        /// where that is fp32.
-        package let d: Operand
-        /// [N·T, D]
+        /// Result of a norm, and gradients of that width [rows, D].
         package let narrow: Operand
-        /// [N·T, 3D]
-        let qkv: Operand
-        /// [N·T, M]: GELU(hidden), and the gradient before GELU.
+        /// GELU(hidden) [rows, M]; in the same memory, the gradient of qkv [rows, 3D].
         let activated: Operand
+        package let qkv: Operand
+        /// The gradient before GELU [rows, M]; in the same memory, more room for gradients of qkv [rows, 3D].
         let hidden: Operand
+        package let otherQKV: Operand
 
-        /// - Parameter d: the gradient that goes from block to block.
-        package init(_ name: String, d: Matrix, hiddenWidth: Int, _ element: ElementType, plan: MemoryPlan) {
+        /// - Parameter rows: the most that a block of the stack is given.
+        package init(
+            _ name: String, rows: Int, width: Int, hiddenWidth: Int, _ element: ElementType, plan: MemoryPlan
+        ) {
             func operand(_ part: String, _ columns: Int) -> Operand {
-                plan.operand(.workspace, "\(name).\(part)", rows: d.rows, columns: columns, element)
+                plan.operand(.workspace, "\(name).\(part)", rows: rows, columns: columns, element)
             }
-            self.d = element == .float32 ? Operand(d) : operand("d", d.columns)
-            narrow = operand("dNorm", d.columns)
-            qkv = operand("dQKV", 3 * d.columns)
-            activated = operand("mlp.act", hiddenWidth)
-            hidden = operand("dHidden", hiddenWidth)
+            narrow = operand("narrow", width)
+            let wide = (
+                operand("mlp.act", max(hiddenWidth, 3 * width)), operand("dHidden", max(hiddenWidth, 3 * width))
+            )
+            activated = wide.0.columns(0..<hiddenWidth)
+            qkv = wide.0.columns(0..<3 * width)
+            hidden = wide.1.columns(0..<hiddenWidth)
+            otherQKV = wide.1.columns(0..<3 * width)
+        }
+    }
+
+    /// The gradient that goes from block to block, and the same as products read it: the same memory where that is fp32.
+    package struct StreamGradient: Sendable {
+        package let values: Matrix
+        package let operand: Operand
+
+        package init(_ name: String, _ values: Matrix, _ element: ElementType, plan: MemoryPlan) {
+            self.values = values
+            operand =
+                element == .float32
+                ? Operand(values)
+                : plan.operand(.workspace, "\(name), operand", rows: values.rows, columns: values.columns, element)
         }
 
-        /// Where whoever writes the fp32 gradient has to leave its copy; nil if they are one.
-        package var copyOfD: Operand? { d.element == .float32 ? nil : d }
+        /// Where whoever writes `values` has to leave a copy; nil if they are one.
+        package var copy: Operand? { operand.element == .float32 ? nil : operand }
     }
 
-    package func forward(_ a: Activations, _ workspace: Workspace, in context: LayerContext) {
-        norm1.forward(a.input, into: a.norm1, a.norm1Statistics, in: context)
-        qkv.forward(a.norm1, into: a.qkv, in: context)
-        attention.forward(a.qkv, into: a.attended, logSums: a.logSums, in: context)
-        proj.forward(a.attended, addingTo: a.input, into: a.middle, in: context)
-        norm2.forward(a.middle, into: a.norm2, a.norm2Statistics, in: context)
-        fc1.forward(a.norm2, into: a.hidden, gelu: workspace.activated, in: context)
-        fc2.forward(workspace.activated, addingTo: a.middle, into: a.output, in: context)
+    /// `x` [N·T, D] becomes the block's output; for a block with queries see the parts.
+    package func forward(_ x: Matrix, _ a: Activations, _ w: Workspace, in context: LayerContext) {
+        project(x, into: a.qkv, a, w, in: context)
+        attend(a, in: context)
+        finish(x, a, w, in: context)
     }
 
-    /// `d` [N·T, D] holds the gradient of the output on entry and of the input on return, `workspace.d` the same as
-    /// an operand; forms all parameter gradients of the block.
-    package func backward(_ d: Matrix, _ a: Activations, _ workspace: Workspace, in context: LayerContext) {
-        let w = workspace
-        fc2.inputBackward(w.d, throughGELUOf: a.hidden, into: w.hidden, activated: w.activated, in: context)
-        fc2.weightBackward(w.d, x: w.activated, in: context)
-        fc1.weightBackward(w.hidden, x: a.norm2, in: context)
-        fc1.inputBackward(w.hidden, into: w.narrow, in: context)
-        norm2.backward(
-            w.narrow, x: a.middle, a.norm2Statistics, into: d, copy: w.copyOfD, accumulate: true, in: context)
-        proj.weightBackward(w.d, x: a.attended, in: context)
-        proj.inputBackward(w.d, into: w.narrow, in: context)
-        attention.backward(w.narrow, qkv: a.qkv, logSums: a.logSums, into: w.qkv, in: context)
-        qkv.weightBackward(w.qkv, x: a.norm1, in: context)
-        qkv.inputBackward(w.qkv, into: w.narrow, in: context)
-        norm1.backward(
-            w.narrow, x: a.input, a.norm1Statistics, into: d, copy: w.copyOfD, accumulate: true, in: context)
+    /// As much of `forward` as fills `a`; `x` is of no use afterwards.
+    package func recompute(_ x: Matrix, _ a: Activations, _ w: Workspace, in context: LayerContext) {
+        project(x, into: a.qkv, a, w, in: context)
+        attend(a, in: context)
+        proj.forward(a.attended, addingTo: x, into: x, in: context)
+        let normed = w.narrow.rows(0..<x.rows)
+        norm2.forward(x, into: normed, a.norm2, in: context)
+        fc1.forward(normed, into: a.hidden, in: context)
+    }
+
+    /// norm1 and qkv; each row of `x` and of `result` stands for itself.
+    package func project(
+        _ x: Matrix, into result: Operand, _ a: Activations, _ w: Workspace, in context: LayerContext
+    ) {
+        let normed = w.narrow.rows(0..<x.rows)
+        norm1.forward(x, into: normed, a.norm1, in: context)
+        qkv.forward(normed, into: result, in: context)
+    }
+
+    package func attend(_ a: Activations, in context: LayerContext) {
+        attention.forward(a.qkv, queries: a.queries, into: a.attended, logSums: a.logSums, in: context)
+    }
+
+    /// Everything after attention; `x` [N·Q, D] holds the stream of the queries.
+    package func finish(_ x: Matrix, _ a: Activations, _ w: Workspace, in context: LayerContext) {
+        let normed = w.narrow.rows(0..<x.rows)
+        let activated = w.activated.rows(0..<x.rows)
+        proj.forward(a.attended, addingTo: x, into: x, in: context)
+        norm2.forward(x, into: normed, a.norm2, in: context)
+        fc1.forward(normed, into: a.hidden, gelu: activated, in: context)
+        fc2.forward(activated, addingTo: x, into: x, in: context)
+    }
+
+    /// `d` [N·T, D] is the gradient of the output on entry and of the input on return; forms all parameter gradients of
+    /// the block.
+    package func backward(_ d: StreamGradient, _ a: Activations, _ w: Workspace, in context: LayerContext) {
+        finishBackward(d, a, w, in: context)
+        attendBackward(a, w, in: context)
+        projectBackward(w.qkv.rows(0..<a.qkv.rows), d, accumulate: true, a, w, in: context)
+    }
+
+    /// Back through `finish`: `d` [N·Q, D] becomes the gradient of the stream before it, `w.narrow` that of the
+    /// attention's result.
+    package func finishBackward(_ d: StreamGradient, _ a: Activations, _ w: Workspace, in context: LayerContext) {
+        let rows = 0..<d.values.rows
+        let (dHidden, activated, narrow) = (w.hidden.rows(rows), w.activated.rows(rows), w.narrow.rows(rows))
+        fc2.inputBackward(d.operand, throughGELUOf: a.hidden, into: dHidden, activated: activated, in: context)
+        fc2.weightBackward(d.operand, x: activated, in: context)
+        fc1.inputBackward(dHidden, into: narrow, in: context)
+        norm2.backward(narrow, a.norm2, into: d.values, copy: d.copy, y: narrow, accumulate: true, in: context)
+        fc1.weightBackward(dHidden, x: narrow, in: context)
+        proj.weightBackward(d.operand, x: a.attended, in: context)
+        proj.inputBackward(d.operand, into: narrow, in: context)
+    }
+
+    /// From `w.narrow` to `w.qkv`.
+    package func attendBackward(_ a: Activations, _ w: Workspace, in context: LayerContext) {
+        attention.backward(
+            w.narrow.rows(0..<a.attended.rows), qkv: a.qkv, queries: a.queries, logSums: a.logSums,
+            into: w.qkv.rows(0..<a.qkv.rows), in: context)
+    }
+
+    /// Back through `project`: adds to `d`, or overwrites it unless `accumulate`; `dQKV` is what `project` gave.
+    package func projectBackward(
+        _ dQKV: Operand, _ d: StreamGradient, accumulate: Bool, _ a: Activations, _ w: Workspace,
+        in context: LayerContext
+    ) {
+        let narrow = w.narrow.rows(0..<dQKV.rows)
+        qkv.inputBackward(dQKV, into: narrow, in: context)
+        norm1.backward(narrow, a.norm1, into: d.values, copy: d.copy, y: narrow, accumulate: accumulate, in: context)
+        qkv.weightBackward(dQKV, x: narrow, in: context)
     }
 }

@@ -3,75 +3,81 @@ package import Tensors
 
 extension MaskedAutoencoder {
     /// Everything that one forward and backward pass over N images writes. Planned once, used for every step.
+    ///
+    /// Decoder tokens stand in the order of the masking noise: the class token, the K kept patches, the L - K masked
+    /// ones. Attention does not depend on the order, positions are added by patch, and so kept and masked tokens are
+    /// contiguous.
     package struct Activations: Sendable {
         package let images: Int
         package let masking: RandomMasking
+        /// The decoder tokens whose pixels are predicted: the masked ones, or all.
+        let predicted: Range<Int>
+
         /// Kept patches in the embedding's order [N·K, P], as pixels and as the embedding reads them.
         let keptPixels: Matrix
         let keptPatches: Operand
         /// [N·K, D]
         let embedded: Matrix
-        /// Encoder input [N·(1 + K), D].
-        let tokens: Matrix
-        let blocks: [TransformerBlock.Activations]
-        let normStatistics: LayerNorm.Statistics
+        let encoder: Stack
+        let norm: LayerNorm.Kept
         /// Encoder output after the final norm [N·(1 + K), D].
         package let latent: Matrix
         let latentOperand: Operand
         /// Mean of the patch tokens [N, D]; only for the pooled feature.
         let pooled: Matrix
-        let featureStatistics: LayerNorm.Statistics
+        let featureNorm: LayerNorm.Kept
         /// The image feature before L2 normalisation [N, D].
         package let features: Matrix
-        /// [N·(1 + K), E]
-        let decoderEmbedded: Matrix
-        /// Decoder input [N·(1 + L), E].
-        let decoderTokens: Matrix
-        let decoderBlocks: [TransformerBlock.Activations]
-        let decoderNormStatistics: LayerNorm.Statistics
+
+        /// The decoder tokens that differ: those of kept patches [N·(1 + K), E], then a mask token for each position
+        /// [L, E], which is the same in all images; in backward their gradient.
+        let distinct: TransformerBlock.StreamGradient
+        let decoder: Stack
+        /// The stream of the predicted tokens [N·Q, E], after the last block; in backward its gradient.
+        let predictedStream: TransformerBlock.StreamGradient
+        let decoderNorm: LayerNorm.Kept
         let decoderNormed: Operand
-        /// [N·(1 + L), P]; the class token's rows are computed and ignored.
+        /// [N·Q, P]
         let predictions: Matrix
-        /// [N·L, P]
+        /// Of the masked patches [N·(L - K), P].
         let targets: Matrix
         /// [1, N]: each image's sum over masked patches of the patch's mean squared error.
         let imageLosses: MatrixView<Double>
 
         // Gradients of activations.
         let dPredictions: Operand
-        let dDecoder: Matrix
-        let decoderWorkspace: TransformerBlock.Workspace
         let dDecoderEmbedded: Operand
         let dLatent: Matrix
-        let dEncoder: Matrix
-        let encoderWorkspace: TransformerBlock.Workspace
         let dEmbedded: Operand
 
-        package init(_ model: MaskedAutoencoder, images: Int, plan: MemoryPlan) {
+        /// How a pass uses memory, and what it leaves for being looked at.
+        package struct Options: Sendable {
+            /// Whether visible patches are predicted too, which the loss does not need.
+            package var predictsAll = false
+            /// Whether the blocks between first and last of a stack share their activations, and backward computes
+            /// them again.
+            package var recomputes = false
+            /// Whether the stream after each block is copied for `stages`.
+            package var keepsStages = false
+
+            package init() {}
+        }
+
+        package init(_ model: MaskedAutoencoder, images: Int, _ options: Options = Options(), plan: MemoryPlan) {
             let c = model.configuration
             let element = model.element
             let encoderRows = images * (1 + c.keptPatches)
             let decoderRows = images * (1 + c.patches)
+            predicted = options.predictsAll ? 0..<1 + c.patches : 1 + c.keptPatches..<1 + c.patches
+            let predictedRows = images * predicted.count
             func activation(_ name: String, _ rows: Int, _ columns: Int) -> Matrix {
                 plan.matrix(.activations, name, rows: rows, columns: columns)
             }
             func operand(_ purpose: MemoryPlan.Purpose, _ name: String, _ rows: Int, _ columns: Int) -> Operand {
                 plan.operand(purpose, name, rows: rows, columns: columns, element)
             }
-            func gradient(_ name: String, like matrix: Matrix) -> Matrix {
-                plan.matrix(.workspace, name, rows: matrix.rows, columns: matrix.columns)
-            }
-            func stack(_ name: String, _ depth: Int, from input: Matrix, tokens: Int, heads: Int, hidden: Int)
-                -> [TransformerBlock.Activations]
-            {
-                var input = input
-                return (0..<depth).map { index in
-                    let block = TransformerBlock.Activations(
-                        "\(name).\(index)", input: input, tokens: tokens, heads: heads, hiddenWidth: hidden, element,
-                        plan: plan)
-                    input = block.output
-                    return block
-                }
+            func norm(_ name: String, _ rows: Int, _ width: Int, _ element: ElementType) -> LayerNorm.Kept {
+                LayerNorm.Kept(name, rows: rows, width: width, element, plan: plan)
             }
             self.images = images
             masking = RandomMasking(images: images, configuration: c, plan: plan)
@@ -81,61 +87,58 @@ extension MaskedAutoencoder {
                 ? Operand(keptPixels)
                 : operand(.activations, "kept patches", images * c.keptPatches, c.patchValues)
             embedded = activation("patch_embed", images * c.keptPatches, c.embedDim)
-            tokens = activation("encoder input", encoderRows, c.embedDim)
-            blocks = stack(
-                "blocks", c.depth, from: tokens, tokens: 1 + c.keptPatches, heads: c.heads, hidden: c.hiddenWidth)
-            normStatistics = LayerNorm.Statistics(rows: encoderRows, name: "norm", plan: plan)
+            encoder = Stack(
+                "blocks", images: images, depth: c.depth, c.encoderShape, rows: encoderRows, options, element,
+                plan: plan)
+            self.norm = norm("norm", encoderRows, c.embedDim, .float32)
             latent = activation("latent", encoderRows, c.embedDim)
             latentOperand =
                 element == .float32
                 ? Operand(latent) : operand(.activations, "latent operand", encoderRows, c.embedDim)
             pooled = activation("pooled", c.feature == .pooled ? images : 0, c.embedDim)
-            featureStatistics = LayerNorm.Statistics(rows: images, name: "feature norm", plan: plan)
+            featureNorm = norm("feature norm", images, c.embedDim, .float32)
             features = activation("features", images, c.embedDim)
-            decoderEmbedded = activation("decoder_embed", encoderRows, c.decoderEmbedDim)
-            decoderTokens = activation("decoder input", decoderRows, c.decoderEmbedDim)
-            decoderBlocks = stack(
-                "decoder_blocks", c.decoderDepth, from: decoderTokens, tokens: 1 + c.patches, heads: c.decoderHeads,
-                hidden: c.decoderHiddenWidth)
-            decoderNormStatistics = LayerNorm.Statistics(rows: decoderRows, name: "decoder_norm", plan: plan)
-            decoderNormed = operand(.activations, "decoder_norm", decoderRows, c.decoderEmbedDim)
-            predictions = activation("pred", decoderRows, c.patchValues)
-            targets = activation("target patches", images * c.patches, c.patchValues)
+
+            let distinctRows = encoderRows + c.patches
+            distinct = TransformerBlock.StreamGradient(
+                "distinct decoder tokens", activation("distinct decoder tokens", distinctRows, c.decoderEmbedDim),
+                element, plan: plan)
+            decoder = Stack(
+                "decoder_blocks", images: images, depth: c.decoderDepth, c.decoderShape, rows: decoderRows,
+                firstRows: distinctRows, lastQueries: predicted, options, element, plan: plan)
+            predictedStream = TransformerBlock.StreamGradient(
+                "predicted tokens", activation("predicted tokens", predictedRows, c.decoderEmbedDim), element,
+                plan: plan)
+            decoderNorm = norm("decoder_norm", predictedRows, c.decoderEmbedDim, element)
+            decoderNormed = operand(.activations, "decoder_norm", predictedRows, c.decoderEmbedDim)
+            predictions = activation("pred", predictedRows, c.patchValues)
+            targets = activation("target patches", images * (c.patches - c.keptPatches), c.patchValues)
             imageLosses = plan.view(.activations, "image losses", rows: 1, columns: images)
 
-            dPredictions = operand(.workspace, "dPred", decoderRows, c.patchValues)
-            dDecoder = gradient("dDecoder", like: decoderTokens)
-            decoderWorkspace = TransformerBlock.Workspace(
-                "decoder", d: dDecoder, hiddenWidth: c.decoderHiddenWidth, element, plan: plan)
+            dPredictions = operand(.workspace, "dPred", predictedRows, c.patchValues)
             dDecoderEmbedded = operand(.workspace, "dDecoderEmbed", encoderRows, c.decoderEmbedDim)
-            dLatent = gradient("dLatent", like: latent)
-            dEncoder = gradient("dEncoder", like: tokens)
-            encoderWorkspace = TransformerBlock.Workspace(
-                "encoder", d: dEncoder, hiddenWidth: c.hiddenWidth, element, plan: plan)
+            dLatent = plan.matrix(.workspace, "dLatent", rows: encoderRows, columns: c.embedDim)
             dEmbedded = operand(.workspace, "dEmbed", images * c.keptPatches, c.embedDim)
         }
 
-        /// Predicted pixels of every patch, copied out as [N·L, P].
+        /// Predicted pixels of every patch in its place, copied out as [N·L, P]; needs `predictsAll`.
         package func patchPredictions() -> Matrix {
             let patches = masking.mask.columns
+            precondition(predicted.count == 1 + patches)
             let result = Matrix(rows: images * patches, columns: predictions.columns)
             for image in 0..<images {
-                let first = image * (1 + patches) + 1
-                result.rows(image * patches..<(image + 1) * patches)
-                    .copy(from: predictions.rows(first..<first + patches))
+                for patch in 0..<patches {
+                    let row = image * (1 + patches) + 1 + Int(masking.idsRestore[image, patch])
+                    let place = image * patches + patch
+                    result.rows(place..<place + 1).copy(from: predictions.rows(row..<row + 1))
+                }
             }
             return result
         }
-    }
-}
 
-extension MaskedAutoencoder.Activations {
-    /// The stages of the forward pass by name, in order, for looking at.
-    package var stages: [(name: String, values: Matrix)] {
-        var all = [("encoder input", tokens)]
-        all += blocks.enumerated().map { ("blocks.\($0)", $1.output) }
-        all += [("latent", latent), ("features", features), ("decoder input", decoderTokens)]
-        all += decoderBlocks.enumerated().map { ("decoder_blocks.\($0)", $1.output) }
-        return all + [("pred", predictions)]
+        /// The results of the stages of the forward pass by name, in order; those of blocks only with `keepsStages`.
+        package var stages: [(name: String, values: Matrix)] {
+            encoder.stages + [("latent", latent), ("features", features)] + decoder.stages + [("pred", predictions)]
+        }
     }
 }

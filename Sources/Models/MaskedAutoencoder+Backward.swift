@@ -19,72 +19,97 @@ extension MaskedAutoencoder {
             unfinished = min(unfinished, start)
         }
 
-        let decoder = a.decoderWorkspace
-        let encoder = a.encoderWorkspace
-        decoderPred.weightBackward(a.dPredictions, x: a.decoderNormed, in: context)
-        decoderPred.inputBackward(a.dPredictions, into: decoder.narrow, in: context)
-        decoderNorm.backward(
-            decoder.narrow, x: a.decoderOutput, a.decoderNormStatistics, into: a.dDecoder, copy: decoder.copyOfD,
-            accumulate: false, in: context)
-        for index in decoderBlocks.indices.reversed() {
-            decoderBlocks[index].backward(a.dDecoder, a.decoderBlocks[index], decoder, in: context)
-            finish(from: stageStarts.decoderBlocks[index])
-        }
-        unshuffleBackward(a, in: context)
+        decoderBackward(a, in: context) { finish(from: $0) }
         decoderEmbed.weightBackward(a.dDecoderEmbedded, x: a.latentOperand, in: context)
         decoderEmbed.inputBackward(a.dDecoderEmbedded, into: a.dLatent, in: context)
         finish(from: stageStarts.decoderEmbed)
 
         if let dFeatures { featuresBackward(a, dFeatures, in: context) }
-        norm.backward(
-            Operand(a.dLatent), x: a.encoderOutput, a.normStatistics, into: a.dEncoder, accumulate: false, in: context)
-        if let copy = encoder.copyOfD {
-            context.forEachChunk(of: copy.rows) { copy.rows($0).convert(from: a.dEncoder.rows($0)) }
+        let encoder = a.encoder
+        let d = encoder.gradient
+        norm.backward(Operand(a.dLatent), a.norm, into: d.values, accumulate: false, in: context)
+        if let copy = d.copy {
+            context.forEachChunk(of: copy.rows) { copy.rows($0).convert(from: d.values.rows($0)) }
         }
         for index in blocks.indices.reversed() {
-            blocks[index].backward(a.dEncoder, a.blocks[index], encoder, in: context)
+            encoder.recompute(blocks[index], index, in: context)
+            blocks[index].backward(d, encoder.blocks[index], encoder.workspace, in: context)
             finish(from: stageStarts.blocks[index])
         }
         embeddingBackward(a, in: context)
         finish(from: 0)
     }
 
-    /// From decoder tokens back to encoder tokens, the mask token and, if trained, the positions.
-    private func unshuffleBackward(_ a: Activations, in context: LayerContext) {
-        let kept = configuration.keptPatches
-        let patches = configuration.patches
-        let width = configuration.decoderEmbedDim
-        if configuration.positions == .learned {
-            context.member.serially {
-                for image in 0..<a.images {
-                    let d = a.dDecoder.rows(image * (1 + patches)..<(image + 1) * (1 + patches))
-                    unsafe umae_add(d.pointer, decoderPosEmbed.gradient.pointer, d.count)
+    /// From predictions to the embedded latent, the mask token and, if trained, the positions.
+    private func decoderBackward(_ a: Activations, in context: LayerContext, finish: (_ start: Int) -> Void) {
+        let decoder = a.decoder
+        let w = decoder.workspace
+        let d = decoder.gradient
+        let predicted = a.predictedStream
+        let normed = w.narrow.rows(0..<predicted.values.rows)
+        decoderPred.weightBackward(a.dPredictions, x: a.decoderNormed, in: context)
+        decoderPred.inputBackward(a.dPredictions, into: normed, in: context)
+        decoderNorm.backward(
+            normed, a.decoderNorm, into: predicted.values, copy: predicted.copy, accumulate: false, in: context)
+        for index in decoderBlocks.indices.reversed() {
+            let block = decoderBlocks[index]
+            let own = decoder.blocks[index]
+            decoder.recompute(block, index, in: context)
+            if index == decoderBlocks.count - 1 {
+                block.finishBackward(predicted, own, w, in: context)
+                context.forEachChunk(of: a.images) { range in
+                    for image in range {
+                        let tokens = a.predictedTokens(of: image)
+                        d.values.rows(image * (1 + configuration.patches)..<tokens.lowerBound).clear()
+                        d.values.rows(tokens).copy(from: a.predictedRows(of: image))
+                    }
                 }
+            } else {
+                block.finishBackward(d, own, w, in: context)
             }
+            block.attendBackward(own, w, in: context)
+            let dQKV = w.qkv.rows(0..<own.qkv.rows)
+            if index == 0 {
+                let distinct = w.otherQKV.rows(0..<a.distinct.values.rows)
+                collapse(dQKV, into: distinct, a, in: context)
+                block.projectBackward(distinct, a.distinct, accumulate: false, own, w, in: context)
+            } else {
+                block.projectBackward(dQKV, d, accumulate: true, own, w, in: context)
+            }
+            finish(stageStarts.decoderBlocks[index])
         }
-        context.forEachChunk(ofRows: a.images, summingInto: maskToken.gradient) { range, sums, _ in
-            for image in range {
-                let d = a.dDecoder.rows(image * (1 + patches)..<(image + 1) * (1 + patches))
-                let out = a.dDecoderEmbedded.rows(image * (1 + kept)..<(image + 1) * (1 + kept))
-                // Encoder token t came to stand at decoder token encoderPositions[t].
-                unsafe umae_gather_rows(
-                    umae_type(element.kernelCode), out.pointer, out.stride, d.pointer, d.stride,
-                    a.masking.encoderPositions.rows(image..<image + 1).pointer, nil, nil, nil, 1 + kept, width)
-                for token in 1...patches where a.masking.decoderSources[image, token] < 0 {
-                    unsafe umae_add(d.rows(token..<token + 1).pointer, sums.pointer, width)
-                }
+        distinctTokensBackward(a, in: context)
+    }
+
+    /// Adds what the stream's gradient says of the distinct tokens, and hands theirs on.
+    private func distinctTokensBackward(_ a: Activations, in context: LayerContext) {
+        let d = a.distinct.values
+        let kept = a.latent.rows
+        collapse(a.decoder.gradient.values, addingTo: d, a, in: context)
+        context.forEachChunk(of: kept) { range in
+            a.dDecoderEmbedded.rows(range).convert(from: d.rows(range))
+        }
+        context.member.serially {
+            let masked = d.rows(kept..<d.rows)
+            unsafe umae_column_sums(
+                UMAE_F32, masked.pointer, masked.stride, maskToken.gradient.pointer, masked.rows, masked.columns)
+            guard configuration.positions == .learned else { return }
+            let gradient = decoderPosEmbed.gradient
+            for row in 0..<kept {
+                let position = a.decoderPosition(ofKeptRow: row)
+                unsafe umae_add(
+                    d.rows(row..<row + 1).pointer, gradient.rows(position..<position + 1).pointer, d.columns)
             }
+            unsafe umae_add(masked.pointer, gradient.rows(1..<gradient.rows).pointer, masked.count)
         }
     }
 
     private func featuresBackward(_ a: Activations, _ dFeatures: Matrix, in context: LayerContext) {
         let tokens = 1 + configuration.keptPatches
-        let clsRows = a.latent.everyRow(from: 0, step: tokens)
         let dClsRows = a.dLatent.everyRow(from: 0, step: tokens)
         switch configuration.feature {
         case .cls:
-            norm.backward(
-                Operand(dFeatures), x: clsRows, a.featureStatistics, into: dClsRows, accumulate: true, in: context)
+            norm.backward(Operand(dFeatures), a.featureNorm, into: dClsRows, accumulate: true, in: context)
         case .clsOnce:
             context.forEachChunk(of: a.images) { range in
                 for image in range {
@@ -95,8 +120,7 @@ extension MaskedAutoencoder {
             }
         case .pooled:
             // The gradient of the mean replaces the mean, which nothing needs any more.
-            fcNorm?.backward(
-                Operand(dFeatures), x: a.pooled, a.featureStatistics, into: a.pooled, accumulate: false, in: context)
+            fcNorm?.backward(Operand(dFeatures), a.featureNorm, into: a.pooled, accumulate: false, in: context)
             context.forEachChunk(of: a.images) { range in
                 for image in range {
                     let dMean = a.pooled.rows(image..<image + 1)
@@ -114,23 +138,24 @@ extension MaskedAutoencoder {
         let kept = configuration.keptPatches
         let tokens = 1 + kept
         let width = configuration.embedDim
+        let d = a.encoder.gradient.values
         context.member.serially {
             if configuration.positions == .learned {
                 for row in 0..<a.images * tokens {
-                    let position = Int(a.masking.encoderPositions[row / tokens, row % tokens])
+                    let position = Int(a.masking.positions[row / tokens, row % tokens])
                     unsafe umae_add(
-                        a.dEncoder.rows(row..<row + 1).pointer,
+                        d.rows(row..<row + 1).pointer,
                         posEmbed.gradient.rows(position..<position + 1).pointer, width)
                 }
             }
-            let dCls = a.dEncoder.everyRow(from: 0, step: tokens)
-            unsafe umae_column_sums(dCls.pointer, dCls.stride, clsToken.gradient.pointer, dCls.rows, width)
+            let dCls = d.everyRow(from: 0, step: tokens)
+            unsafe umae_column_sums(UMAE_F32, dCls.pointer, dCls.stride, clsToken.gradient.pointer, dCls.rows, width)
         }
         // Patch tokens are made contiguous.
         context.forEachChunk(of: a.images) { range in
             for image in range {
                 a.dEmbedded.rows(image * kept..<(image + 1) * kept)
-                    .convert(from: a.dEncoder.rows(image * tokens + 1..<(image + 1) * tokens))
+                    .convert(from: d.rows(image * tokens + 1..<(image + 1) * tokens))
             }
         }
         patchEmbed.weightBackward(a.dEmbedded, x: a.keptPatches, in: context)

@@ -27,21 +27,24 @@ extension MaskedAutoencoder {
         patchEmbed.forward(a.keptPatches, into: a.embedded, in: context)
         context.forEachChunk(of: a.images) { range in
             for image in range {
-                let tokens = a.tokens.rows(image * (1 + kept)..<(image + 1) * (1 + kept))
+                let tokens = a.encoder.stream.rows(image * (1 + kept)..<(image + 1) * (1 + kept))
                 unsafe umae_gather_rows(
                     UMAE_F32, tokens.pointer, tokens.stride, clsToken.value.pointer, 0, nil, nil,
-                    posEmbed.value.pointer, nil, 1,
-                    tokens.columns)
+                    posEmbed.value.pointer, nil, 1, tokens.columns)
                 unsafe umae_gather_rows(
                     UMAE_F32, tokens.rows(1..<1 + kept).pointer, tokens.stride,
                     a.embedded.rows(image * kept..<(image + 1) * kept).pointer, a.embedded.stride, nil, nil,
                     posEmbed.value.pointer,
-                    a.masking.encoderPositions.rows(image..<image + 1).columns(1..<1 + kept).pointer, kept,
-                    tokens.columns)
+                    a.masking.positions.rows(image..<image + 1).columns(1..<1 + kept).pointer, kept, tokens.columns)
             }
         }
-        for index in blocks.indices { blocks[index].forward(a.blocks[index], a.encoderWorkspace, in: context) }
-        norm.forward(a.encoderOutput, into: Operand(a.latent), a.normStatistics, in: context)
+        let encoder = a.encoder
+        for (index, block) in blocks.enumerated() {
+            encoder.keepInput(of: index, in: context)
+            block.forward(encoder.stream, encoder.blocks[index], encoder.workspace, in: context)
+            encoder.keepOutput(of: index, encoder.stream, in: context)
+        }
+        norm.forward(encoder.stream, into: Operand(a.latent), a.norm, in: context)
         if element != .float32 {
             context.forEachChunk(of: a.latent.rows) {
                 a.latentOperand.rows($0).convert(from: a.latent.rows($0))
@@ -55,8 +58,7 @@ extension MaskedAutoencoder {
         switch configuration.feature {
         case .cls:
             norm.forward(
-                a.latent.everyRow(from: 0, step: tokens), into: Operand(a.features), a.featureStatistics,
-                in: context)
+                a.latent.everyRow(from: 0, step: tokens), into: Operand(a.features), a.featureNorm, in: context)
         case .clsOnce:
             context.member.serially { a.features.copy(from: a.latent.everyRow(from: 0, step: tokens)) }
         case .pooled:
@@ -65,36 +67,69 @@ extension MaskedAutoencoder {
                     let patches = a.latent.rows(image * tokens + 1..<(image + 1) * tokens)
                     let mean = a.pooled.rows(image..<image + 1)
                     mean.clear()
-                    unsafe umae_column_sums(patches.pointer, patches.stride, mean.pointer, patches.rows, mean.columns)
+                    unsafe umae_column_sums(
+                        UMAE_F32, patches.pointer, patches.stride, mean.pointer, patches.rows, mean.columns)
                     unsafe umae_scale(mean.pointer, 1 / Float(patches.rows), mean.columns)
                 }
             }
-            fcNorm?.forward(
-                a.pooled, into: Operand(a.features), a.featureStatistics,
-                in: context)
+            fcNorm?.forward(a.pooled, into: Operand(a.features), a.featureNorm, in: context)
         }
     }
 
     /// Latent → decoder → predicted pixels.
+    ///
+    /// The first block norms and projects each mask token once per position instead of once per image; the last one
+    /// computes only what is predicted.
     package func decode(_ a: Activations, in context: LayerContext) {
-        let encoderTokens = 1 + configuration.keptPatches
-        let decoderTokens = 1 + configuration.patches
-        decoderEmbed.forward(a.latentOperand, into: a.decoderEmbedded, in: context)
-        context.forEachChunk(of: a.images) { range in
-            for image in range {
-                let out = a.decoderTokens.rows(image * decoderTokens..<(image + 1) * decoderTokens)
-                let source = a.decoderEmbedded.rows(image * encoderTokens..<(image + 1) * encoderTokens)
-                unsafe umae_gather_rows(
-                    UMAE_F32, out.pointer, out.stride, source.pointer, source.stride,
-                    a.masking.decoderSources.rows(image..<image + 1).pointer, maskToken.value.pointer,
-                    decoderPosEmbed.value.pointer, nil, decoderTokens, out.columns)
+        let decoder = a.decoder
+        fillDistinctTokens(a, in: context)
+        for (index, block) in decoderBlocks.enumerated() {
+            let own = decoder.blocks[index]
+            decoder.keepInput(of: index, in: context)
+            if index == 0 {
+                let qkv = decoder.workspace.otherQKV.rows(0..<a.distinct.values.rows)
+                block.project(a.distinct.values, into: qkv, own, decoder.workspace, in: context)
+                spread(qkv, to: own.qkv, a, in: context)
+                spread(Operand(a.distinct.values), to: Operand(decoder.stream), a, in: context)
+            } else {
+                block.project(decoder.stream, into: own.qkv, own, decoder.workspace, in: context)
+            }
+            block.attend(own, in: context)
+            if index == decoderBlocks.count - 1 {
+                context.forEachChunk(of: a.images) { range in
+                    for image in range {
+                        a.predictedRows(of: image).copy(from: decoder.stream.rows(a.predictedTokens(of: image)))
+                    }
+                }
+                block.finish(a.predictedStream.values, own, decoder.workspace, in: context)
+                decoder.keepOutput(of: index, a.predictedStream.values, in: context)
+            } else {
+                block.finish(decoder.stream, own, decoder.workspace, in: context)
+                decoder.keepOutput(of: index, decoder.stream, in: context)
             }
         }
-        for index in decoderBlocks.indices {
-            decoderBlocks[index].forward(a.decoderBlocks[index], a.decoderWorkspace, in: context)
-        }
-        decoderNorm.forward(a.decoderOutput, into: a.decoderNormed, a.decoderNormStatistics, in: context)
+        decoderNorm.forward(a.predictedStream.values, into: a.decoderNormed, a.decoderNorm, in: context)
         decoderPred.forward(a.decoderNormed, into: a.predictions, in: context)
+    }
+
+    /// Embeds the latent and adds positions: the kept tokens of all images, then a mask token at each position.
+    private func fillDistinctTokens(_ a: Activations, in context: LayerContext) {
+        let kept = a.distinct.values.rows(0..<a.latent.rows)
+        let masked = a.distinct.values.rows(a.latent.rows..<a.distinct.values.rows)
+        let positions = decoderPosEmbed.value
+        decoderEmbed.forward(a.latentOperand, into: kept, in: context)
+        context.forEachChunk(of: kept.rows) { range in
+            for row in range {
+                let position = a.decoderPosition(ofKeptRow: row)
+                unsafe umae_add(
+                    positions.rows(position..<position + 1).pointer, kept.rows(row..<row + 1).pointer, kept.columns)
+            }
+        }
+        context.forEachChunk(of: masked.rows) { range in
+            unsafe umae_gather_rows(
+                UMAE_F32, masked.rows(range).pointer, masked.stride, maskToken.value.pointer, 0, nil, nil,
+                positions.rows(1 + range.lowerBound..<1 + range.upperBound).pointer, nil, range.count, masked.columns)
+        }
     }
 
     /// The reconstruction loss (`forward_loss`), with its gradient left in `a` for `backward`.
@@ -108,22 +143,22 @@ extension MaskedAutoencoder {
         _ images: Matrix, _ a: Activations, globalImages: Int, in context: LayerContext
     ) -> Double {
         let c = configuration
-        let patches = c.patches
-        let maskedPatches = Double(globalImages * (patches - c.keptPatches))
+        let masked = c.patches - c.keptPatches
+        let maskedPatches = Double(globalImages * masked)
         context.forEachChunk(of: a.images) { range in
             for image in range {
-                let target = a.targets.rows(image * patches..<(image + 1) * patches)
+                let target = a.targets.rows(image * masked..<(image + 1) * masked)
                 unsafe umae_gather_patches(
-                    images.rows(image..<image + 1).pointer, c.channels, c.imageHeight, c.imageWidth, c.patchSize, nil,
-                    patches, true, target.pointer, target.stride)
-                let first = image * (1 + patches)
-                a.dPredictions.rows(first..<first + 1).clear()
-                let prediction = a.predictions.rows(first + 1..<first + 1 + patches)
-                let gradient = a.dPredictions.rows(first + 1..<first + 1 + patches)
+                    images.rows(image..<image + 1).pointer, c.channels, c.imageHeight, c.imageWidth, c.patchSize,
+                    a.masking.idsMask.rows(image..<image + 1).pointer, masked, true, target.pointer, target.stride)
+                // Masked tokens are the last.
+                let end = (image + 1) * a.predicted.count
+                a.dPredictions.rows(end - a.predicted.count..<end - masked).clear()
+                let prediction = a.predictions.rows(end - masked..<end)
+                let gradient = a.dPredictions.rows(end - masked..<end)
                 a.imageLosses[0, image] = unsafe umae_pixel_loss(
                     umae_type(element.kernelCode), prediction.pointer, prediction.stride, target.pointer,
-                    a.masking.mask.rows(image..<image + 1).pointer, gradient.pointer, gradient.stride, patches,
-                    c.patchValues, c.normPixLoss, Float(1 / maskedPatches))
+                    gradient.pointer, gradient.stride, masked, c.patchValues, c.normPixLoss, Float(1 / maskedPatches))
             }
         }
         // Every member adds up all images, in one order.
@@ -131,9 +166,4 @@ extension MaskedAutoencoder {
         for image in 0..<a.images { total += a.imageLosses[0, image] }
         return total / maskedPatches
     }
-}
-
-extension MaskedAutoencoder.Activations {
-    var encoderOutput: Matrix { blocks.last?.output ?? tokens }
-    var decoderOutput: Matrix { decoderBlocks.last?.output ?? decoderTokens }
 }

@@ -33,10 +33,13 @@ package final class MaskedAutoencoder: Sendable {
     /// first micro-batch of an update overwrites.
     private let summedGradients: [Matrix]
 
-    /// - Parameter classes: adds a linear classifier `fc` on the detached feature, as the public U-MAE code does.
+    /// - Parameters:
+    ///   - classes: adds a linear classifier `fc` on the detached feature, as the public U-MAE code does.
+    ///   - keepsPackedWeights: whether weights are packed once per update and stay so, which pays where an update has
+    ///     many passes; otherwise they are packed for each product, in memory that all layers share.
     package init(
         _ configuration: MaskedAutoencoderConfiguration, _ element: ElementType, classes: Int? = nil,
-        plan: MemoryPlan
+        keepsPackedWeights: Bool = false, plan: MemoryPlan
     ) {
         let c = configuration
         var specifications = Self.specifications(c)
@@ -45,26 +48,32 @@ package final class MaskedAutoencoder: Sendable {
         self.configuration = c
         self.element = element
         self.parameters = parameters
-        patchEmbed = Linear(parameters, "patch_embed.proj", element, hasInputGradient: false, plan: plan)
+        let packedBytes = specifications.filter { $0.initialization == .xavierUniform }.map {
+            Linear.packingBytes(element, inFeatures: $0.count / $0.shape[0], outFeatures: $0.shape[0])
+        }
+        let space =
+            keepsPackedWeights
+            ? nil : PackingSpace("weights of a layer", bytes: packedBytes.reduce(0, max), .workspace, plan: plan)
+        func linear(_ name: String, hasInputGradient: Bool = true) -> Linear {
+            Linear(parameters, name, element, hasInputGradient: hasInputGradient, packing: space, plan: plan)
+        }
+        let (encoderShape, decoderShape) = (c.encoderShape, c.decoderShape)
+        patchEmbed = linear("patch_embed.proj", hasInputGradient: false)
         clsToken = parameters["cls_token"]
         posEmbed = parameters["pos_embed"].asTable(rows: 1 + c.patches)
         blocks = (0..<c.depth).map {
-            TransformerBlock(
-                parameters, "blocks.\($0)", tokens: 1 + c.keptPatches, heads: c.heads, width: c.embedDim, element,
-                plan: plan)
+            TransformerBlock(parameters, "blocks.\($0)", encoderShape, element, packing: space, plan: plan)
         }
         norm = LayerNorm(parameters, "norm")
         fcNorm = c.feature == .pooled ? LayerNorm(parameters, "fc_norm") : nil
-        decoderEmbed = Linear(parameters, "decoder_embed", element, plan: plan)
+        decoderEmbed = linear("decoder_embed")
         maskToken = parameters["mask_token"]
         decoderPosEmbed = parameters["decoder_pos_embed"].asTable(rows: 1 + c.patches)
         decoderBlocks = (0..<c.decoderDepth).map {
-            TransformerBlock(
-                parameters, "decoder_blocks.\($0)", tokens: 1 + c.patches, heads: c.decoderHeads,
-                width: c.decoderEmbedDim, element, plan: plan)
+            TransformerBlock(parameters, "decoder_blocks.\($0)", decoderShape, element, packing: space, plan: plan)
         }
         decoderNorm = LayerNorm(parameters, "decoder_norm")
-        decoderPred = Linear(parameters, "decoder_pred", element, plan: plan)
+        decoderPred = linear("decoder_pred")
         stageStarts = (
             (0..<c.depth).map { parameters.range(of: "blocks.\($0).norm1.weight").lowerBound },
             parameters.range(of: "decoder_embed.weight").lowerBound,
@@ -122,8 +131,10 @@ package final class MaskedAutoencoder: Sendable {
         let needs = [
             linear(encoderRows, c.patchValues, c.embedDim), linear(encoderRows, c.embedDim, c.decoderEmbedDim),
             linear(decoderRows, c.decoderEmbedDim, c.patchValues),
-            blocks.first?.scratchBytes(element, images: images) ?? 0,
-            decoderBlocks.first?.scratchBytes(element, images: images) ?? 0,
+            blocks.first?.scratchBytes(element, rows: encoderRows) ?? 0,
+            // The first block may be given more distinct tokens than there are tokens.
+            decoderBlocks.first?.scratchBytes(element, rows: max(decoderRows, encoderRows + c.patches)) ?? 0,
+            3 * c.decoderEmbedDim * MemoryLayout<Float>.stride,
             UniformityLoss.scratchBytes(images: images, globalImages: globalImages, width: c.embedDim),
             OnlineClassifier.scratchBytes(self, images: images),
         ]

@@ -6,27 +6,28 @@ package struct RandomMasking: Sendable {
     package let noise: Matrix
     /// [N, L]: 0 keep, 1 remove.
     package let mask: Matrix
-    /// [N, K]: the kept patches, in ascending order of noise.
-    package let idsKeep: IndexMatrix
+    /// [N, L]: the patches in ascending order of noise, so that the kept ones come first.
+    package let idsShuffle: IndexMatrix
     /// [N, L]: where each patch stands in that order.
     package let idsRestore: IndexMatrix
-    /// [N, 1 + K]: the row of the position table of each encoder token.
-    let encoderPositions: IndexMatrix
-    /// [N, 1 + L]: the encoder token behind each decoder token, -1 for mask tokens.
-    let decoderSources: IndexMatrix
-    private let order: IndexMatrix
+    /// [N, 1 + L]: the row of the position table of each token in that order, the class token first.
+    let positions: IndexMatrix
+    package let keptPatches: Int
 
     package init(images: Int, configuration: MaskedAutoencoderConfiguration, plan: MemoryPlan) {
         let patches = configuration.patches
-        let kept = configuration.keptPatches
+        keptPatches = configuration.keptPatches
         noise = plan.matrix(.batches, "masking noise", rows: images, columns: patches)
         mask = plan.matrix(.batches, "mask", rows: images, columns: patches)
-        idsKeep = plan.indices(.batches, "idsKeep", rows: images, columns: kept)
+        idsShuffle = plan.indices(.batches, "idsShuffle", rows: images, columns: patches)
         idsRestore = plan.indices(.batches, "idsRestore", rows: images, columns: patches)
-        encoderPositions = plan.indices(.batches, "encoder positions", rows: images, columns: 1 + kept)
-        decoderSources = plan.indices(.batches, "decoder sources", rows: images, columns: 1 + patches)
-        order = plan.indices(.batches, "masking order", rows: 1, columns: patches)
+        positions = plan.indices(.batches, "token positions", rows: images, columns: 1 + patches)
     }
+
+    /// [N, K]: the kept patches.
+    package var idsKeep: IndexMatrix { idsShuffle.columns(0..<keptPatches) }
+    /// [N, L - K]: the masked patches, in the order of the decoder's mask tokens.
+    package var idsMask: IndexMatrix { idsShuffle.columns(keptPatches..<idsShuffle.columns) }
 
     /// Draws the noise that belongs to each of `samples` [N, 1], then sorts.
     package func draw(seed: UInt64, epoch: Int, samples: MatrixView<Int>) {
@@ -42,26 +43,20 @@ package struct RandomMasking: Sendable {
 
     /// Fills everything from `noise`. Equal noise keeps the order of the patches.
     package func sortNoise() {
-        let kept = idsKeep.columns
         for image in 0..<noise.rows {
+            let order = idsShuffle.rows(image..<image + 1)
             noise.rows(image..<image + 1).withElements { keys in
                 order.withMutableElements { order in
                     for index in order.indices { order[index] = Int32(index) }
                     heapSort(&order, by: keys)
                 }
             }
-            encoderPositions[image, 0] = 0
-            decoderSources[image, 0] = 0
+            positions[image, 0] = 0
             for place in 0..<order.columns {
                 let patch = order[0, place]
-                let isKept = place < kept
                 idsRestore[image, Int(patch)] = Int32(place)
-                mask[image, Int(patch)] = isKept ? 0 : 1
-                decoderSources[image, 1 + Int(patch)] = isKept ? 1 + Int32(place) : -1
-                if isKept {
-                    idsKeep[image, place] = patch
-                    encoderPositions[image, 1 + place] = 1 + patch
-                }
+                mask[image, Int(patch)] = place < keptPatches ? 0 : 1
+                positions[image, 1 + place] = 1 + patch
             }
         }
     }

@@ -106,14 +106,20 @@ package struct MatrixProduct {
 
 /// One thread's memory for what an operation needs only while it runs.
 package struct ScratchMemory: Sendable {
-    private let units: MatrixView<UInt32>
+    private let units: Matrix
 
     package init(bytes: Int, name: String, plan: MemoryPlan) {
-        units = plan.view(.workspace, name, rows: 1, columns: (bytes + 3) / 4)
+        units = plan.matrix(.workspace, name, rows: 1, columns: (bytes + 3) / 4)
     }
 
     /// Aligned to a cache line.
     package var pointer: UnsafeMutableRawPointer { unsafe UnsafeMutableRawPointer(units.pointer) }
+
+    /// As one row of floats.
+    package func row(of columns: Int) -> Matrix {
+        require(columns * MemoryLayout<Float>.stride)
+        return units.columns(0..<columns)
+    }
 
     package func require(_ bytes: Int) {
         precondition(bytes <= units.byteCount, "scratch memory of \(units.byteCount) bytes, \(bytes) needed")

@@ -73,6 +73,16 @@ package struct Operand: @unchecked Sendable {
         }
     }
 
+    /// Copies elements of the same type and shape.
+    package func copy(from other: Operand) {
+        precondition(other.element == element && other.rows == rows && other.columns == columns)
+        let bytes = columns * element.byteCount
+        for row in 0..<rows {
+            unsafe memcpy(
+                base + row * stride * element.byteCount, other.base + row * other.stride * element.byteCount, bytes)
+        }
+    }
+
     /// Rounds `source`, of the same shape, to this type.
     package func convert(from source: Matrix) {
         precondition(source.rows == rows && source.columns == columns)

@@ -1,7 +1,6 @@
 internal import CVectorKernels
 
-/// The second factor B [K, N] of a product in the order in which the product reads it. Made once per update of the
-/// weights, used in every product with them.
+/// The second factor B [K, N] of a product in the order in which the product reads it.
 package struct PackedOperand: Sendable {
     package let element: ElementType
     package let rows: Int
@@ -9,11 +8,23 @@ package struct PackedOperand: Sendable {
     private let units: MatrixView<UInt32>
 
     package init(_ name: String, rows: Int, columns: Int, _ element: ElementType, plan: MemoryPlan) {
+        self.init(
+            rows: rows, columns: columns, element,
+            in: PackingSpace(
+                name, bytes: Self.bytes(rows: rows, columns: columns, element), .weights, plan: plan))
+    }
+
+    /// In memory that others use too, before and after.
+    package init(rows: Int, columns: Int, _ element: ElementType, in space: PackingSpace) {
+        precondition(Self.bytes(rows: rows, columns: columns, element) <= space.units.byteCount)
         self.element = element
         self.rows = rows
         self.columns = columns
-        let bytes = umae_packed_bytes(umae_type(element.kernelCode), rows, columns)
-        units = plan.view(.weights, "\(name), packed", rows: 1, columns: bytes / MemoryLayout<UInt32>.stride)
+        units = space.units
+    }
+
+    package static func bytes(rows: Int, columns: Int, _ element: ElementType) -> Int {
+        umae_packed_bytes(umae_type(element.kernelCode), rows, columns)
     }
 
     package var pointer: UnsafeRawPointer { unsafe UnsafeRawPointer(units.pointer) }
@@ -32,5 +43,15 @@ package struct PackedOperand: Sendable {
                 umae_type(element.kernelCode), b.pointer, b.stride, transposed, rows, range.lowerBound, range.count,
                 units.pointer)
         }
+    }
+}
+
+/// Memory for packed operands.
+package struct PackingSpace: Sendable {
+    fileprivate let units: MatrixView<UInt32>
+
+    package init(_ name: String, bytes: Int, _ purpose: MemoryPlan.Purpose, plan: MemoryPlan) {
+        units = plan.view(
+            purpose, "\(name), packed", rows: 1, columns: (bytes + 3) / MemoryLayout<UInt32>.stride)
     }
 }

@@ -24,7 +24,8 @@ package final class Storage<Element: BitwiseCopyable>: @unchecked Sendable {
         var mapped = 0
         var address: UnsafeMutableRawPointer?
         if bytes >= Self.mapThreshold {
-            let result = unsafe mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+            let result = unsafe mmap(
+                nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
             if let result = unsafe result, unsafe result != MAP_FAILED {
                 unsafe madvise(result, bytes, MADV_HUGEPAGE)
                 unsafe address = result

@@ -27,8 +27,11 @@ package struct Benchmark {
         package var secondsPerPhase: [String: Double]
         /// Resident memory of the largest rank at its highest.
         package var peakMemoryBytes: Int
-        /// What the plan says of one rank.
+        /// What the plan says of one rank, and of that what each purpose takes.
         package var plannedMemoryBytes: Int
+        package var plannedMemoryByPurpose: [String: Int]
+        /// Page faults that needed no disk, of the slowest rank, per measured step.
+        package var pageFaultsPerStep: Double
         package var accumIter: Int
         package var steps: Int
         /// The instruction set in use.
@@ -48,6 +51,8 @@ package struct Benchmark {
             case secondsPerPhase = "seconds_per_phase"
             case peakMemoryBytes = "peak_memory_bytes"
             case plannedMemoryBytes = "planned_memory_bytes"
+            case plannedMemoryByPurpose = "planned_memory_by_purpose"
+            case pageFaultsPerStep = "page_faults_per_step"
             case accumIter = "accum_iter"
             case steps
             case kernels
@@ -59,9 +64,13 @@ package struct Benchmark {
     package let configuration: PretrainConfiguration
     package let steps: Int
     package let warmupSteps: Int
+    package let recomputesActivations: Bool
 
-    package init(name: String, configuration: PretrainConfiguration, steps: Int, warmupSteps: Int) {
+    package init(
+        name: String, configuration: PretrainConfiguration, steps: Int, warmupSteps: Int, recomputesActivations: Bool
+    ) {
         self.name = name
+        self.recomputesActivations = recomputesActivations
         self.configuration = configuration
         self.steps = steps
         self.warmupSteps = warmupSteps
@@ -81,14 +90,16 @@ package struct Benchmark {
         var seconds: [Double] = []
         seconds.reserveCapacity(steps)
         var last = StepOutcome()
+        let faultsBefore = ProcessMemory.pageFaults()
         for update in 1...steps {
             last = try step.run(update: max(warmupSteps, 1) + update, learningRate: 1e-4)
             seconds.append(last.seconds)
         }
+        let faults = Double(ProcessMemory.pageFaults() - faultsBefore) / Double(steps)
         peak = max(peak, try PeakRate.measure(configuration.precision, communicator: communicator, team: team))
 
         var largest = PhaseClock.Phase.allCases.map { step.clock[$0] / Double(steps) }
-        largest += [seconds.sorted()[steps / 2], Double(ProcessMemory.peakResidentBytes())]
+        largest += [seconds.sorted()[steps / 2], Double(ProcessMemory.peakResidentBytes()), faults]
         try communicator.allReduce(&largest, .maximum)
         let phases = PhaseClock.Phase.allCases
         let secondsPerStep = largest[phases.count]
@@ -102,7 +113,10 @@ package struct Benchmark {
             peakFlopsPerSecond: peak, fractionOfPeak: flops * imagesPerSecond / peak, secondsPerStep: secondsPerStep,
             secondsPerPhase: Dictionary(uniqueKeysWithValues: phases.map { ($0.name, largest[$0.rawValue]) }),
             peakMemoryBytes: Int(largest[phases.count + 1]), plannedMemoryBytes: plan.totalBytes,
-            accumIter: configuration.accumulation, steps: steps, kernels: VectorKernels.instructionSet,
+            plannedMemoryByPurpose: Dictionary(
+                uniqueKeysWithValues: MemoryPlan.Purpose.allCases.map { ($0.rawValue, plan.bytes(for: $0)) }),
+            pageFaultsPerStep: largest[phases.count + 2], accumIter: configuration.accumulation, steps: steps,
+            kernels: VectorKernels.instructionSet,
             loss: last.reconstruction)
     }
 
@@ -123,12 +137,13 @@ package struct Benchmark {
             transform: ImageTransform(
                 size: size, statistics: ChannelStatistics(of: source), augmentation: ImageAugmentation()),
             division: division, seed: c.seed, prefetch: 2, plan: plan)
-        let model = MaskedAutoencoder(c.model, c.precision, classes: source.classCount, plan: plan)
+        let model = MaskedAutoencoder(
+            c.model, c.precision, classes: source.classCount, keepsPackedWeights: c.accumulation > 1, plan: plan)
         model.initialize(seed: c.seed)
         let optimizer = AdamW(model.parameters, configuration: c.optimizer, plan: plan)
         let step = PretrainStep(
             c, model: model, optimizer: optimizer, classes: source.classCount, loader: loader,
-            communicator: communicator, team: team, plan: plan)
+            recomputesActivations: recomputesActivations, communicator: communicator, team: team, plan: plan)
         return (step, loader)
     }
 }
@@ -155,6 +170,13 @@ enum PeakRate {
 
 /// Memory of this process as the kernel counts it.
 enum ProcessMemory {
+    /// Pages that this process had to be given so far.
+    static func pageFaults() -> Int {
+        var usage = rusage()
+        unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        return usage.ru_minflt
+    }
+
     /// VmHWM of /proc/self/status, 0 where there is none.
     static func peakResidentBytes() -> Int {
         let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""

@@ -45,8 +45,11 @@ package struct DebugDump {
         let counts = RowShares.counts(of: total, ranks: communicator.size)
         let own = RowShares.range(of: communicator.rank, in: counts)
         let network = MaskedAutoencoder(model, precision, plan: plan)
+        var options = MaskedAutoencoder.Activations.Options()
+        options.predictsAll = true
         let pass = GradientPass(
-            network, loss: loss, classes: nil, rowCounts: counts, communicator: communicator, team: team,
+            network, loss: loss, classes: nil, rowCounts: counts, options: options, communicator: communicator,
+            team: team,
             clock: PhaseClock(), plan: plan)
         let images = try communicator.agree {
             try network.loadWeights(from: SafetensorsFile(path: weightsPath))

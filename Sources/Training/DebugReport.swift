@@ -46,8 +46,12 @@ package struct DebugReport {
         let own = RowShares.range(of: communicator.rank, in: counts)
         let network = MaskedAutoencoder(model, precision, plan: plan)
         network.initialize(seed: seed)
+        var options = MaskedAutoencoder.Activations.Options()
+        options.predictsAll = true
+        options.keepsStages = true
         let pass = GradientPass(
-            network, loss: loss, classes: nil, rowCounts: counts, communicator: communicator, team: team,
+            network, loss: loss, classes: nil, rowCounts: counts, options: options, communicator: communicator,
+            team: team,
             clock: PhaseClock(), plan: plan)
         let batch = plan.matrix(.batches, "images", rows: own.count, columns: model.imageValues)
         for (row, sample) in own.enumerated() {

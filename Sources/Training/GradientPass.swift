@@ -69,9 +69,11 @@ package final class GradientPass {
     /// - Parameters:
     ///   - rowCounts: images of each rank in one micro-batch.
     ///   - accumulation: micro-batches that one update is made of.
+    ///   - options: how the pass uses memory, and what it leaves for being looked at.
     package init(
         _ model: MaskedAutoencoder, loss: LossConfiguration, classes: Int?, rowCounts: [Int], accumulation: Int = 1,
-        communicator: any Communicator, team: Team, clock: PhaseClock, plan: MemoryPlan
+        options: MaskedAutoencoder.Activations.Options = .init(), communicator: any Communicator, team: Team,
+        clock: PhaseClock, plan: MemoryPlan
     ) {
         let images = rowCounts[communicator.rank]
         self.model = model
@@ -83,7 +85,7 @@ package final class GradientPass {
         self.accumulation = accumulation
         self.clock = clock
         contexts = model.makeContexts(team: team, images: images, globalImages: globalImages, plan: plan)
-        activations = MaskedAutoencoder.Activations(model, images: images, plan: plan)
+        activations = MaskedAutoencoder.Activations(model, images: images, options, plan: plan)
         uniformity = UniformityLoss(
             images: images, globalImages: globalImages, width: model.configuration.embedDim, plan: plan)
         classifier = classes.map { OnlineClassifier(model, images: images, classes: $0, plan: plan) }

@@ -21,10 +21,12 @@ extension MemoryReport {
         guard let available = availableBytes() else { return }
         let needed = plan.totalBytes * localRanks
         guard needed > available else { return }
+        let parts = MemoryPlan.Purpose.allCases.map { ($0.rawValue, plan.bytes(for: $0)) }.filter { $0.1 > 0 }
+            .map { "\($0) \(mebibytes($1).trimmed)" }.joined(separator: ", ")
         throw MemoryError(
             description: "this run needs \(mebibytes(needed).trimmed) of memory (\(localRanks) ranks × "
-                + "\(mebibytes(plan.totalBytes).trimmed)), this host has \(mebibytes(available).trimmed) left: lower "
-                + "--batch-size and raise --accum-iter; --dry-run shows the plan")
+                + "\(mebibytes(plan.totalBytes).trimmed): \(parts)), this host has \(mebibytes(available).trimmed) "
+                + "left: lower --batch-size and raise --accum-iter, or use --recompute-activations")
     }
 
     /// MemAvailable of /proc/meminfo, or less if a control group limits this process.

@@ -51,7 +51,7 @@ package final class PretrainStep {
     /// - Parameter loader: this rank's micro-batches, positioned at the first step to run.
     package init(
         _ configuration: PretrainConfiguration, model: MaskedAutoencoder, optimizer: AdamW, classes: Int,
-        loader: BatchLoader, communicator: any Communicator, team: Team, plan: MemoryPlan
+        loader: BatchLoader, recomputesActivations: Bool, communicator: any Communicator, team: Team, plan: MemoryPlan
     ) {
         self.configuration = configuration
         self.model = model
@@ -60,10 +60,12 @@ package final class PretrainStep {
         self.team = team
         self.loader = loader
         let images = configuration.effectiveBatchSize / communicator.size / configuration.accumulation
+        var options = MaskedAutoencoder.Activations.Options()
+        options.recomputes = recomputesActivations
         pass = GradientPass(
             model, loss: configuration.loss, classes: classes,
             rowCounts: [Int](repeating: images, count: communicator.size), accumulation: configuration.accumulation,
-            communicator: communicator, team: team, clock: clock, plan: plan)
+            options: options, communicator: communicator, team: team, clock: clock, plan: plan)
         gradientNorm = GradientNorm(of: pass.reducer.gradients, plan: plan)
         normJob = { [unowned self] in gradientNorm.measure(by: $0) }
         updateJob = { [unowned self] in

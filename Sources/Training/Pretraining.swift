@@ -32,8 +32,8 @@ package final class Pretraining {
     ///   - prefetch: micro-batches prepared ahead.
     package init(
         _ configuration: PretrainConfiguration, source: any ImageSource, statistics: ChannelStatistics,
-        output: RunDirectory?, resume: Checkpoint?, prefetch: Int, communicator: any Communicator, team: Team,
-        reporter: Reporter
+        output: RunDirectory?, resume: Checkpoint?, prefetch: Int, recomputesActivations: Bool,
+        communicator: any Communicator, team: Team, reporter: Reporter
     ) throws {
         let plan = MemoryPlan()
         let division = try communicator.agree {
@@ -48,7 +48,9 @@ package final class Pretraining {
         self.output = output
         self.reporter = reporter
         stepsPerEpoch = division.stepsPerEpoch
-        model = MaskedAutoencoder(configuration.model, configuration.precision, classes: source.classCount, plan: plan)
+        model = MaskedAutoencoder(
+            configuration.model, configuration.precision, classes: source.classCount,
+            keepsPackedWeights: configuration.accumulation > 1, plan: plan)
         let optimizer = AdamW(model.parameters, configuration: configuration.optimizer, plan: plan)
         state = RunState(
             configuration: configuration, step: configuration.startEpoch * division.stepsPerEpoch,
@@ -74,7 +76,7 @@ package final class Pretraining {
             prefetch: prefetch, plan: plan)
         step = PretrainStep(
             configuration, model: model, optimizer: optimizer, classes: source.classCount, loader: loader,
-            communicator: communicator, team: team, plan: plan)
+            recomputesActivations: recomputesActivations, communicator: communicator, team: team, plan: plan)
     }
 
     /// Updates made so far.

@@ -47,7 +47,8 @@ struct BenchCommand: WorldCommand {
         try world.agreeOnEqual("configurations", ConfigurationText.lines(of: configuration))
         let team = try compute.team(in: world)
         let result = try Benchmark(
-            name: model.model, configuration: configuration, steps: steps, warmupSteps: warmupSteps
+            name: model.model, configuration: configuration, steps: steps, warmupSteps: warmupSteps,
+            recomputesActivations: compute.recomputeActivations
         ).run(communicator: world, team: team)
         guard world.rank == 0 else { return 0 }
         if json {
@@ -90,9 +91,13 @@ struct BenchCommand: WorldCommand {
             (
                 "memory",
                 String(
-                    format: "%.0f MiB resident at most, largest rank; %.0f MiB planned",
-                    Double(r.peakMemoryBytes) / 1048576, Double(r.plannedMemoryBytes) / 1048576)
+                    format: "%.0f MiB resident at most, largest rank; %.1f page faults a step; planned:",
+                    Double(r.peakMemoryBytes) / 1048576, r.pageFaultsPerStep)
             ))
+        let parts = MemoryPlan.Purpose.allCases.map { ($0.rawValue, r.plannedMemoryByPurpose[$0.rawValue] ?? 0) }
+        for (purpose, bytes) in parts + [("total", r.plannedMemoryBytes)] where bytes > 0 {
+            rows.append(("  " + purpose, MemoryReport.mebibytes(bytes)))
+        }
         return rows.map { $0.0.padding(toLength: 16, withPad: " ", startingAt: 0) + $0.1 }.joined(separator: "\n")
     }
 }

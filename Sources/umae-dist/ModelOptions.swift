@@ -100,6 +100,13 @@ struct ComputeOptions: ParsableArguments {
     @Option(help: "Threads of each rank (default: the cores this rank may use over the ranks that share them).")
     var threads: Int?
 
+    @Flag(
+        help: """
+            Keep activations only of the first and the last block of encoder and decoder, and compute the others' \
+            again in backward: the same numbers, less memory, a quarter more time.
+            """)
+    var recomputeActivations = false
+
     /// What products read, the same on every rank. Collective.
     func element(in world: any Communicator, standard: Precision = .auto) throws -> ElementType {
         let chosen = precision ?? standard

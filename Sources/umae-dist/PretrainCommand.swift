@@ -47,8 +47,9 @@ struct PretrainCommand: WorldCommand {
         try world.agree { try output?.write(RecipeText.yaml(of: options, configuration) + "\n", to: "config.yaml") }
         let run = try Pretraining(
             configuration, source: data, statistics: try world.agree { try ChannelStatistics(of: data) },
-            output: output, resume: resume, prefetch: min(max(options.data.numWorkers, 0), 8), communicator: world,
-            team: team, reporter: reporter)
+            output: output, resume: resume, prefetch: min(max(options.data.numWorkers, 0), 8),
+            recomputesActivations: options.compute.recomputeActivations, communicator: world, team: team,
+            reporter: reporter)
         let summary = RunSummary(
             run: run, data: data, threads: team.count, ranks: world.size, output: output, resume: resume)
         reporter.say(summary.opening)

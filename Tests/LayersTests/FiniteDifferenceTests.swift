@@ -27,25 +27,26 @@ struct FiniteDifferenceTests {
     func layerNorm(threads: Int) {
         let bench = LayerBench(LayerNorm.specifications("n", width: 19), rows: 8, threads: threads)
         let layer = LayerNorm(bench.parameters, "n")
-        let statistics = LayerNorm.Statistics(rows: 8, name: "n", plan: bench.plan)
+        let kept = LayerNorm.Kept("n", rows: 8, width: 19, .float32, plan: bench.plan)
         let y = Matrix(rows: 8, columns: 19)
         bench.check(input: 19, output: y) { x, context in
-            layer.forward(x, into: Operand(y), statistics, in: context)
-        } backward: { dY, x, dX, context in
-            layer.backward(Operand(dY), x: x, statistics, into: dX, accumulate: false, in: context)
+            layer.forward(x, into: Operand(y), kept, in: context)
+        } backward: { dY, _, dX, context in
+            layer.backward(Operand(dY), kept, into: dX, accumulate: false, in: context)
         }
     }
 
-    @Test("attention", arguments: [1, 3])
-    func attention(threads: Int) {
+    @Test("attention of all tokens and of some", arguments: [1, 3], [0..<5, 2..<4])
+    func attention(threads: Int, queries: Range<Int>) {
         let layer = Attention(tokens: 5, heads: 2, width: 6)
         let bench = LayerBench([], rows: 10, threads: threads, scratchBytes: layer.scratchBytes(.float32))
-        let y = Matrix(rows: 10, columns: 6)
-        let logSums = Matrix(rows: 4, columns: 5)
+        let y = Matrix(rows: 2 * queries.count, columns: 6)
+        let logSums = Matrix(rows: 4, columns: queries.count)
         bench.check(input: 18, output: y) { x, context in
-            layer.forward(Operand(x), into: Operand(y), logSums: logSums, in: context)
+            layer.forward(Operand(x), queries: queries, into: Operand(y), logSums: logSums, in: context)
         } backward: { dY, x, dX, context in
-            layer.backward(Operand(dY), qkv: Operand(x), logSums: logSums, into: Operand(dX), in: context)
+            layer.backward(
+                Operand(dY), qkv: Operand(x), queries: queries, logSums: logSums, into: Operand(dX), in: context)
         }
     }
 
@@ -54,21 +55,21 @@ struct FiniteDifferenceTests {
         let bench = LayerBench(
             TransformerBlock.specifications("b", width: 8, hiddenWidth: 20), rows: 10, threads: threads,
             scratchBytes: 1 << 20)
-        let layer = TransformerBlock(
-            bench.parameters, "b", tokens: 5, heads: 2, width: 8, .float32, plan: bench.plan)
-        let input = Matrix(rows: 10, columns: 8)
-        let d = Matrix(rows: 10, columns: 8)
-        let activations = TransformerBlock.Activations(
-            "b", input: input, tokens: 5, heads: 2, hiddenWidth: 20, .float32, plan: bench.plan)
-        let workspace = TransformerBlock.Workspace("b", d: d, hiddenWidth: 20, .float32, plan: bench.plan)
-        bench.check(input: 8, output: activations.output) { x, context in
+        let shape = TransformerBlock.Shape(tokens: 5, heads: 2, width: 8, hiddenWidth: 20)
+        let layer = TransformerBlock(bench.parameters, "b", shape, .float32, plan: bench.plan)
+        let stream = Matrix(rows: 10, columns: 8)
+        let d = TransformerBlock.StreamGradient("d", Matrix(rows: 10, columns: 8), .float32, plan: bench.plan)
+        let activations = TransformerBlock.Activations("b", images: 2, shape, .float32, plan: bench.plan)
+        let workspace = TransformerBlock.Workspace(
+            "b", rows: 10, width: 8, hiddenWidth: 20, .float32, plan: bench.plan)
+        bench.check(input: 8, output: stream) { x, context in
             layer.packWeights(in: context)
-            context.member.serially { input.copy(from: x) }
-            layer.forward(activations, workspace, in: context)
+            context.member.serially { stream.copy(from: x) }
+            layer.forward(stream, activations, workspace, in: context)
         } backward: { dY, _, dX, context in
-            context.member.serially { d.copy(from: dY) }
+            context.member.serially { d.values.copy(from: dY) }
             layer.backward(d, activations, workspace, in: context)
-            context.member.serially { dX.copy(from: d) }
+            context.member.serially { dX.copy(from: d.values) }
         }
     }
 }

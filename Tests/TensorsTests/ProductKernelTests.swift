@@ -4,8 +4,8 @@ import Tensors
 import Testing
 
 /// Products and attention against double precision, with operands of both types, at sizes around tile, panel and block,
-/// for every instruction set this machine has. Selecting one is global, so the suite runs one test at a time.
-@Suite("Product and attention kernels", .serialized)
+/// for every instruction set this machine has.
+@Suite("Product and attention kernels")
 struct ProductKernelTests {
     private func forEachSet(_ body: () -> Void) {
         let best = umae_kernels_isa()
@@ -172,37 +172,41 @@ struct ProductKernelTests {
 
     @Test(
         "attention and its gradients", arguments: ElementType.allCases,
-        [(2, 2), (5, 3), (13, 32), (17, 64), (50, 16), (65, 8), (197, 32)])
-    func attention(_ element: ElementType, shape: (Int, Int)) {
-        let (tokens, width) = shape
+        [(2, 2, 0), (5, 3, 2), (13, 32, 0), (17, 64, 5), (50, 16, 0), (65, 8, 1), (197, 32, 0), (197, 32, 50)])
+    func attention(_ element: ElementType, shape: (Int, Int, Int)) {
+        // Tokens from `first` on ask.
+        let (tokens, width, first) = shape
+        let queries = tokens - first
         forEachSet {
             let qkv = Self.operand(tokens, 3 * width, element, seed: 14)
-            let dOut = Self.operand(tokens, width, element, seed: 15)
-            let out = Self.operand(tokens, width, element, seed: 16)
+            let dOut = Self.operand(queries, width, element, seed: 15)
+            let out = Self.operand(queries, width, element, seed: 16)
             let dQKV = Self.operand(tokens, 3 * width, element, seed: 17)
-            let logSums = Matrix(rows: 1, columns: tokens)
+            let logSums = Matrix(rows: 1, columns: queries)
             func part(_ operand: Operand, _ third: Int) -> UnsafeMutableRawPointer {
                 unsafe operand.columns(third * width..<(third + 1) * width).pointer
             }
             var head = unsafe umae_attention()
             unsafe head.type = umae_type(element.kernelCode)
-            unsafe (head.tokens, head.width, head.scale) = (tokens, width, 0.7)
-            unsafe head.q = UnsafeRawPointer(part(qkv, 0))
+            unsafe (head.queries, head.tokens, head.width, head.scale) = (queries, tokens, width, 0.7)
+            unsafe head.q = UnsafeRawPointer(part(qkv.rows(first..<tokens), 0))
             unsafe head.k = UnsafeRawPointer(part(qkv, 1))
             unsafe head.v = UnsafeRawPointer(part(qkv, 2))
             unsafe (head.stride, head.out, head.out_stride) = (qkv.stride, out.pointer, out.stride)
             unsafe (head.logsumexp, head.d_out) = (logSums.pointer, UnsafeRawPointer(dOut.pointer))
             unsafe (head.d_out_stride, head.d_stride) = (dOut.stride, dQKV.stride)
-            unsafe (head.dq, head.dk, head.dv) = (part(dQKV, 0), part(dQKV, 1), part(dQKV, 2))
+            unsafe (head.dq, head.dk, head.dv) = (part(dQKV.rows(first..<tokens), 0), part(dQKV, 1), part(dQKV, 2))
             let bytes = unsafe umae_attention_scratch(head.type, tokens, width, true)
             let scratch = ScratchMemory(bytes: bytes, name: "scratch", plan: MemoryPlan())
             unsafe umae_attention_forward(&head, scratch.pointer)
             unsafe umae_attention_backward(&head, scratch.pointer)
 
-            let expected = Self.attention(qkv.array, dOut.array, tokens: tokens, width: width, scale: 0.7)
+            let expected = Self.attention(
+                qkv.array, dOut.array, tokens: tokens, from: first, width: width, scale: 0.7)
             #expect(Self.relativeError(out.array, expected.out) < Self.tolerance(element))
             for third in 0..<3 {
-                let gradient = dQKV.columns(third * width..<(third + 1) * width).array
+                let rows = third == 0 ? dQKV.rows(first..<tokens) : dQKV
+                let gradient = rows.columns(third * width..<(third + 1) * width).array
                 #expect(
                     Self.relativeError(gradient, expected.gradients[third]) < Self.tolerance(element), "\(third)")
             }
@@ -226,16 +230,18 @@ struct ProductKernelTests {
         return (difference / max(norm, 1e-300)).squareRoot()
     }
 
-    /// softmax(scale·QKᵀ)·V and the gradients of q, k and v, in double precision.
+    /// softmax(scale·QKᵀ)·V for queries from `first` on, and the gradients of q, k and v, in double precision.
     private static func attention(
-        _ qkv: [Float], _ dOut: [Float], tokens: Int, width: Int, scale: Double
+        _ qkv: [Float], _ dOut: [Float], tokens: Int, from first: Int, width: Int, scale: Double
     ) -> (out: [Double], gradients: [[Double]]) {
         func value(_ token: Int, _ third: Int, _ column: Int) -> Double {
             Double(qkv[token * 3 * width + third * width + column])
         }
-        var out = [Double](repeating: 0, count: tokens * width)
-        var gradients = [[Double]](repeating: out, count: 3)
-        for i in 0..<tokens {
+        var out = [Double](repeating: 0, count: (tokens - first) * width)
+        let zeros = [Double](repeating: 0, count: tokens * width)
+        var gradients = [out, zeros, zeros]
+        for query in 0..<tokens - first {
+            let i = first + query
             let scores = (0..<tokens).map { j in
                 (0..<width).reduce(0) { $0 + scale * value(i, 0, $1) * value(j, 1, $1) }
             }
@@ -243,16 +249,16 @@ struct ProductKernelTests {
             let total = scores.reduce(0) { $0 + exp($1 - top) }
             let p = scores.map { exp($0 - top) / total }
             let dP = (0..<tokens).map { j in
-                (0..<width).reduce(0) { $0 + Double(dOut[i * width + $1]) * value(j, 2, $1) }
+                (0..<width).reduce(0) { $0 + Double(dOut[query * width + $1]) * value(j, 2, $1) }
             }
             let dot = zip(p, dP).reduce(0) { $0 + $1.0 * $1.1 }
             for j in 0..<tokens {
                 let dS = scale * p[j] * (dP[j] - dot)
                 for c in 0..<width {
-                    out[i * width + c] += p[j] * value(j, 2, c)
-                    gradients[0][i * width + c] += dS * value(j, 1, c)
+                    out[query * width + c] += p[j] * value(j, 2, c)
+                    gradients[0][query * width + c] += dS * value(j, 1, c)
                     gradients[1][j * width + c] += dS * value(i, 0, c)
-                    gradients[2][j * width + c] += p[j] * Double(dOut[i * width + c])
+                    gradients[2][j * width + c] += p[j] * Double(dOut[query * width + c])
                 }
             }
         }

@@ -24,7 +24,8 @@ typedef enum umae_type { UMAE_F32 = 0, UMAE_BF16 = 1 } umae_type;
 bool umae_cpu_supports(umae_isa isa);
 /// The instruction set in use: the best one supported, or what UMAE_MAX_ISA (baseline, avx2, avx512, avx512_bf16) limits it to.
 umae_isa umae_kernels_isa(void);
-/// Uses another instruction set from now on; false, and no change, where it is unsupported. Not while kernels run.
+/// Uses another instruction set on this thread from now on; false, and no change, where it is unsupported. What one set
+/// packed is of no use to another.
 bool umae_kernels_select(umae_isa isa);
 /// Tells the core that this is a waiting loop.
 void umae_cpu_pause(void);
@@ -63,18 +64,49 @@ typedef struct umae_product {
     float *a_sums;
 } umae_product;
 
+/// The gradient of a layer norm with respect to what it was given.
+typedef struct umae_layernorm_gradient {
+    /// Of dy, hat, copy and y.
+    umae_type type;
+    size_t rows, width;
+    /// [rows, width]: the gradient of the result.
+    const void *dy;
+    size_t dy_stride;
+    /// [rows, width] and [rows]: what forward left.
+    const void *hat;
+    size_t hat_stride;
+    const float *rstd;
+    /// [width]
+    const float *gamma, *beta;
+    /// [rows, width]: the gradient of the input, overwritten, or added to if accumulate.
+    float *dx;
+    size_t dx_stride;
+    bool accumulate;
+    /// What dx then is, rounded, or NULL.
+    void *copy;
+    size_t copy_stride;
+    /// The result of forward once more, or NULL.
+    void *y;
+    size_t y_stride;
+    /// [width], added to.
+    float *dgamma, *dbeta;
+} umae_layernorm_gradient;
+
 /// Attention of one head of one image: out = softmax(scale·Q·Kᵀ)·V. Strides count elements between tokens.
 typedef struct umae_attention {
     umae_type type;
-    size_t tokens, width;
+    /// How many tokens ask, at most `tokens`; how many are asked.
+    size_t queries, tokens, width;
     float scale;
+    /// [queries, width]
+    const void *q;
     /// [tokens, width]
-    const void *q, *k, *v;
+    const void *k, *v;
     size_t stride;
-    /// [tokens, width]; forward only.
+    /// [queries, width]; forward only.
     void *out;
     size_t out_stride;
-    /// [tokens]: log Σ exp of each row of scores; written by forward unless NULL, read by backward.
+    /// [queries]: log Σ exp of each row of scores; written by forward unless NULL, read by backward.
     float *logsumexp;
     /// Backward only.
     const void *d_out;
@@ -87,22 +119,15 @@ typedef struct umae_attention {
     /* The dense multiply-add rate of this core: `repeats` rounds of independent multiply-adds on registers; returns   \
        the FLOPs done, for the caller to time. */                                                                     \
     X(double, fma_burst, (umae_type type, int64_t repeats), (type, repeats))                                                                \
-    /* y = (x - mean)·rstd·gamma + beta per row, y of `type`; mean, rstd: [rows], kept for backward, or NULL. */      \
+    /* hat = (x - mean)·rstd and y = hat·gamma + beta per row, both of `type`; rstd: [rows]. */                       \
     X(void, layernorm_forward,                                                                                        \
       (umae_type type, const float *x, size_t x_stride, const float *gamma, const float *beta, void *y,               \
-       size_t y_stride, float *mean, float *rstd, size_t rows, size_t width, float eps),                              \
-      (type, x, x_stride, gamma, beta, y, y_stride, mean, rstd, rows, width, eps))                                          \
-    /* dx, or adds to dx if accumulate, and copies it; adds to dgamma and dbeta. dy and copy are of `type`; copy may  \
-       be NULL. */                                                                                                    \
-    X(void, layernorm_backward,                                                                                       \
-      (umae_type type, const void *dy, size_t dy_stride, const float *x, size_t x_stride, const float *gamma,         \
-       const float *mean, const float *rstd, float *dx, size_t dx_stride, bool accumulate, void *copy,                \
-       size_t copy_stride, float *dgamma, float *dbeta, size_t rows, size_t width),                                   \
-      (type, dy, dy_stride, x, x_stride, gamma, mean, rstd, dx, dx_stride, accumulate, copy, copy_stride, dgamma,     \
-       dbeta, rows, width))                                                                                           \
+       size_t y_stride, void *hat, size_t hat_stride, float *rstd, size_t rows, size_t width, float eps),             \
+      (type, x, x_stride, gamma, beta, y, y_stride, hat, hat_stride, rstd, rows, width, eps))                         \
+    X(void, layernorm_backward, (const umae_layernorm_gradient *p), (p))                                              \
     /* Adds the column sums of x to sums. */                                                                          \
-    X(void, column_sums, (const float *x, size_t x_stride, float *sums, size_t rows, size_t width),                   \
-      (x, x_stride, sums, rows, width))                                                                               \
+    X(void, column_sums, (umae_type type, const void *x, size_t x_stride, float *sums, size_t rows, size_t width),    \
+      (type, x, x_stride, sums, rows, width))                                                                         \
     /* y = x / max(|x|, eps) per row; norms: [rows]. */                                                               \
     X(void, l2_normalize_forward,                                                                                     \
       (const float *x, size_t x_stride, float *y, size_t y_stride, float *norms, size_t rows, size_t width,           \
@@ -111,13 +136,12 @@ typedef struct umae_attention {
     X(void, l2_normalize_backward,                                                                                    \
       (const float *dy, const float *y, const float *norms, float *dx, size_t rows, size_t width, float eps),         \
       (dy, y, norms, dx, rows, width, eps))                                                                           \
-    /* The sum over rows with mask != 0 of mean((pred - t)²), t the target row, normalised to zero mean and unit    \
-       unbiased variance if normalize. dpred, of `type`, if not NULL: its gradient times grad_scale, zero where mask   \
-       is 0. */                                                                                                       \
+    /* The sum over rows of mean((pred - t)²), t the target row, normalised to zero mean and unit unbiased variance if\
+       normalize. dpred, of `type`, if not NULL: its gradient times grad_scale. */                                    \
     X(double, pixel_loss,                                                                                             \
-      (umae_type type, const float *pred, size_t pred_stride, const float *target, const float *mask, void *dpred,    \
-       size_t dpred_stride, size_t rows, size_t width, bool normalize, float grad_scale),                             \
-      (type, pred, pred_stride, target, mask, dpred, dpred_stride, rows, width, normalize, grad_scale))               \
+      (umae_type type, const float *pred, size_t pred_stride, const float *target, void *dpred, size_t dpred_stride,  \
+       size_t rows, size_t width, bool normalize, float grad_scale),                                                  \
+      (type, pred, pred_stride, target, dpred, dpred_stride, rows, width, normalize, grad_scale))                     \
     /* out[r] = source[si[r]] + table[ti[r]]; a negative si takes `fallback`; NULL indices mean r itself; a NULL      \
        table adds nothing. */                                                                                         \
     X(void, gather_rows,                                                                                              \
