@@ -20,7 +20,11 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 
 let package = Package(
     name: "umae-dist",
-    products: [.executable(name: "umae-dist", targets: ["umae-dist"])],
+    products: [
+        .executable(name: "umae-dist", targets: ["umae-dist"]),
+        // Only for tests, which preload it.
+        .library(name: "AllocationCounter", type: .dynamic, targets: ["AllocationCounter"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -65,7 +69,8 @@ let package = Package(
             swiftSettings: settings),
         // Tests, one target per module; EndToEndTests runs the program itself, under mpirun too.
         tests("CheckpointsTests", ["Checkpoints", "Tensors"]),
-        tests("EndToEndTests", ["Checkpoints", "Tensors", "umae-dist"]),
+        .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+        tests("EndToEndTests", ["AllocationCounter", "Checkpoints", "Tensors", "umae-dist"]),
         tests("ImageDataTests", ["ImageData", "Tensors"], resources: [.copy("Fixtures")]),
         tests("LayersTests", ["Layers", "Tensors"]),
         tests(

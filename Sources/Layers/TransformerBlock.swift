@@ -47,17 +47,14 @@ package struct TransformerBlock: Sendable {
 
     /// Scratch memory for at most `rows` rows.
     package func scratchBytes(_ element: ElementType, rows: Int) -> Int {
-        let layers = [qkv, proj, fc1, fc2].map {
+        let layers = linearLayers.map {
             Linear.scratchBytes(
                 element, rows: rows, inFeatures: $0.weight.value.columns, outFeatures: $0.weight.value.rows)
         }
         return layers.reduce(attention.scratchBytes(element), max)
     }
 
-    /// Rounds and packs the weights if they stay packed; after every change of them.
-    package func packWeights(in context: LayerContext) {
-        for layer in [qkv, proj, fc1, fc2] { layer.pack(in: context) }
-    }
+    package var linearLayers: [Linear] { [qkv, proj, fc1, fc2] }
 
     package static func specifications(_ name: String, width: Int, hiddenWidth: Int) -> [ParameterSpecification] {
         LayerNorm.specifications("\(name).norm1", width: width)

@@ -29,6 +29,7 @@ package final class MaskedAutoencoder: Sendable {
     /// Where in the gradient buffer the parts begin that backward finishes one after another.
     let stageStarts: (blocks: [Int], decoderEmbed: Int, decoderBlocks: [Int], end: Int)
 
+    private let linearLayers: [Linear]
     /// What is summed over rows and micro-batches: everything but the weights of linear layers, whose gradients the
     /// first micro-batch of an update overwrites.
     private let summedGradients: [Matrix]
@@ -74,6 +75,8 @@ package final class MaskedAutoencoder: Sendable {
         }
         decoderNorm = LayerNorm(parameters, "decoder_norm")
         decoderPred = linear("decoder_pred")
+        linearLayers =
+            [patchEmbed, decoderEmbed, decoderPred] + (blocks + decoderBlocks).flatMap { $0.linearLayers }
         stageStarts = (
             (0..<c.depth).map { parameters.range(of: "blocks.\($0).norm1.weight").lowerBound },
             parameters.range(of: "decoder_embed.weight").lowerBound,
@@ -145,10 +148,9 @@ package final class MaskedAutoencoder: Sendable {
             scratchBytes: needs.reduce(0, max), plan: plan)
     }
 
-    /// Rounds and packs all weights; after every change of them, before the next pass.
+    /// Rounds and packs all weights if they stay packed; after every change of them, before the next pass.
     package func packWeights(in context: LayerContext) {
-        for layer in [patchEmbed, decoderEmbed, decoderPred] { layer.pack(in: context) }
-        for block in blocks + decoderBlocks { block.packWeights(in: context) }
+        for layer in linearLayers { layer.pack(in: context) }
     }
 
     /// Prepares the gradients for the first micro-batch of an update.

@@ -63,7 +63,7 @@ struct FiniteDifferenceTests {
         let workspace = TransformerBlock.Workspace(
             "b", rows: 10, width: 8, hiddenWidth: 20, .float32, plan: bench.plan)
         bench.check(input: 8, output: stream) { x, context in
-            layer.packWeights(in: context)
+            for linear in layer.linearLayers { linear.pack(in: context) }
             context.member.serially { stream.copy(from: x) }
             layer.forward(stream, activations, workspace, in: context)
         } backward: { dY, _, dX, context in

@@ -1,0 +1,44 @@
+// Preloaded into the program by a test: counts heap allocations, and says at exit how many there were.
+#include "counter.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+extern void *__libc_malloc(size_t);
+extern void *__libc_calloc(size_t, size_t);
+extern void *__libc_realloc(void *, size_t);
+extern void *__libc_memalign(size_t, size_t);
+
+static atomic_long count;
+
+void *malloc(size_t size) {
+    atomic_fetch_add(&count, 1);
+    return __libc_malloc(size);
+}
+
+void *calloc(size_t number, size_t size) {
+    atomic_fetch_add(&count, 1);
+    return __libc_calloc(number, size);
+}
+
+void *realloc(void *old, size_t size) {
+    atomic_fetch_add(&count, 1);
+    return __libc_realloc(old, size);
+}
+
+void *aligned_alloc(size_t alignment, size_t size) {
+    atomic_fetch_add(&count, 1);
+    return __libc_memalign(alignment, size);
+}
+
+int posix_memalign(void **result, size_t alignment, size_t size) {
+    atomic_fetch_add(&count, 1);
+    *result = __libc_memalign(alignment, size);
+    return *result ? 0 : ENOMEM;
+}
+
+long allocation_count(void) { return atomic_load(&count); }
+
+__attribute__((destructor)) static void report(void) { fprintf(stderr, "allocations: %ld\n", allocation_count()); }
