@@ -3,10 +3,13 @@ import Testing
 
 @Suite("A run that is stopped goes on as if it had not been", .serialized)
 struct ResumeTests {
-    @Test("stopped by SIGUSR1 mid-epoch and resumed, a run ends with the same bits", arguments: [1, 2])
-    func bitExact(ranks: Int) throws {
+    @Test(
+        "stopped by SIGUSR1 mid-epoch and resumed, a run ends with the same bits", arguments: [1, 2], ["fp32", "auto"])
+    func bitExact(ranks: Int, precision: String) throws {
         let folder = try TemporaryDirectory()
-        let arguments = { (name: String) in SmallRun.arguments(folder.file(name), epochs: 6, images: 4000) }
+        let arguments = { (name: String) in
+            SmallRun.arguments(folder.file(name), epochs: 6, images: 4000) + ["--precision", precision]
+        }
         let whole = try Program.run(arguments("whole"), ranks: ranks)
         #expect(whole.exitCode == 0, "\(whole.errors)")
 

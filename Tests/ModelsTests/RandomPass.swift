@@ -1,0 +1,40 @@
+import Communication
+import DataParallel
+import Models
+import Tensors
+import Training
+
+/// One pass over random images, with random weights, in this process.
+enum RandomPass {
+    static let model: MaskedAutoencoderConfiguration = {
+        var c = MaskedAutoencoderConfiguration()
+        (c.imageHeight, c.imageWidth, c.patchSize, c.channels) = (24, 16, 4, 3)
+        (c.embedDim, c.depth, c.heads) = (32, 4, 4)
+        (c.decoderEmbedDim, c.decoderDepth, c.decoderHeads) = (24, 4, 3)
+        return c
+    }()
+
+    /// The gradient of one micro-batch, and the losses.
+    static func gradient(
+        _ model: MaskedAutoencoderConfiguration, _ element: ElementType, images: Int = 5,
+        keepsPackedWeights: Bool = false, _ change: (inout MaskedAutoencoder.Activations.Options) -> Void = { _ in }
+    ) throws -> (values: [Float], losses: [Double]) {
+        var options = MaskedAutoencoder.Activations.Options()
+        change(&options)
+        let plan = MemoryPlan()
+        let network = MaskedAutoencoder(model, element, keepsPackedWeights: keepsPackedWeights, plan: plan)
+        network.initialize(seed: 3)
+        let pass = GradientPass(
+            network, loss: LossConfiguration(), classes: nil, rowCounts: [images], options: options,
+            communicator: SingleProcess(), team: Team(threads: 2), clock: PhaseClock(), plan: plan)
+        let batch = Matrix(rows: images, columns: model.imageValues)
+        var random = SampleRandom(seed: 4, epoch: 0, sample: 0, purpose: .syntheticImage)
+        for row in 0..<images {
+            for column in 0..<batch.columns { batch[row, column] = random.normal() }
+        }
+        let samples = MatrixView(rows: images, columns: 1, values: Array(0..<images))
+        pass.activations.masking.draw(seed: 5, epoch: 0, samples: samples)
+        let shares = try pass.accumulate(batch, labels: nil, isFirst: true, isLast: true)
+        return (pass.reducer.gradients.array, [shares.reconstruction, shares.uniformity])
+    }
+}
