@@ -77,12 +77,13 @@ INLINE void attention_forward_of(const umae_attention *h, void *scratch, const b
             for (size_t j = 0; j < tokens; j += LANES) {
                 vf v = load(score + j);
                 if (tokens - j < LANES) v = mask_tail(v, tokens - j, -INFINITY);
-                highest = max_nan(v, highest);
+                // NaN may be lost here; its exponential makes the row NaN all the same.
+                highest = blend(v > highest, v, highest);
             }
             const float top = max_lanes(highest);
             vf total = splat(0);
             for (size_t j = 0; j < tokens; j += LANES) {
-                vf e = exp_v((load(score + j) - top) * h->scale);
+                vf e = exp_of((load(score + j) - top) * h->scale, bf);
                 if (tokens - j < LANES) e = tail_mask(e, tokens - j);
                 total += e;
                 store_element(p, j, e, LANES, bf);
@@ -146,7 +147,7 @@ INLINE void attention_backward_of(const umae_attention *h, void *scratch, const 
             const float shift = h->logsumexp[row + i];
             vf total = splat(0);
             for (size_t j = 0; j < tokens; j += LANES) {
-                vf p = exp_v(load(score + j) * h->scale - shift);
+                vf p = exp_of(load(score + j) * h->scale - shift, bf);
                 if (tokens - j < LANES) p = tail_mask(p, tokens - j);
                 store(score + j, p);
                 total += p * load(gradient + j);

@@ -58,6 +58,24 @@ INLINE vf exp_v(vf x) {
 }
 #endif
 
+// e^x for results that are rounded to bfloat16: a polynomial of degree 3, relative error below 8e-5; coefficients from
+// scripts/development/fit-exp.py. Not for x that may overflow.
+INLINE vf rough_exp(vf x) {
+#if defined(KERNELS_AVX512)
+    const vf c = (vf)_mm512_max_ps(_mm512_set1_ps(-128.0f), (__m512)x);
+    const vf n = (vf)_mm512_roundscale_ps((__m512)c * 1.44269504088896341f, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    const vf r = c - n * 0.693147180559945f;
+    vf p = splat(1.656684179e-01f);
+    p = p * r + 5.049632639e-01f;
+    p = p * r + 1.000164186e+00f;
+    p = p * r + 9.999280736e-01f;
+    return (vf)_mm512_scalef_ps((__m512)p, (__m512)n);
+#else
+    return exp_v(x);
+#endif
+}
+INLINE vf exp_of(vf x, const bool bf) { return bf ? rough_exp(x) : exp_v(x); }
+
 // erf(x) = x·P(x²)/Q(x²) on |x| <= 4, ±1 beyond; coefficients from scripts/development/fit-erf.py.
 INLINE vf erf_v(vf x) {
     vf c = limit(x, -4.0f, 4.0f);

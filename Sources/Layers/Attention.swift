@@ -30,9 +30,9 @@ package struct Attention: Sendable {
     package func forward(
         _ qkv: Operand, queries: Range<Int>, into output: Operand, logSums: Matrix, in context: LayerContext
     ) {
-        unsafe forEachHead(qkv, queries, logSums: logSums, in: context) { head, part in
-            let out = columns(of: output, part.outputs, part)
-            unsafe (head.out, head.out_stride) = (out.pointer, out.stride)
+        unsafe forEachHead(qkv, queries, logSums: logSums, in: context) { head, image, column in
+            unsafe head.out = output.address(row: image * queries.count, column: column)
+            unsafe head.out_stride = output.stride
             unsafe umae_attention_forward(&head, context.scratch.pointer)
         }
     }
@@ -42,54 +42,48 @@ package struct Attention: Sendable {
         _ dOutput: Operand, qkv: Operand, queries: Range<Int>, logSums: Matrix, into dQKV: Operand,
         in context: LayerContext
     ) {
-        unsafe forEachHead(qkv, queries, logSums: logSums, in: context) { head, part in
-            let dO = columns(of: dOutput, part.outputs, part)
-            let dQ = columns(of: dQKV, part.tokens, part)
-            dQ.rows(0..<queries.lowerBound).clear()
-            dQ.rows(queries.upperBound..<tokens).clear()
-            unsafe (head.d_out, head.d_out_stride) = (UnsafeRawPointer(dO.pointer), dO.stride)
-            unsafe head.dq = dQ.rows(queries).pointer
-            unsafe head.dk = columns(of: dQKV, part.tokens, part, third: 1).pointer
-            unsafe head.dv = columns(of: dQKV, part.tokens, part, third: 2).pointer
+        if queries.count < tokens {
+            context.forEachChunk(of: qkv.rows / tokens) { range in
+                for image in range {
+                    let dQ = dQKV.rows(image * tokens..<(image + 1) * tokens).columns(0..<width)
+                    dQ.rows(0..<queries.lowerBound).clear()
+                    dQ.rows(queries.upperBound..<tokens).clear()
+                }
+            }
+        }
+        unsafe forEachHead(qkv, queries, logSums: logSums, in: context) { head, image, column in
+            unsafe head.d_out = UnsafeRawPointer(dOutput.address(row: image * queries.count, column: column))
+            unsafe head.d_out_stride = dOutput.stride
+            unsafe head.dq = dQKV.address(row: image * tokens + queries.lowerBound, column: column)
+            unsafe head.dk = dQKV.address(row: image * tokens, column: width + column)
+            unsafe head.dv = dQKV.address(row: image * tokens, column: 2 * width + column)
             unsafe head.d_stride = dQKV.stride
             unsafe umae_attention_backward(&head, context.scratch.pointer)
         }
     }
 
-    /// One head of one image.
-    private struct Part {
-        /// Rows of qkv and of the output.
-        let tokens: Range<Int>
-        let outputs: Range<Int>
-        let head: Int
-    }
-
-    private func columns(of operand: Operand, _ rows: Range<Int>, _ part: Part, third: Int = 0) -> Operand {
-        let first = third * width + part.head * headWidth
-        return operand.rows(rows).columns(first..<first + headWidth)
-    }
-
+    /// Calls `body` with what is known of a head, the image, and the head's first column within q, k, v and outputs.
+    /// Addresses and not views, whose reference counts would be a few percent of a small model's step.
     private func forEachHead(
         _ qkv: Operand, _ queries: Range<Int>, logSums: Matrix, in context: LayerContext,
-        _ body: (inout umae_attention, Part) -> Void
+        _ body: (_ head: inout umae_attention, _ image: Int, _ column: Int) -> Void
     ) {
         context.scratch.require(scratchBytes(qkv.element))
         context.forEachChunk(of: qkv.rows / tokens * heads) { range in
+            var head = unsafe umae_attention()
+            unsafe head.type = qkv.element.kernel
+            unsafe (head.queries, head.tokens, head.width) = (queries.count, tokens, headWidth)
+            unsafe head.scale = 1 / Float(headWidth).squareRoot()
+            unsafe head.stride = qkv.stride
+            let sums = unsafe logSums.pointer
             for item in range {
-                let image = item / heads
-                let part = Part(
-                    tokens: image * tokens..<(image + 1) * tokens,
-                    outputs: image * queries.count..<(image + 1) * queries.count, head: item % heads)
-                var head = unsafe umae_attention()
-                unsafe head.type = qkv.element.kernel
-                unsafe (head.queries, head.tokens, head.width) = (queries.count, tokens, headWidth)
-                unsafe head.scale = 1 / Float(headWidth).squareRoot()
-                unsafe head.q = UnsafeRawPointer(columns(of: qkv, part.tokens, part).rows(queries).pointer)
-                unsafe head.k = UnsafeRawPointer(columns(of: qkv, part.tokens, part, third: 1).pointer)
-                unsafe head.v = UnsafeRawPointer(columns(of: qkv, part.tokens, part, third: 2).pointer)
-                unsafe head.stride = qkv.stride
-                unsafe head.logsumexp = logSums.rows(item..<item + 1).pointer
-                unsafe body(&head, part)
+                let (image, column) = (item / heads, item % heads * headWidth)
+                let row = image * tokens
+                unsafe head.q = UnsafeRawPointer(qkv.address(row: row + queries.lowerBound, column: column))
+                unsafe head.k = UnsafeRawPointer(qkv.address(row: row, column: width + column))
+                unsafe head.v = UnsafeRawPointer(qkv.address(row: row, column: 2 * width + column))
+                unsafe head.logsumexp = sums + item * logSums.stride
+                unsafe body(&head, image, column)
             }
         }
     }

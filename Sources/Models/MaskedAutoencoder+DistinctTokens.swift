@@ -8,16 +8,11 @@ internal import Tensors
 extension MaskedAutoencoder {
     /// Copies rows of distinct tokens to every token they stand for.
     func spread(_ distinct: Operand, to all: Operand, _ a: Activations, in context: LayerContext) {
-        let (kept, tokens) = (configuration.keptPatches, 1 + configuration.patches)
+        let tokens = 1 + configuration.patches
         context.forEachChunk(of: a.images) { range in
             for image in range {
-                let first = image * tokens
-                all.rows(first..<first + 1 + kept)
-                    .copy(from: distinct.rows(image * (1 + kept)..<(image + 1) * (1 + kept)))
-                for token in 1 + kept..<tokens {
-                    let source = a.distinctRow(ofMaskedToken: token, image)
-                    all.rows(first + token..<first + token + 1).copy(from: distinct.rows(source..<source + 1))
-                }
+                all.rows(image * tokens..<(image + 1) * tokens)
+                    .gather(from: distinct, a.masking.distinctRows.rows(image..<image + 1))
             }
         }
     }
@@ -60,23 +55,20 @@ extension MaskedAutoencoder {
 
     /// Adds the rows of the tokens that are masked at `patch`.
     private func addMasked(_ all: Operand, _ patch: Int, to sums: Matrix, _ a: Activations) {
+        let kept = configuration.keptPatches
+        let places = a.masking.idsRestore
         for image in 0..<a.images {
-            let place = Int(a.masking.idsRestore[image, patch])
-            guard place >= configuration.keptPatches else { continue }
+            let place = Int(places[image, patch])
+            guard place >= kept else { continue }
             let row = image * (1 + configuration.patches) + 1 + place
             unsafe umae_column_sums(
-                umae_type(all.element.kernelCode), all.rows(row..<row + 1).pointer, all.stride, sums.pointer, 1,
+                umae_type(all.element.kernelCode), all.address(row: row, column: 0), all.stride, sums.pointer, 1,
                 all.columns)
         }
     }
 }
 
 extension MaskedAutoencoder.Activations {
-    /// Among the distinct tokens, the row that a masked token of an image shares with others.
-    func distinctRow(ofMaskedToken token: Int, _ image: Int) -> Int {
-        latent.rows + Int(masking.positions[image, token]) - 1
-    }
-
     /// The row of the position table of a row of the latent.
     func decoderPosition(ofKeptRow row: Int) -> Int {
         let tokens = 1 + masking.keptPatches

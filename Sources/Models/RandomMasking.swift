@@ -12,6 +12,8 @@ package struct RandomMasking: Sendable {
     package let idsRestore: IndexMatrix
     /// [N, 1 + L]: the row of the position table of each token in that order, the class token first.
     let positions: IndexMatrix
+    /// [N, 1 + L]: the distinct decoder token behind each token, see `MaskedAutoencoder.spread`.
+    let distinctRows: IndexMatrix
     package let keptPatches: Int
 
     package init(images: Int, configuration: MaskedAutoencoderConfiguration, plan: MemoryPlan) {
@@ -21,6 +23,7 @@ package struct RandomMasking: Sendable {
         mask = plan.matrix(.batches, "mask", rows: images, columns: patches)
         idsShuffle = plan.indices(.batches, "idsShuffle", rows: images, columns: patches)
         idsRestore = plan.indices(.batches, "idsRestore", rows: images, columns: patches)
+        distinctRows = plan.indices(.batches, "distinct tokens", rows: images, columns: 1 + patches)
         positions = plan.indices(.batches, "token positions", rows: images, columns: 1 + patches)
     }
 
@@ -30,20 +33,23 @@ package struct RandomMasking: Sendable {
     package var idsMask: IndexMatrix { idsShuffle.columns(keptPatches..<idsShuffle.columns) }
 
     /// Draws the noise that belongs to each of `samples` [N, 1], then sorts.
-    package func draw(seed: UInt64, epoch: Int, samples: MatrixView<Int>) {
-        for row in 0..<noise.rows {
+    ///
+    /// - Parameter images: only these rows; all if nil.
+    package func draw(seed: UInt64, epoch: Int, samples: MatrixView<Int>, images: Range<Int>? = nil) {
+        let images = images ?? 0..<noise.rows
+        for row in images {
             let sample = samples[row, 0]
             var random = SampleRandom(seed: seed, epoch: epoch, sample: sample, purpose: .masking)
             noise.rows(row..<row + 1).withMutableElements { values in
                 for index in values.indices { values[index] = random.uniform() }
             }
         }
-        sortNoise()
+        sortNoise(of: images)
     }
 
     /// Fills everything from `noise`. Equal noise keeps the order of the patches.
-    package func sortNoise() {
-        for image in 0..<noise.rows {
+    package func sortNoise(of images: Range<Int>? = nil) {
+        for image in images ?? 0..<noise.rows {
             let order = idsShuffle.rows(image..<image + 1)
             noise.rows(image..<image + 1).withElements { keys in
                 order.withMutableElements { order in
@@ -51,12 +57,17 @@ package struct RandomMasking: Sendable {
                     heapSort(&order, by: keys)
                 }
             }
+            let firstRow = image * (1 + keptPatches)
+            let firstMasked = noise.rows * (1 + keptPatches)
             positions[image, 0] = 0
+            distinctRows[image, 0] = Int32(firstRow)
             for place in 0..<order.columns {
                 let patch = order[0, place]
                 idsRestore[image, Int(patch)] = Int32(place)
                 mask[image, Int(patch)] = place < keptPatches ? 0 : 1
                 positions[image, 1 + place] = 1 + patch
+                distinctRows[image, 1 + place] = Int32(
+                    place < keptPatches ? firstRow + 1 + place : firstMasked + Int(patch))
             }
         }
     }

@@ -52,6 +52,12 @@ package struct Operand: @unchecked Sendable {
     /// The first element, for a C call. Valid while an operand of this memory is alive: pass it on at once.
     package var pointer: UnsafeMutableRawPointer { unsafe base }
 
+    /// An element, for a C call, as `pointer`.
+    package func address(row: Int, column: Int) -> UnsafeMutableRawPointer {
+        precondition(row >= 0 && row <= rows && column >= 0 && column <= columns)
+        return unsafe base + (row * stride + column) * element.byteCount
+    }
+
     package func rows(_ range: Range<Int>) -> Operand {
         precondition(range.lowerBound >= 0 && range.upperBound <= rows)
         return unsafe Operand(
@@ -80,6 +86,19 @@ package struct Operand: @unchecked Sendable {
         for row in 0..<rows {
             unsafe memcpy(
                 base + row * stride * element.byteCount, other.base + row * other.stride * element.byteCount, bytes)
+        }
+    }
+
+    /// Copies row `sources[r]` of `other`, which has the same type and width, to each row r; `sources` is [1, rows].
+    package func gather(from other: Operand, _ sources: IndexMatrix) {
+        precondition(other.element == element && other.columns == columns && sources.count == rows)
+        let bytes = columns * element.byteCount
+        let (from, step) = unsafe (other.base, other.stride * element.byteCount)
+        let indices = unsafe sources.pointer
+        for row in 0..<rows {
+            let source = unsafe Int(indices[row])
+            precondition(source >= 0 && source < other.rows)
+            unsafe memcpy(base + row * stride * element.byteCount, from + source * step, bytes)
         }
     }
 

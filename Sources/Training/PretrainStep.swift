@@ -44,8 +44,10 @@ package final class PretrainStep {
     private let gradientNorm: GradientNorm
     private var sums = [Double](repeating: 0, count: 5)
     /// What the threads work on, set before they start; made once, so that starting them allocates nothing.
+    private var maskingJob: (TeamMember) -> Void = { _ in }
     private var normJob: (TeamMember) -> Void = { _ in }
     private var updateJob: (TeamMember) -> Void = { _ in }
+    private var batch: Batch?
     private var pending = (step: 0, learningRate: 0.0, gradientScale: 1.0)
 
     /// - Parameter loader: this rank's micro-batches, positioned at the first step to run.
@@ -67,6 +69,7 @@ package final class PretrainStep {
             rowCounts: [Int](repeating: images, count: communicator.size), accumulation: configuration.accumulation,
             options: options, communicator: communicator, team: team, clock: clock, plan: plan)
         gradientNorm = GradientNorm(of: pass.reducer.gradients, plan: plan)
+        maskingJob = { [unowned self] in drawMasks(by: $0) }
         normJob = { [unowned self] in gradientNorm.measure(by: $0) }
         updateJob = { [unowned self] in
             optimizer.update(
@@ -85,7 +88,8 @@ package final class PretrainStep {
         for micro in 0..<configuration.accumulation {
             clock.lap(.optimizer)
             let batch = try nextBatch()
-            pass.activations.masking.draw(seed: configuration.seed, epoch: batch.epoch, samples: batch.samples)
+            self.batch = batch
+            team.run(maskingJob)
             clock.lap(.data)
             shares.add(
                 try pass.accumulate(
@@ -109,6 +113,14 @@ package final class PretrainStep {
         outcome.learningRate = learningRate
         outcome.seconds = (ContinuousClock.now - start) / .seconds(1)
         return outcome
+    }
+
+    private func drawMasks(by member: TeamMember) {
+        guard let batch else { return }
+        member.forEachChunk(of: batch.samples.rows) {
+            pass.activations.masking.draw(
+                seed: configuration.seed, epoch: batch.epoch, samples: batch.samples, images: $0)
+        }
     }
 
     /// An error here is this rank's alone: its caller ends the others with it.
