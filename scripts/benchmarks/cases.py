@@ -1,5 +1,5 @@
 """What is measured: model shapes, batch and precision, the same for both programs."""
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Case:
     compares_memory: bool = False
     quick: bool = True
     """Whether `--quick` includes it."""
-    layouts: tuple[tuple[int, int], ...] = field(default=((2, 1), (1, 2)))
+    layouts: tuple[tuple[int, int], ...] = ((2, 1), (1, 2))
     """Ranks and threads of each."""
 
 

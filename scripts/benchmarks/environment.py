@@ -1,82 +1,64 @@
-"""What PyTorch needs to run at its best here: its packages, a fast allocator, and MKL's fast kernels on any CPU."""
+"""The Python environment of the PyTorch side."""
 import os
 import pathlib
-import shutil
-import subprocess
+import re
 import sys
 
 from processes import Failed, run
 
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "umae-dist"
-PACKAGES = ["torch", "torchvision", "timm", "safetensors", "numpy"]
+HOME = CACHE / "bench-python"
+# torchvision because timm imports it; transformers so that the environment also serves scripts/fixtures/parity.py.
+PACKAGES = ["timm", "transformers", "numpy", "safetensors"]
+PROBE = "import torch, timm.models.vision_transformer, safetensors.torch; print(torch.__version__)"
 
 
 def find_python(given: str | None) -> tuple[str | None, str]:
-    """An interpreter with PyTorch and timm, made if need be; or None, and why there is none."""
-    probe = "import torch, timm.models.vision_transformer, safetensors; print(torch.__version__)"
+    """An interpreter with PyTorch and timm, made if need be, and its version; or None, and why there is none.
+
+    Raises `Failed` if the interpreter that was asked for does not serve.
+    """
     if given:
         try:
-            return given, "PyTorch " + run([given, "-c", probe]).strip()
+            return given, "PyTorch " + run([given, "-B", "-c", PROBE]).strip()
         except (Failed, OSError) as reason:
-            return None, f"{given} does not have {', '.join(PACKAGES)}: {reason}"
-    home = CACHE / "pytorch"
-    python = str(home / "bin/python")
-    if not os.path.exists(python):
-        print(f"making a Python environment with PyTorch in {home}: several GB, some minutes", flush=True)
-        try:
-            run([sys.executable, "-m", "venv", str(home)], timeout=300)
-            run([python, "-m", "pip", "install", "--quiet", *PACKAGES], timeout=3600)
-        except (Failed, OSError) as reason:
-            shutil.rmtree(home, ignore_errors=True)
-            return None, f"PyTorch could not be installed: {reason}"
+            raise Failed(f"--python {given} cannot import torch, timm and safetensors: {reason}") from None
+    python = str(HOME / "bin/python")
+    version = _probe(python)
+    if version:
+        return python, version
+    print(f"making a Python environment with PyTorch in {HOME}: several GB, some minutes", flush=True)
     try:
-        return python, "PyTorch " + run([python, "-c", probe]).strip()
-    except Failed as reason:
-        return None, f"the environment in {home} does not work, remove it and try again: {reason}"
+        run([sys.executable, "-m", "venv", "--clear", str(HOME)], timeout=300)
+        run([python, "-m", "pip", "install", "--quiet", *_torch(python), *PACKAGES], timeout=3600)
+    except (Failed, OSError) as reason:
+        return None, f"PyTorch could not be installed: {reason}"
+    version = _probe(python)
+    return (python, version) if version else (None, f"PyTorch was installed in {HOME} but does not work")
 
 
-def preloads() -> tuple[list[str], list[str]]:
-    """Libraries to preload, and a line for each that says what it does or why it is missing."""
-    paths: list[str] = []
-    lines: list[str] = []
-    allocator = _tcmalloc()
-    if allocator:
-        paths.append(allocator)
-        lines.append("tcmalloc preloaded")
-    else:
-        lines.append("without tcmalloc: package libtcmalloc-minimal4 is missing and could not be installed")
-    if "AuthenticAMD" in pathlib.Path("/proc/cpuinfo").read_text():
-        library = _mkl_switch()
-        if library:
-            paths.append(library)
-            lines.append("MKL told to use its AVX-512 kernels on AMD")
-        else:
-            lines.append("MKL left to its slower kernels on AMD: there is no C compiler")
-    return paths, lines
-
-
-def _tcmalloc() -> str | None:
-    def find() -> str | None:
-        for folder in ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"):
-            for library in sorted(pathlib.Path(folder).glob("libtcmalloc*.so.4")):
-                if "debug" not in library.name:
-                    return str(library)
+def _probe(python: str) -> str | None:
+    try:
+        return "PyTorch " + run([python, "-B", "-c", PROBE]).strip()
+    except (Failed, OSError):
         return None
 
-    if not find() and shutil.which("apt-get") and os.geteuid() == 0:
-        subprocess.run(
-            ["apt-get", "install", "--quiet", "--yes", "--no-install-recommends", "libtcmalloc-minimal4"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, check=False,
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
-    return find()
 
+def _torch(python: str) -> list[str]:
+    """torch and torchvision: wheels for CPUs, which are smaller, if the index has the newest version as such.
 
-def _mkl_switch() -> str | None:
-    """MKL asks this function of its own whether it runs on an Intel CPU; one that is loaded before it wins."""
-    compiler = shutil.which("cc") or shutil.which("clang")
-    if not compiler:
-        return None
-    CACHE.mkdir(parents=True, exist_ok=True)
-    library = CACHE / "libmklswitch.so"
-    run([compiler, "-shared", "-fPIC", "-o", str(library), "-x", "c", str(pathlib.Path(__file__).parent / "mklswitch.c")])
-    return str(library)
+    Not older ones: PyTorch is to be at its best, and wheels with CUDA compute on CPUs just the same.
+    """
+    wanted = []
+    for package in ("torch", "torchvision"):
+        try:
+            listed = run([python, "-m", "pip", "index", "versions", package], timeout=300)
+        except Failed:
+            return ["torch", "torchvision"]
+        found = re.search(r"Available versions:\s*(.*)", listed)
+        versions = [version.strip() for version in found[1].split(",")] if found else []
+        newest = versions[0].partition("+")[0] if versions else ""
+        if f"{newest}+cpu" not in versions:
+            return ["torch", "torchvision"]
+        wanted.append(f"{package}=={newest}+cpu")
+    return wanted

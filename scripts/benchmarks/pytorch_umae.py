@@ -5,10 +5,14 @@ Tensor names are facebookresearch/mae's; blocks are timm's, whose attention is P
 from functools import partial
 
 import torch
+import torch.distributed.nn
 from timm.layers import PatchEmbed
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn.functional import normalize
+
+LAMB = 0.01
+"""λ, the weight of the uniformity loss: the default of umae-dist."""
 
 
 class MaskedAutoencoder(nn.Module):

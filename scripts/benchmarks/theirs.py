@@ -1,5 +1,6 @@
 """The PyTorch side."""
 import json
+import os
 import pathlib
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,7 +9,7 @@ from cases import Case
 from environment import CACHE
 from processes import run_json
 
-SCRIPT = str(pathlib.Path(__file__).parent / "pytorch_bench.py")
+HERE = pathlib.Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -18,38 +19,63 @@ class Setup:
     precision: str
     ranks: int
     threads: int
-    compiles: bool
-    preloads: tuple[str, ...]
+    compiles: bool = False
+    tuned: bool = False
+    """With `preloads`, and each rank kept on cores of its own."""
+    preloads: tuple[str, ...] = ()
+    optimizer: str = "fused"
 
     def __str__(self) -> str:
         parts = [self.precision, f"{self.ranks} × {self.threads}", "compiled" if self.compiles else "eager"]
-        return ", ".join(parts + ([] if self.preloads else ["as installed"]))
+        return ", ".join(parts)
 
 
-def setups(case: Case, preloads: list[str], compiles: bool) -> list[Setup]:
-    """Every way worth trying: tuned if there are preloads, and as installed."""
-    return [
-        Setup(precision, ranks, threads, compiled, tuple(loaded))
-        for loaded in ([preloads] if preloads else []) + [[]]
-        for compiled in ([True, False] if compiles else [False])
+def setups(case: Case, preloads: list[str], compiles: bool, optimizer: str) -> list[Setup]:
+    """Every way worth trying: tuned, and as installed, that is without preloads and compilation."""
+    tuned = [
+        Setup(precision, ranks, threads, compiled, True, tuple(preloads), optimizer)
+        for compiled in ([False, True] if compiles else [False])
         for precision in case.precisions
         for ranks, threads in case.layouts
     ]
+    installed = [
+        Setup(precision, ranks, threads, optimizer=optimizer)
+        for precision in case.precisions
+        for ranks, threads in case.layouts
+    ]
+    return tuned + installed
 
 
-def measure(python: str, case: Case, setup: Setup, steps: int) -> dict[str, Any]:
-    """What `pytorch_bench.py` says."""
-    options = {
-        "task": "time", "shape": asdict(case.shape), "batch": case.batch, "precision": setup.precision,
-        "ranks": setup.ranks, "threads": setup.threads, "compile": setup.compiles, "steps": steps,
-    }
+def launch(python: str, script: str, options: dict[str, Any], setup: Setup) -> dict[str, Any]:
+    """The JSON object that a script of the PyTorch side prints, run as `setup` says."""
     launcher = [python, "-B"]
     if setup.ranks > 1:
         launcher += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(setup.ranks)]
     environment = {
         "OMP_NUM_THREADS": str(setup.threads), "TORCHINDUCTOR_CACHE_DIR": str(CACHE / "inductor"),
         "PYTHONDONTWRITEBYTECODE": "1",
+        # All ranks are on this host, whose name need not be known to any resolver.
+        "GLOO_SOCKET_IFNAME": os.environ.get("GLOO_SOCKET_IFNAME", "lo"),
     }
     if setup.preloads:
         environment["LD_PRELOAD"] = ":".join(setup.preloads)
-    return run_json([*launcher, SCRIPT, json.dumps(options)], environment)
+    # ViT-L takes minutes to compile.
+    return run_json([*launcher, str(HERE / script), json.dumps(options)], environment, timeout=1800)
+
+
+def measure(python: str, case: Case, setup: Setup, steps: int) -> dict[str, Any]:
+    """What `pytorch_bench.py` says."""
+    return launch(python, "pytorch_bench.py", {
+        "task": "train", "shape": asdict(case.shape), "batch": case.batch, "precision": setup.precision,
+        "ranks": setup.ranks, "threads": setup.threads, "compile": setup.compiles, "bind": setup.tuned,
+        "optimizer": setup.optimizer, "steps": steps,
+    }, setup)
+
+
+def fastest_optimizer(python: str, case: Case, preloads: list[str]) -> tuple[str, str]:
+    """The faster of PyTorch's AdamW implementations for the model of `case`, and a line that says so."""
+    setup = Setup("fp32", 1, 2, tuned=True, preloads=tuple(preloads))
+    seconds = launch(python, "pytorch_bench.py", {
+        "task": "optimizers", "shape": asdict(case.shape), "ranks": 1, "threads": 2, "bind": True}, setup)
+    figures = ", ".join(f"{name} {1e3 * value:.2f} ms" for name, value in seconds.items())
+    return min(seconds, key=lambda name: seconds[name]), f"PyTorch AdamW: {figures}"
