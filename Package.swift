@@ -70,7 +70,7 @@ let package = Package(
         // Tests, one target per module; EndToEndTests runs the program itself, under mpirun too.
         tests("CheckpointsTests", ["Checkpoints", "Tensors"]),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
-        tests("EndToEndTests", ["AllocationCounter", "Checkpoints", "Tensors", "umae-dist"]),
+        tests("EndToEndTests", ["AllocationCounter", "Checkpoints", "Models", "Tensors", "umae-dist"]),
         tests("ImageDataTests", ["ImageData", "Tensors"], resources: [.copy("Fixtures")]),
         tests("LayersTests", ["Layers", "Tensors"]),
         tests(

@@ -70,6 +70,15 @@ int32_t umae_mpi_iallreduce(const void *send, void *receive, int32_t count, umae
     return code;
 }
 
+int32_t umae_mpi_iallgather(const void *send, void *receive, int32_t count_per_rank, umae_mpi_type type,
+                            umae_mpi_request *request) {
+    MPI_Request handle = MPI_REQUEST_NULL;
+    int code = MPI_Iallgather(send, count_per_rank, datatype(type), receive, count_per_rank, datatype(type),
+                              MPI_COMM_WORLD, &handle);
+    memcpy(request, &handle, sizeof handle);
+    return code;
+}
+
 int32_t umae_mpi_test(umae_mpi_request *request, bool *done) {
     MPI_Request handle;
     memcpy(&handle, request, sizeof handle);

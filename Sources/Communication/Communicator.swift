@@ -20,7 +20,9 @@ package protocol Communicator: AnyObject, Sendable {
     func allReduce(_ values: Matrix, _ reduction: Reduction) throws(CommunicationError)
     func allReduce(_ values: inout [Double], _ reduction: Reduction) throws(CommunicationError)
     /// Starts summing `send` over the ranks into `receive`; both stay untouched until `slot` is done.
-    func startAllReduce(send: Matrix, receive: Matrix, in slot: ReductionSlot) throws(CommunicationError)
+    func startAllReduce(send: Matrix, receive: Matrix, in slot: CollectiveSlot) throws(CommunicationError)
+    /// Starts stacking every rank's rows, all of one number, in rank order into `all`, as `startAllReduce`.
+    func startAllGather(_ rows: Matrix, into all: Matrix, in slot: CollectiveSlot) throws(CommunicationError)
     /// Stacks every rank's rows, in rank order, into `all`; `rowCounts` says how many each rank has.
     func allGather(_ rows: Matrix, rowCounts: [Int], into all: Matrix) throws(CommunicationError)
     /// Every rank's bytes, in rank order; lengths may differ.
@@ -42,27 +44,27 @@ package struct CommunicationError: Error, CustomStringConvertible {
     package var description: String { "\(call) failed on rank \(rank): \(reason)" }
 }
 
-/// One sum in flight. It owns the views it works on until it is done, and is used again for the next step.
-package final class ReductionSlot: @unchecked Sendable {
+/// One collective in flight. It owns the views it works on until it is done, and is used again for the next step.
+package final class CollectiveSlot: @unchecked Sendable {
     package internal(set) var isDone = true
     let request = Storage<UInt64>(count: 2)
     private var send: Matrix?
     private var receive: Matrix?
-    private var poll: ((ReductionSlot, Bool) throws(CommunicationError) -> Bool)?
+    private var poll: ((CollectiveSlot, Bool) throws(CommunicationError) -> Bool)?
 
     package init() {}
 
     func begin(
-        send: Matrix, receive: Matrix, poll: @escaping (ReductionSlot, Bool) throws(CommunicationError) -> Bool
+        send: Matrix, receive: Matrix, poll: @escaping (CollectiveSlot, Bool) throws(CommunicationError) -> Bool
     ) {
-        precondition(isDone, "a reduction is started in a slot that is still in use")
+        precondition(isDone, "a collective is started in a slot that is still in use")
         self.send = send
         self.receive = receive
         self.poll = poll
         isDone = false
     }
 
-    /// Lets MPI make progress; true when the sum is complete.
+    /// Lets MPI make progress; true when the collective is complete.
     @discardableResult
     package func test() throws(CommunicationError) -> Bool { try advance(waiting: false) }
 

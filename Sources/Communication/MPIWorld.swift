@@ -12,7 +12,7 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
 
     /// MPI counts are C ints: longer messages go in pieces of this many elements.
     private static var chunk: Int { 1 << 30 }
-    private let poll: (ReductionSlot, Bool) throws(CommunicationError) -> Bool
+    private let poll: (CollectiveSlot, Bool) throws(CommunicationError) -> Bool
 
     /// Starts MPI. Collective, once per process.
     package init() throws(CommunicationError) {
@@ -64,7 +64,7 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
     }
 
     package func startAllReduce(
-        send: Matrix, receive: Matrix, in slot: ReductionSlot
+        send: Matrix, receive: Matrix, in slot: CollectiveSlot
     ) throws(CommunicationError) {
         precondition(send.isContiguous && receive.isContiguous && send.count == receive.count)
         precondition(send.count <= Self.chunk, "a bucket is longer than one MPI message")
@@ -75,6 +75,19 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
             umae_mpi_iallreduce(
                 send.pointer, receive.pointer, Int32(send.count), UMAE_MPI_F32, UMAE_MPI_SUM, request),
             "MPI_Iallreduce", rank: rank)
+    }
+
+    package func startAllGather(
+        _ rows: Matrix, into all: Matrix, in slot: CollectiveSlot
+    ) throws(CommunicationError) {
+        precondition(rows.isContiguous && all.isContiguous && all.count == rows.count * size)
+        precondition(all.count <= Self.chunk, "more gathered elements than one MPI message holds")
+        slot.begin(send: rows, receive: all, poll: poll)
+        let request = unsafe UnsafeMutableRawPointer(slot.request.address)
+            .assumingMemoryBound(to: umae_mpi_request.self)
+        try unsafe check(
+            umae_mpi_iallgather(rows.pointer, all.pointer, Int32(rows.count), UMAE_MPI_F32, request),
+            "MPI_Iallgather", rank: rank)
     }
 
     package func allGather(_ rows: Matrix, rowCounts: [Int], into all: Matrix) throws(CommunicationError) {

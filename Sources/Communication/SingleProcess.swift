@@ -12,8 +12,11 @@ package final class SingleProcess: Communicator {
 
     package func allReduce(_ values: Matrix, _ reduction: Reduction) {}
     package func allReduce(_ values: inout [Double], _ reduction: Reduction) {}
-    package func startAllReduce(send: Matrix, receive: Matrix, in slot: ReductionSlot) {
+    package func startAllReduce(send: Matrix, receive: Matrix, in slot: CollectiveSlot) {
         if send.storage !== receive.storage || send.offset != receive.offset { receive.copy(from: send) }
+    }
+    package func startAllGather(_ rows: Matrix, into all: Matrix, in slot: CollectiveSlot) {
+        if rows.storage !== all.storage { all.copy(from: rows) }
     }
     package func allGather(_ rows: Matrix, rowCounts: [Int], into all: Matrix) { all.copy(from: rows) }
     package func allGather(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }

@@ -9,7 +9,7 @@ package final class GradientReducer {
     private let communicator: any Communicator
     private let local: Matrix
     private let summed: Matrix
-    private var slots: [ReductionSlot] = []
+    private var slots: [CollectiveSlot] = []
     private var used = 0
     /// What backward has finished but no bucket carries yet; grows downwards.
     private var waiting: Range<Int>?
@@ -28,7 +28,7 @@ package final class GradientReducer {
             communicator.size == 1
             ? gradients : plan.matrix(.exchange, "summed gradients", rows: 1, columns: gradients.columns)
         let buckets = communicator.size == 1 ? 0 : 2 + gradients.columns / bucketElements
-        slots = (0..<buckets).map { _ in ReductionSlot() }
+        slots = (0..<buckets).map { _ in CollectiveSlot() }
     }
 
     /// The gradient of the global loss [1, n], valid after `finish`.
@@ -70,7 +70,7 @@ package final class GradientReducer {
     }
 
     private func send(_ range: Range<Int>) throws {
-        if used == slots.count { slots.append(ReductionSlot()) }
+        if used == slots.count { slots.append(CollectiveSlot()) }
         let slot = slots[used]
         used += 1
         try communicator.startAllReduce(send: local.columns(range), receive: summed.columns(range), in: slot)

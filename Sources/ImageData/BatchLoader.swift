@@ -13,13 +13,14 @@ package final class BatchLoader {
     private var stopped = false
 
     /// - Parameters:
+    ///   - repeats: how often the micro-batches of a step are given, all of them each time, with the same images.
     ///   - epoch, step: the first step to give, for a run that is resumed.
     ///   - prefetch: micro-batches prepared ahead; 0 prepares each within `next()`, without a thread.
     ///   - plan: charged with prefetch + 1 batches.
     /// - Throws: if the system refuses the thread.
     package init(
-        source: any ImageSource, transform: ImageTransform, division: BatchDivision, seed: UInt64, epoch: Int = 0,
-        step: Int = 0, prefetch: Int = 2, plan: MemoryPlan
+        source: any ImageSource, transform: ImageTransform, division: BatchDivision, repeats: Int = 1, seed: UInt64,
+        epoch: Int = 0, step: Int = 0, prefetch: Int = 2, plan: MemoryPlan
     ) throws(ImageDataError) {
         precondition(prefetch >= 0)
         self.prefetch = prefetch
@@ -27,7 +28,8 @@ package final class BatchLoader {
             Batch(size: division.microBatch, elementCount: transform.elementCount, slot: slot, plan: plan)
         }
         let producer = BatchProducer(
-            source: source, transform: transform, division: division, seed: seed, epoch: epoch, step: step)
+            source: source, transform: transform, division: division, repeats: repeats, seed: seed, epoch: epoch,
+            step: step)
         ring = BatchRing(batches: batches, producer: producer)
         if prefetch > 0 { thread = try Self.start(ring) }
     }

@@ -32,10 +32,16 @@ struct BatchProducer {
     private let workspace = AugmentationWorkspace()
     private var step: Int
     private var micro = 0
+    /// How often each step's micro-batches are given, one after another.
+    private let repeats: Int
+    private var turn = 0
 
     init(
-        source: any ImageSource, transform: ImageTransform, division: BatchDivision, seed: UInt64, epoch: Int, step: Int
+        source: any ImageSource, transform: ImageTransform, division: BatchDivision, repeats: Int = 1, seed: UInt64,
+        epoch: Int,
+        step: Int
     ) {
+        self.repeats = repeats
         precondition(division.imageCount == source.count && transform.channels == source.channels)
         precondition(epoch >= 0 && step >= 0 && step <= division.stepsPerEpoch)
         self.source = source
@@ -66,6 +72,9 @@ struct BatchProducer {
         micro += 1
         guard micro == division.accumulation else { return }
         micro = 0
+        turn += 1
+        guard turn == repeats else { return }
+        turn = 0
         step += 1
         guard step == division.stepsPerEpoch else { return }
         step = 0

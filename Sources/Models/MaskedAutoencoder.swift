@@ -123,8 +123,10 @@ package final class MaskedAutoencoder: Sendable {
     ///
     /// - Parameters:
     ///   - images: of this rank in one micro-batch.
-    ///   - globalImages: of all ranks.
-    package func makeContexts(team: Team, images: Int, globalImages: Int, plan: MemoryPlan) -> [LayerContext] {
+    ///   - ownFeatures, globalFeatures: images that the regulariser spans, of this rank and of all.
+    package func makeContexts(
+        team: Team, images: Int, ownFeatures: Int, globalFeatures: Int, plan: MemoryPlan
+    ) -> [LayerContext] {
         let c = configuration
         let encoderRows = images * (1 + c.keptPatches)
         let decoderRows = images * (1 + c.patches)
@@ -138,7 +140,7 @@ package final class MaskedAutoencoder: Sendable {
             // The first block may be given more distinct tokens than there are tokens.
             decoderBlocks.first?.scratchBytes(element, rows: max(decoderRows, encoderRows + c.patches)) ?? 0,
             3 * c.decoderEmbedDim * MemoryLayout<Float>.stride,
-            UniformityLoss.scratchBytes(images: images, globalImages: globalImages, width: c.embedDim),
+            FeatureRegularizer.scratchBytes(images: ownFeatures, globalImages: globalFeatures, width: c.embedDim),
             OnlineClassifier.scratchBytes(self, images: images),
         ]
         return LayerContext.makeAll(

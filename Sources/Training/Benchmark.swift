@@ -136,7 +136,7 @@ package struct Benchmark {
             source: source,
             transform: ImageTransform(
                 size: size, statistics: ChannelStatistics(of: source), augmentation: ImageAugmentation()),
-            division: division, seed: c.seed, prefetch: 2, plan: plan)
+            division: division, repeats: c.turnsPerStep, seed: c.seed, prefetch: 2, plan: plan)
         let model = MaskedAutoencoder(
             c.model, c.precision, classes: source.classCount, keepsPackedWeights: c.accumulation > 1, plan: plan)
         model.initialize(seed: c.seed)

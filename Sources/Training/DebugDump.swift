@@ -11,17 +11,20 @@ package struct DebugDump {
     package let model: MaskedAutoencoderConfiguration
     package let loss: LossConfiguration
     package let precision: ElementType
+    /// Micro-batches that each rank's part of the batch is divided into.
+    package let accumulation: Int
     package let weightsPath: String
     package let batchPath: String
     package let dumpPath: String
 
     package init(
-        model: MaskedAutoencoderConfiguration, loss: LossConfiguration, precision: ElementType, weightsPath: String,
-        batchPath: String, dumpPath: String
+        model: MaskedAutoencoderConfiguration, loss: LossConfiguration, precision: ElementType, accumulation: Int = 1,
+        weightsPath: String, batchPath: String, dumpPath: String
     ) {
         self.model = model
         self.loss = loss
         self.precision = precision
+        self.accumulation = accumulation
         self.weightsPath = weightsPath
         self.batchPath = batchPath
         self.dumpPath = dumpPath
@@ -34,67 +37,112 @@ package struct DebugDump {
         package let uniformity: Double
     }
 
-    /// Splits the batch over the ranks; rank 0 writes the dump in global order. Collective.
+    /// Splits the batch over ranks and micro-batches; rank 0 writes the dump in global order. Collective.
     package func run(communicator: any Communicator, team: Team) throws -> Losses {
         let plan = MemoryPlan()
         let (file, total) = try communicator.agree {
             try model.validate()
             let file = try SafetensorsFile(path: batchPath)
-            return (file, try batchSize(of: file, ranks: communicator.size))
+            let total = try batchSize(of: file, parts: communicator.size * accumulation)
+            try loss.validate(
+                images: loss.spansMicroBatches(accumulation) ? total : total / accumulation)
+            return (file, total)
         }
-        let counts = RowShares.counts(of: total, ranks: communicator.size)
+        let division = MicroBatches(dividing: total, ranks: communicator.size, accumulation: accumulation)
+        let counts = division.rankTotals
         let own = RowShares.range(of: communicator.rank, in: counts)
         let network = MaskedAutoencoder(model, precision, plan: plan)
         var options = MaskedAutoencoder.Activations.Options()
         options.predictsAll = true
         let pass = GradientPass(
-            network, loss: loss, classes: nil, rowCounts: counts, options: options, communicator: communicator,
-            team: team,
-            clock: PhaseClock(), plan: plan)
-        let images = try communicator.agree {
+            network, loss: loss, classes: nil, division: division, options: options, communicator: communicator,
+            team: team, clock: PhaseClock(), plan: plan)
+        let (images, noise) = try communicator.agree {
             try network.loadWeights(from: SafetensorsFile(path: weightsPath))
             let shape = [total, model.channels, model.imageHeight, model.imageWidth]
             let images = Matrix(rows: total, columns: model.imageValues)
             try file.read("images", shape: shape, into: images)
             let noise = Matrix(rows: total, columns: model.patches)
             try file.read("noise", shape: [total, model.patches], into: noise)
-            pass.activations.masking.noise.copy(from: noise.rows(own))
-            return images.rows(own)
+            return (images.rows(own), noise.rows(own))
         }
-        pass.activations.masking.sortNoise()
-        let shares = try pass.accumulate(images, labels: nil, isFirst: true, isLast: true)
-        var sums = [shares.reconstruction, loss.regularizer == .none ? 0 : shares.uniformity]
+        let parts = (0..<accumulation).map { division.rows(of: $0, rank: communicator.rank) }
+        func prepare(_ micro: Int) -> MaskedAutoencoder.Activations {
+            let a = pass.activations(for: micro)
+            a.masking.noise.copy(from: noise.rows(parts[micro]))
+            a.masking.sortNoise()
+            return a
+        }
+        if pass.collects {
+            for (micro, rows) in parts.enumerated() {
+                _ = prepare(micro)
+                try pass.collect(images.rows(rows), micro: micro)
+            }
+        }
+        var shares = LossShares()
+        let outputs = Outputs(model, images: own.count)
+        for (micro, rows) in parts.enumerated() {
+            let a = prepare(micro)
+            shares.add(try pass.accumulate(images.rows(rows), labels: nil, micro: micro))
+            outputs.keep(a, at: rows)
+        }
+        var sums = [shares.reconstruction, loss.regularizer.kind == .none ? 0 : shares.uniformity]
         try communicator.allReduce(&sums, .sum)
         let losses = Losses(total: sums[0] + loss.lamb * sums[1], reconstruction: sums[0], uniformity: sums[1])
 
-        let tensors = try outputs(of: pass, losses, counts, communicator)
+        let tensors = try self.tensors(outputs, pass, losses, counts, communicator)
         try communicator.agree {
             if communicator.rank == 0 { try SafetensorsWriter.write(tensors, to: dumpPath) }
         }
         return losses
     }
 
-    private func batchSize(of file: SafetensorsFile, ranks: Int) throws -> Int {
+    /// What the forward passes give for this rank's images, one row for each.
+    private struct Outputs {
+        let predictions: Matrix
+        let mask: Matrix
+        let latent: Matrix
+        let features: Matrix
+
+        init(_ c: MaskedAutoencoderConfiguration, images: Int) {
+            predictions = Matrix(rows: images, columns: c.patches * c.patchValues)
+            mask = Matrix(rows: images, columns: c.patches)
+            latent = Matrix(rows: images, columns: (1 + c.keptPatches) * c.embedDim)
+            features = Matrix(rows: images, columns: c.embedDim)
+        }
+
+        func keep(_ a: MaskedAutoencoder.Activations, at rows: Range<Int>) {
+            func copy(_ source: Matrix, to target: Matrix) {
+                target.rows(rows).copy(from: source.reshaped(rows: rows.count, columns: target.columns))
+            }
+            copy(a.patchPredictions(), to: predictions)
+            copy(a.masking.mask, to: mask)
+            copy(a.latent, to: latent)
+            copy(a.features, to: features)
+        }
+    }
+
+    private func batchSize(of file: SafetensorsFile, parts: Int) throws -> Int {
         guard let shape = file["images"]?.shape else {
             throw DebugError("\(batchPath) has no tensor 'images': it needs images [N, C, H, W] and noise [N, L]")
         }
-        guard shape.count == 4, let total = shape.first, total >= ranks else {
+        guard shape.count == 4, let total = shape.first, total >= parts else {
             throw DebugError(
-                "\(batchPath): images has shape \(shape): it needs [N, C, H, W] with at least one image per rank")
+                "\(batchPath): images has shape \(shape): it needs [N, C, H, W] with at least \(parts) images, one for "
+                    + "each rank and micro-batch")
         }
         return total
     }
 
     /// Every tensor of the dump, gathered in rank order.
-    private func outputs(
-        of pass: GradientPass, _ losses: Losses, _ counts: [Int], _ communicator: any Communicator
+    private func tensors(
+        _ outputs: Outputs, _ pass: GradientPass, _ losses: Losses, _ counts: [Int],
+        _ communicator: any Communicator
     ) throws -> [NamedTensor] {
         let total = counts.reduce(0, +)
-        let a = pass.activations
-        func gathered(_ name: String, _ shape: [Int], _ rows: Matrix, perImage: Int) throws -> NamedTensor {
-            let own = rows.reshaped(rows: a.images, columns: perImage)
-            let all = Matrix(rows: total, columns: perImage)
-            try communicator.allGather(own, rowCounts: counts, into: all)
+        func gathered(_ name: String, _ shape: [Int], _ rows: Matrix) throws -> NamedTensor {
+            let all = Matrix(rows: total, columns: rows.columns)
+            try communicator.allGather(rows, rowCounts: counts, into: all)
             return NamedTensor(name, shape: [total] + shape, all)
         }
         func scalar(_ name: String, _ value: Double) -> NamedTensor {
@@ -104,12 +152,10 @@ package struct DebugDump {
         var tensors = [
             scalar("loss", losses.total), scalar("loss_mae", losses.reconstruction),
             scalar("loss_reg", losses.uniformity),
-            try gathered(
-                "pred", [model.patches, model.patchValues], a.patchPredictions(),
-                perImage: model.patches * model.patchValues),
-            try gathered("mask", [model.patches], a.masking.mask, perImage: model.patches),
-            try gathered("latent", [tokens, model.embedDim], a.latent, perImage: tokens * model.embedDim),
-            try gathered("cls", [model.embedDim], a.features, perImage: model.embedDim),
+            try gathered("pred", [model.patches, model.patchValues], outputs.predictions),
+            try gathered("mask", [model.patches], outputs.mask),
+            try gathered("latent", [tokens, model.embedDim], outputs.latent),
+            try gathered("cls", [model.embedDim], outputs.features),
         ]
         let parameters = pass.model.parameters
         for specification in parameters.trainable {

@@ -41,6 +41,7 @@ package struct DebugReport {
             guard images >= communicator.size else {
                 throw DebugError("--batch-size is \(images): it must be at least the number of ranks")
             }
+            try loss.validate(images: images)
         }
         let counts = RowShares.counts(of: images, ranks: communicator.size)
         let own = RowShares.range(of: communicator.rank, in: counts)
@@ -50,7 +51,9 @@ package struct DebugReport {
         options.predictsAll = true
         options.keepsStages = true
         let pass = GradientPass(
-            network, loss: loss, classes: nil, rowCounts: counts, options: options, communicator: communicator,
+            network, loss: loss, classes: nil,
+            division: MicroBatches(dividing: images, ranks: communicator.size, accumulation: 1), options: options,
+            communicator: communicator,
             team: team,
             clock: PhaseClock(), plan: plan)
         let batch = plan.matrix(.batches, "images", rows: own.count, columns: model.imageValues)
@@ -58,19 +61,19 @@ package struct DebugReport {
             var random = SampleRandom(seed: seed, epoch: 0, sample: sample, purpose: .syntheticImage)
             for column in 0..<batch.columns { batch[row, column] = random.normal() }
         }
-        pass.activations.masking.draw(
+        pass.activations(for: 0).masking.draw(
             seed: seed, epoch: 0, samples: MatrixView(rows: own.count, columns: 1, values: Array(own)))
 
         func totalLoss() throws -> Double {
-            let shares = try pass.accumulate(batch, labels: nil, isFirst: true, isLast: true)
-            var sums = [shares.reconstruction + (loss.regularizer == .none ? 0 : loss.lamb * shares.uniformity)]
+            let shares = try pass.accumulate(batch, labels: nil, micro: 0)
+            var sums = [shares.reconstruction + loss.weight * shares.uniformity]
             try communicator.allReduce(&sums, .sum)
             return sums[0]
         }
         let value = try totalLoss()
         let gradient = Matrix(rows: 1, columns: network.parameters.gradients.count)
         gradient.copy(from: pass.reducer.gradients)
-        var lines = heading(value) + activationLines(pass.activations)
+        var lines = heading(value) + activationLines(pass.activations(for: 0))
         lines += ["", "gradients: each tensor's norm, and its slope along the gradient by finite differences"]
         var passed = true
         for specification in network.parameters.trainable {

@@ -4,110 +4,144 @@ package import Layers
 package import Models
 package import Tensors
 
-/// The losses of a run, as the flags give them.
-package struct LossConfiguration: Codable, Equatable, Sendable {
-    package enum Regularizer: String, Codable, CaseIterable, Sendable {
-        case none, spectral
-    }
-
-    package var regularizer = Regularizer.spectral
-    /// λ: total = reconstruction + λ · uniformity.
-    package var lamb = 0.01
-    package var uniformityGradient = UniformityGradient.exact
-
-    package init() {}
-}
-
-/// Shares of a step's losses: sums over ranks and micro-batches are the losses themselves.
-package struct LossShares: Sendable {
-    package var reconstruction = 0.0
-    package var uniformity = 0.0
-    package var crossEntropy = 0.0
-    package var correct = 0
-
-    mutating func add(_ other: LossShares) {
-        reconstruction += other.reconstruction
-        uniformity += other.uniformity
-        crossEntropy += other.crossEntropy
-        correct += other.correct
-    }
-}
-
-/// Forward and backward over one global micro-batch, of which each rank holds a part: the losses of the global batch
-/// and their gradient, summed over the ranks.
+/// Forward and backward over the global batch of one update, of which each rank holds a part and may see it in several
+/// micro-batches: the losses and their gradient, summed over ranks and micro-batches.
+///
+/// Where the regulariser spans several micro-batches, each is first given to `collect`, which only encodes; the masks
+/// must be the same again when it is given to `accumulate`.
 package final class GradientPass {
     package let model: MaskedAutoencoder
-    package let activations: MaskedAutoencoder.Activations
     package let reducer: GradientReducer
     /// One for each thread.
     package let contexts: [LayerContext]
+    package let division: MicroBatches
+    /// Whether every micro-batch must go through `collect` before the first goes through `accumulate`.
+    package let collects: Bool
     private let team: Team
-    private let uniformity: UniformityLoss
     private let classifier: OnlineClassifier?
     private let loss: LossConfiguration
     private let communicator: any Communicator
-    private let rowCounts: [Int]
-    private let globalImages: Int
-    private let accumulation: Int
     private let clock: PhaseClock
+    /// By number of images: micro-batches of one size share theirs.
+    private let activationsByCount: [Int: MaskedAutoencoder.Activations]
+    /// One for the whole update, or one for each micro-batch.
+    private let regularizations: [Regularization]
 
     /// What the threads work on, set before they start; made once, so that starting them allocates nothing.
     private var batch: Batch
+    private var collectJob: (TeamMember) -> Void = { _ in }
     private var encodeJob: (TeamMember) -> Void = { _ in }
     private var gradientJob: (TeamMember) -> Void = { _ in }
     /// Written by the first thread.
     private var shares = LossShares()
     private var failure: (any Error)?
+    private var pairSum = [0.0]
+
+    /// A regulariser and the messages it needs.
+    private struct Regularization {
+        let regularizer: FeatureRegularizer
+        let exchange: FeatureExchange
+        let rankCounts: [Int]
+    }
 
     private struct Batch {
         var images: Matrix
         var labels: IndexMatrix?
-        var isFirst = true
-        var isLast = true
+        var micro = 0
+        var activations: MaskedAutoencoder.Activations
+        var regularization: Regularization
+        /// The images of this micro-batch among those that the regulariser spans on this rank.
+        var rows: Range<Int>
     }
 
-    /// - Parameters:
-    ///   - rowCounts: images of each rank in one micro-batch.
-    ///   - accumulation: micro-batches that one update is made of.
-    ///   - options: how the pass uses memory, and what it leaves for being looked at.
+    /// - Parameter options: how the pass uses memory, and what it leaves for being looked at.
     package init(
-        _ model: MaskedAutoencoder, loss: LossConfiguration, classes: Int?, rowCounts: [Int], accumulation: Int = 1,
+        _ model: MaskedAutoencoder, loss: LossConfiguration, classes: Int?, division: MicroBatches,
         options: MaskedAutoencoder.Activations.Options = .init(), communicator: any Communicator, team: Team,
         clock: PhaseClock, plan: MemoryPlan
     ) {
-        let images = rowCounts[communicator.rank]
+        let rank = communicator.rank
+        let own = division.counts[rank]
+        let largest = own.reduce(0, max)
         self.model = model
+        self.division = division
         self.team = team
         self.loss = loss
         self.communicator = communicator
-        self.rowCounts = rowCounts
-        globalImages = rowCounts.reduce(0, +)
-        self.accumulation = accumulation
         self.clock = clock
-        contexts = model.makeContexts(team: team, images: images, globalImages: globalImages, plan: plan)
-        activations = MaskedAutoencoder.Activations(model, images: images, options, plan: plan)
-        uniformity = UniformityLoss(
-            images: images, globalImages: globalImages, width: model.configuration.embedDim, plan: plan)
-        classifier = classes.map { OnlineClassifier(model, images: images, classes: $0, plan: plan) }
+        collects = loss.spansMicroBatches(division.accumulation)
+        let spans = collects ? [division.rankTotals] : (0..<division.accumulation).map(division.rankCounts)
+        contexts = model.makeContexts(
+            team: team, images: largest, ownFeatures: spans.reduce(0) { max($0, $1[rank]) },
+            globalFeatures: spans.reduce(0) { max($0, $1.reduce(0, +)) }, plan: plan)
+        var activations: [Int: MaskedAutoencoder.Activations] = [:]
+        for count in Set(own).sorted() {
+            activations[count] = MaskedAutoencoder.Activations(model, images: count, options, plan: plan)
+        }
+        activationsByCount = activations
+        var made: [Regularization] = []
+        for counts in spans {
+            if let same = made.first(where: { $0.rankCounts == counts }) {
+                made.append(same)
+                continue
+            }
+            let regularizer = FeatureRegularizer(
+                loss.regularizer, images: counts[rank], globalImages: counts.reduce(0, +), microImages: largest,
+                width: model.configuration.embedDim, firstRow: counts[..<rank].reduce(0, +), ranks: counts.count,
+                threads: team.count, plan: plan)
+            let content: FeatureExchange.Content =
+                regularizer.exchange == .gather
+                ? .gather(own: regularizer.own, all: regularizer.all, counts: counts)
+                : .sum(own: regularizer.ownSummary, all: regularizer.summary)
+            made.append(
+                Regularization(
+                    regularizer: regularizer, exchange: FeatureExchange(content, communicator), rankCounts: counts))
+        }
+        regularizations = made
+        classifier = classes.map { OnlineClassifier(model, images: largest, classes: $0, plan: plan) }
         reducer = GradientReducer(communicator, gradients: model.parameters.gradients, plan: plan)
-        batch = Batch(images: uniformity.normalized)
+        guard let anyActivations = activations[largest], let first = made.first else {
+            preconditionFailure("an update has at least one micro-batch")
+        }
+        batch = Batch(
+            images: model.parameters.values, activations: anyActivations, regularization: first, rows: 0..<0)
+        collectJob = { [unowned self] in collect(by: $0) }
         encodeJob = { [unowned self] in encode(by: $0) }
         gradientJob = { [unowned self] in decodeAndDifferentiate(by: $0) }
     }
 
-    /// Adds one micro-batch to the gradients. `activations.masking` is drawn before. Collective.
+    /// What the pass writes for a micro-batch; its masking is drawn before the micro-batch is given to the pass.
+    package func activations(for micro: Int) -> MaskedAutoencoder.Activations {
+        guard let found = activationsByCount[division.counts[communicator.rank][micro]] else {
+            preconditionFailure("there are \(division.accumulation) micro-batches")
+        }
+        return found
+    }
+
+    /// The exchange in use.
+    package var exchange: UniformityExchange { regularizations[0].regularizer.exchange }
+
+    /// Encodes one micro-batch and keeps its features. Collective.
+    package func collect(_ images: Matrix, micro: Int) throws {
+        prepare(images, labels: nil, micro)
+        team.run(collectJob)
+        if micro == division.accumulation - 1 { try batch.regularization.exchange.start() }
+        clock.lap(.forward)
+    }
+
+    /// Adds one micro-batch to the gradients. Collective.
     ///
     /// - Parameters:
     ///   - images: [N, C·H·W], this rank's.
     ///   - labels: [N, 1], for the online classifier.
-    ///   - isFirst: whether it is the first of its update: weights have changed, and gradients start anew.
-    ///   - isLast: whether it completes the update, so that gradients are sent as they are done.
-    package func accumulate(_ images: Matrix, labels: IndexMatrix?, isFirst: Bool, isLast: Bool) throws -> LossShares {
-        batch = Batch(images: images, labels: labels, isFirst: isFirst, isLast: isLast)
+    ///   - micro: its number; weights have changed before the first, and gradients start anew with it; after the last,
+    ///     gradients are sent as they are done.
+    package func accumulate(_ images: Matrix, labels: IndexMatrix?, micro: Int) throws -> LossShares {
+        prepare(images, labels: labels, micro)
         shares = LossShares()
         team.run(encodeJob)
         clock.lap(.forward)
-        try FeatureExchange.gather(uniformity.normalized, rowCounts: rowCounts, into: uniformity.all, communicator)
+        if !collects { try batch.regularization.exchange.start() }
         clock.lap(.communication)
         team.run(gradientJob)
         clock.lap(.backward)
@@ -119,55 +153,122 @@ package final class GradientPass {
         return shares
     }
 
+    private var isLast: Bool { batch.micro == division.accumulation - 1 }
+
+    private func prepare(_ images: Matrix, labels: IndexMatrix?, _ micro: Int) {
+        let rows = division.rows(of: micro, rank: communicator.rank)
+        batch = Batch(
+            images: images, labels: labels, micro: micro, activations: activations(for: micro),
+            regularization: regularizations[collects ? 0 : micro], rows: collects ? rows : 0..<rows.count)
+    }
+
+    private func packWeights(_ context: LayerContext) {
+        model.packWeights(in: context)
+        classifier?.packWeights(in: context)
+    }
+
+    private func collect(by member: TeamMember) {
+        let context = contexts[member.index]
+        let regularizer = batch.regularization.regularizer
+        if batch.micro == 0 { packWeights(context) }
+        model.encode(batch.images, batch.activations, in: context)
+        regularizer.record(batch.activations.features, rows: batch.rows, in: context)
+        if isLast { regularizer.summarize(in: context) }
+    }
+
     private func encode(by member: TeamMember) {
         let context = contexts[member.index]
-        if batch.isFirst {
-            model.packWeights(in: context)
-            classifier?.packWeights(in: context)
+        if batch.micro == 0 {
+            if !collects { packWeights(context) }
             member.serially { model.clearSummedGradients() }
         }
-        model.encode(batch.images, activations, in: context)
-        uniformity.normalize(activations.features, in: context)
+        model.encode(batch.images, batch.activations, in: context)
+        guard !collects else { return }
+        let regularizer = batch.regularization.regularizer
+        regularizer.record(batch.activations.features, rows: batch.rows, in: context)
+        regularizer.summarize(in: context)
     }
 
     private func decodeAndDifferentiate(by member: TeamMember) {
         var context = contexts[member.index]
-        context.addsToWeightGradients = !batch.isFirst
-        let a = activations
-        let updateImages = globalImages * accumulation
+        context.addsToWeightGradients = batch.micro > 0
+        let a = batch.activations
+        let regularizer = batch.regularization.regularizer
 
-        let uniformityShare = uniformity.value(in: context) / Double(accumulation)
-        model.decode(a, in: context)
-        let reconstruction = model.reconstructionLoss(
-            batch.images, a, globalImages: updateImages, in: context)
+        model.decode(a, in: context) { attempt { try batch.regularization.exchange.progress() } }
+        let reconstruction = model.reconstructionLoss(batch.images, a, globalImages: division.total, in: context)
         if member.isFirst {
-            shares.uniformity = uniformityShare
             shares.reconstruction = reconstruction
             clock.lap(.forward)
+        }
+        // One loss of the whole update, or the mean of the micro-batches' losses.
+        let part = collects ? 1 : 1 / Double(division.accumulation)
+        if !collects || batch.micro == 0 {
+            evaluate(regularizer, in: context)
+            if member.isFirst {
+                shares.uniformity = regularizer.share * part
+                shares.spectral = regularizer.spectralShare * part
+            }
         }
 
         if let classifier, let labels = batch.labels {
             let outcome = classifier.train(
-                features: a.features, labels: labels, globalImages: updateImages, in: context, done: send)
+                features: a.features, labels: labels, globalImages: division.total, in: context, done: send)
             if member.isFirst {
                 shares.crossEntropy = outcome.crossEntropy
                 shares.correct = outcome.correct
             }
         }
         var dFeatures: Matrix?
-        if loss.regularizer != .none && loss.lamb != 0 {
+        if loss.weight != 0 {
             let factor = loss.uniformityGradient.factor(worldSize: communicator.size)
-            uniformity.gradient(weight: loss.lamb * factor / Double(accumulation), in: context)
-            dFeatures = uniformity.dFeatures
+            regularizer.gradient(rows: batch.rows, weight: loss.weight * factor * part, in: context)
+            dFeatures = regularizer.dFeatures.rows(0..<batch.rows.count)
         }
         model.backward(a, dFeatures: dFeatures, in: context, done: send)
     }
 
-    /// Hands a finished range of the gradients to the reducer; an error waits until the threads are done.
+    /// Waits for the features of all ranks and looks at them; some kinds need a second, short, message.
+    private func evaluate(_ regularizer: FeatureRegularizer, in context: LayerContext) {
+        let regularization = batch.regularization
+        context.member.serially {
+            attempt { try regularization.exchange.finish() }
+            clock.lap(.communication)
+        }
+        regularizer.evaluate(in: context)
+        switch regularizer.configuration.kind {
+        case .uniformity:
+            context.member.serially {
+                attempt {
+                    pairSum[0] = regularizer.pairSum
+                    try communicator.allReduce(&pairSum, .sum)
+                    regularizer.pairSum = pairSum[0]
+                }
+            }
+        case .koleo:
+            context.member.serially {
+                attempt {
+                    guard communicator.size > 1 else { return }
+                    try communicator.allGather(
+                        regularizer.ownNeighbors, rowCounts: regularization.rankCounts, into: regularizer.neighbors)
+                }
+            }
+        default: return
+        }
+        regularizer.finishPairs(in: context)
+    }
+
+    /// Hands a finished range of the gradients to the reducer.
     private func send(_ range: Range<Int>) {
-        guard batch.isLast && failure == nil else { return }
+        guard isLast && failure == nil else { return }
         clock.lap(.backward)
-        do { try reducer.ready(range) } catch { failure = error }
+        attempt { try reducer.ready(range) }
         clock.lap(.communication)
+    }
+
+    /// An error of the first thread waits until all are done.
+    private func attempt(_ body: () throws -> Void) {
+        guard failure == nil else { return }
+        do { try body() } catch { failure = error }
     }
 }

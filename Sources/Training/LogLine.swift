@@ -3,7 +3,7 @@ import Foundation
 /// One epoch of `log.txt`: means over the epoch's steps, keys in the manner of facebookresearch/mae and U-MAE.
 package struct LogLine: Codable, Equatable, Sendable {
     package let trainLR: Double
-    /// Reconstruction + λ · uniformity.
+    /// Reconstruction + λ · regulariser.
     package let trainLoss: Double
     package let trainLossMAE: Double
     package let trainLossReg: Double
@@ -14,8 +14,7 @@ package struct LogLine: Codable, Equatable, Sendable {
     package let epoch: Int
     package let step: Int
     package let imagesPerSecond: Double
-    /// The participation ratio of the normalised class features, 1 / mean squared similarity: how many dimensions they
-    /// spread over.
+    /// The participation ratio of the class features, trace² / ‖ZᵀZ‖²: how many dimensions they spread over.
     package let effectiveRank: Double
 
     enum CodingKeys: String, CodingKey {
@@ -36,18 +35,17 @@ package struct LogLine: Codable, Equatable, Sendable {
         let steps = Double(max(sums.steps, 1))
         let loss = state.configuration.loss
         let uniformity = sums.uniformity / steps
-        let weight = loss.regularizer == .none ? 0 : loss.lamb
         trainLR = sums.learningRate / steps
         trainLossMAE = sums.reconstruction / steps
         trainLossReg = uniformity
-        trainLoss = trainLossMAE + weight * uniformity
+        trainLoss = trainLossMAE + loss.weight * uniformity
         trainLossCE = sums.crossEntropy / steps
         trainAcc = sums.correct / Double(max(sums.images, 1))
         trainGradNorm = sums.gradientNorm / steps
         epoch = state.epoch
         step = state.step
         imagesPerSecond = Double(sums.images) / max(sums.seconds, 1e-9)
-        effectiveRank = 1 / uniformity
+        effectiveRank = steps / sums.spectral
     }
 
     func json() throws -> String {

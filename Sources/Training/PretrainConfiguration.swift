@@ -66,6 +66,8 @@ package struct PretrainConfiguration: Codable, Equatable, Sendable {
         guard effectiveBatchSize >= 1 else {
             throw ModelError("the effective batch is \(effectiveBatchSize) images: it must be at least 1")
         }
+        try loss.validate(
+            images: loss.spansMicroBatches(accumulation) ? effectiveBatchSize : effectiveBatchSize / accumulation)
         let rates: [(String, Double)] = [
             ("--lr", learningRate), ("--min-lr", minimumLearningRate), ("--warmup-epochs", warmupEpochs),
             ("--weight-decay", optimizer.weightDecay), ("--lamb", loss.lamb),

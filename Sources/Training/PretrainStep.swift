@@ -13,6 +13,7 @@ package struct StepOutcome: Sendable {
     /// Means over the global batch.
     package var reconstruction = 0.0
     package var uniformity = 0.0
+    package var spectral = 0.0
     package var crossEntropy = 0.0
     /// Images that the online classifier got right.
     package var correct = 0.0
@@ -42,7 +43,7 @@ package final class PretrainStep {
     private let pass: GradientPass
     private let loader: BatchLoader
     private let gradientNorm: GradientNorm
-    private var sums = [Double](repeating: 0, count: 5)
+    private var sums = [Double](repeating: 0, count: 6)
     /// What the threads work on, set before they start; made once, so that starting them allocates nothing.
     private var maskingJob: (TeamMember) -> Void = { _ in }
     private var normJob: (TeamMember) -> Void = { _ in }
@@ -66,8 +67,9 @@ package final class PretrainStep {
         options.recomputes = recomputesActivations
         pass = GradientPass(
             model, loss: configuration.loss, classes: classes,
-            rowCounts: [Int](repeating: images, count: communicator.size), accumulation: configuration.accumulation,
-            options: options, communicator: communicator, team: team, clock: clock, plan: plan)
+            division: MicroBatches(
+                images: images, ranks: communicator.size, accumulation: configuration.accumulation), options: options,
+            communicator: communicator, team: team, clock: clock, plan: plan)
         gradientNorm = GradientNorm(of: pass.reducer.gradients, plan: plan)
         maskingJob = { [unowned self] in drawMasks(by: $0) }
         normJob = { [unowned self] in gradientNorm.measure(by: $0) }
@@ -85,16 +87,15 @@ package final class PretrainStep {
     package func run(update: Int, learningRate: Double) throws -> StepOutcome {
         let start = ContinuousClock.now
         var shares = LossShares()
+        if pass.collects {
+            for micro in 0..<configuration.accumulation {
+                let batch = try nextBatch()
+                try pass.collect(batch.images, micro: micro)
+            }
+        }
         for micro in 0..<configuration.accumulation {
-            clock.lap(.optimizer)
             let batch = try nextBatch()
-            self.batch = batch
-            team.run(maskingJob)
-            clock.lap(.data)
-            shares.add(
-                try pass.accumulate(
-                    batch.images, labels: batch.labels, isFirst: micro == 0,
-                    isLast: micro == configuration.accumulation - 1))
+            shares.add(try pass.accumulate(batch.images, labels: batch.labels, micro: micro))
         }
         var outcome = try agree(on: shares, update: update)
         clock.lap(.communication)
@@ -115,16 +116,23 @@ package final class PretrainStep {
         return outcome
     }
 
-    private func drawMasks(by member: TeamMember) {
-        guard let batch else { return }
-        member.forEachChunk(of: batch.samples.rows) {
-            pass.activations.masking.draw(
-                seed: configuration.seed, epoch: batch.epoch, samples: batch.samples, images: $0)
-        }
+    /// The next micro-batch, its masks drawn. An error here is this rank's alone: its caller ends the others with it.
+    private func nextBatch() throws -> Batch {
+        clock.lap(.optimizer)
+        let batch = try loader.next()
+        self.batch = batch
+        team.run(maskingJob)
+        clock.lap(.data)
+        return batch
     }
 
-    /// An error here is this rank's alone: its caller ends the others with it.
-    private func nextBatch() throws -> Batch { try loader.next() }
+    private func drawMasks(by member: TeamMember) {
+        guard let batch else { return }
+        let masking = pass.activations(for: batch.micro).masking
+        member.forEachChunk(of: batch.samples.rows) {
+            masking.draw(seed: configuration.seed, epoch: batch.epoch, samples: batch.samples, images: $0)
+        }
+    }
 
     /// Adds up the shares of all ranks; stops all of them if a loss is not finite.
     private func agree(on shares: LossShares, update: Int) throws -> StepOutcome {
@@ -133,18 +141,19 @@ package final class PretrainStep {
         sums[2] = shares.crossEntropy
         sums[3] = Double(shares.correct)
         sums[4] = StopRequest.isPending ? 1 : 0
+        sums[5] = shares.spectral
         try communicator.allReduce(&sums, .sum)
         guard sums[0].isFinite && sums[1].isFinite && sums[2].isFinite else {
             throw try nonFiniteError(shares, update: update)
         }
         return StepOutcome(
             images: configuration.effectiveBatchSize, reconstruction: sums[0], uniformity: sums[1],
-            crossEntropy: sums[2], correct: sums[3], stopRequested: sums[4] > 0)
+            spectral: sums[5], crossEntropy: sums[2], correct: sums[3], stopRequested: sums[4] > 0)
     }
 
     private func nonFiniteError(_ shares: LossShares, update: Int) throws -> NonFiniteError {
         let named = [
-            ("reconstruction loss", shares.reconstruction), ("uniformity loss", shares.uniformity),
+            ("reconstruction loss", shares.reconstruction), ("regulariser", shares.uniformity),
             ("classifier's cross-entropy", shares.crossEntropy),
         ]
         let bad = named.filter { !$0.1.isFinite }.map { "\($0.0) is \($0.1.isNaN ? "not a number" : "infinite")" }

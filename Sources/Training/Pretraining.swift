@@ -72,7 +72,8 @@ package final class Pretraining {
             transform: ImageTransform(
                 size: ImageSize(height: configuration.model.imageHeight, width: configuration.model.imageWidth),
                 statistics: statistics, augmentation: ImageAugmentation()),
-            division: division, seed: configuration.seed, epoch: state.epoch, step: state.stepInEpoch,
+            division: division, repeats: configuration.turnsPerStep, seed: configuration.seed, epoch: state.epoch,
+            step: state.stepInEpoch,
             prefetch: prefetch, plan: plan)
         step = PretrainStep(
             configuration, model: model, optimizer: optimizer, classes: source.classCount, loader: loader,

@@ -45,7 +45,7 @@ package final class Reporter {
         let perStep = ((now - started) / .seconds(1)) / Double(max(state.step - firstStep, 1))
         let remaining = perStep * Double(totalSteps - state.step)
         let loss = state.configuration.loss
-        let total = outcome.reconstruction + (loss.regularizer == .none ? 0 : loss.lamb * outcome.uniformity)
+        let total = outcome.reconstruction + loss.weight * outcome.uniformity
         let text = String(
             format: "epoch %d  step %d/%d  loss %.4f  mae %.4f  reg %.4f  acc %4.1f%%  lr %.2e  %.0f images/s  ETA %@",
             state.epoch, state.stepInEpoch, stepsPerEpoch, total, outcome.reconstruction, outcome.uniformity,

@@ -19,6 +19,7 @@ package struct EpochMetrics: Codable, Equatable, Sendable {
     package var images = 0
     package var reconstruction = 0.0
     package var uniformity = 0.0
+    package var spectral = 0.0
     package var crossEntropy = 0.0
     package var correct = 0.0
     package var learningRate = 0.0
@@ -32,6 +33,7 @@ package struct EpochMetrics: Codable, Equatable, Sendable {
         images += step.images
         reconstruction += step.reconstruction
         uniformity += step.uniformity
+        spectral += step.spectral
         crossEntropy += step.crossEntropy
         correct += step.correct
         learningRate += step.learningRate

@@ -24,6 +24,7 @@ struct DebugCommand: WorldCommand {
     @Option(help: "Weights to load (safetensors).") var weights: String?
     @Option(help: "Batch to run: images [N, C, H, W] and noise [N, L] (safetensors).") var batch: String?
     @Option(help: "File to write losses, outputs and gradients to (safetensors).") var dump: String?
+    @Option(help: "Micro-batches that each rank's part of the batch is divided into.") var accumIter = 1
     @Option(help: "Images of the random batch, over all ranks, when no files are given.") var batchSize = 8
     @Option(help: "Seed of the weights and the random batch when no files are given.") var seed: UInt64 = 0
 
@@ -31,6 +32,9 @@ struct DebugCommand: WorldCommand {
         let files = [weights, batch, dump].compactMap { $0 }
         guard files.isEmpty || files.count == 3 else {
             throw ValidationError("--weights, --batch and --dump belong together: give all three or none.")
+        }
+        guard accumIter >= 1 && accumIter <= 1 << 20 else {
+            throw ValidationError("--accum-iter is \(accumIter): it must be at least 1.")
         }
     }
 
@@ -47,7 +51,8 @@ struct DebugCommand: WorldCommand {
         let team = try compute.team(in: world)
         if let weights, let batch, let dump {
             let result = try DebugDump(
-                model: configuration, loss: losses, precision: element, weightsPath: weights, batchPath: batch,
+                model: configuration, loss: losses, precision: element, accumulation: accumIter, weightsPath: weights,
+                batchPath: batch,
                 dumpPath: dump
             ).run(communicator: world, team: team)
             if world.rank == 0 {

@@ -64,8 +64,30 @@ struct ModelOptions: ParsableArguments {
 struct LossOptions: ParsableArguments {
     @Option(help: "λ, the weight of the uniformity loss.") var lamb = 0.01
 
-    @Option(help: "Regulariser: none (MAE) or spectral (U-MAE: mean squared similarity over the global batch).")
-    var reg = LossConfiguration.Regularizer.spectral
+    @Option(
+        help: """
+            Regulariser of the class features: none (MAE), spectral (U-MAE: mean squared similarity over all pairs of \
+            the global batch), spectral-offdiagonal (pairs of different images), spectral-centred (features less their \
+            mean), tcr (-log det(I + μ/D·ZᵀZ)), vicreg-covariance, uniformity (Wang and Isola) or koleo.
+            """)
+    var reg = Regularizer.spectral
+
+    @Option(help: "μ of --reg tcr.") var tcrMu = 1.0
+    @Option(help: "t of --reg uniformity.") var uniformityT = 2.0
+
+    @Option(
+        help: """
+            How features of all ranks come together: gather (all N × D), gram (the D × D sum of products, for \
+            regularisers that are a function of it) or auto (gram if N exceeds D).
+            """)
+    var uniformityExchange = UniformityExchange.auto
+
+    @Option(
+        help: """
+            With --accum-iter, the features that one is compared with: effective (of the whole effective batch; each \
+            micro-batch is encoded twice) or micro (of the same micro-batch, as in the public code).
+            """)
+    var negatives = Negatives.effective
 
     @Option(
         help: """
@@ -78,7 +100,11 @@ struct LossOptions: ParsableArguments {
         guard lamb.isFinite && lamb >= 0 else { throw ModelError("--lamb is \(lamb): it must be 0 or above") }
         var configuration = LossConfiguration()
         configuration.lamb = lamb
-        configuration.regularizer = reg
+        configuration.regularizer.kind = reg
+        configuration.regularizer.exchange = uniformityExchange
+        configuration.regularizer.tcrMu = tcrMu
+        configuration.regularizer.uniformityT = uniformityT
+        configuration.negatives = negatives
         configuration.uniformityGradient = uniformityGradient
         return configuration
     }
@@ -155,4 +181,6 @@ struct ImageSize: ExpressibleByArgument {
 extension MaskedAutoencoderConfiguration.Positions: ExpressibleByArgument {}
 extension MaskedAutoencoderConfiguration.Feature: ExpressibleByArgument {}
 extension UniformityGradient: ExpressibleByArgument {}
-extension LossConfiguration.Regularizer: ExpressibleByArgument {}
+extension UniformityExchange: ExpressibleByArgument {}
+extension Negatives: ExpressibleByArgument {}
+extension Regularizer: ExpressibleByArgument {}

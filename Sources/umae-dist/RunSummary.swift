@@ -33,7 +33,7 @@ struct RunSummary {
             String(
                 format: "training %d epoch%@ of %d steps, lr %.2e, mask ratio %g, λ %g (%@)", c.epochs,
                 c.epochs == 1 ? "" : "s", run.stepsPerEpoch, c.learningRate, model.maskRatio, c.loss.lamb,
-                c.loss.regularizer.rawValue),
+                c.loss.regularizer.kind.rawValue),
         ]
         if let output { lines.append("run      \(output.path)") }
         if let resume { lines.append("resume   \(resume.path)") }
@@ -53,7 +53,7 @@ struct RunSummary {
                 ? "what was learnt in epoch \(last.epoch)" : "what was learnt, epoch \(first.epoch) → \(last.epoch)",
             "  loss              " + change("%.4f", \.trainLoss),
             "  reconstruction    " + change("%.4f", \.trainLossMAE),
-            "  uniformity        " + change("%.4f", \.trainLossReg),
+            "  regulariser       " + change("%.4f", \.trainLossReg),
             "  online accuracy   " + change("%.1f%%") { 100 * $0.trainAcc }
                 + ", linear, on masked and augmented training images; chance is "
                 + String(format: "%.1f%%", 100 / Double(data.classCount)),

@@ -32,12 +32,13 @@ struct RankInvarianceTests {
         #expect(error < 1e-5, "relative error \(error)")
     }
 
-    @Test("without the uniformity loss, accumulation is a matter of memory alone")
-    func accumulation() throws {
+    @Test(
+        "accumulation is a matter of memory alone",
+        arguments: [["--reg", "none"], [], ["--uniformity-exchange", "gram"], ["--reg", "koleo"]])
+    func accumulation(more: [String]) throws {
         let folder = try TemporaryDirectory()
-        _ = try Program.run(SmallRun.arguments(folder.file("one")) + ["--reg", "none"])
-        _ = try Program.run(
-            SmallRun.arguments(folder.file("four")) + ["--reg", "none", "--accum_iter", "2"], ranks: 2)
+        _ = try Program.run(SmallRun.arguments(folder.file("one")) + more)
+        _ = try Program.run(SmallRun.arguments(folder.file("four")) + more + ["--accum_iter", "2"], ranks: 2)
         let error = SmallRun.relativeError(
             try SmallRun.weights(folder.file("four"), step: 20), try SmallRun.weights(folder.file("one"), step: 20))
         #expect(error < 1e-5, "relative error \(error)")

@@ -25,7 +25,8 @@ enum RandomPass {
         let network = MaskedAutoencoder(model, element, keepsPackedWeights: keepsPackedWeights, plan: plan)
         network.initialize(seed: 3)
         let pass = GradientPass(
-            network, loss: LossConfiguration(), classes: nil, rowCounts: [images], options: options,
+            network, loss: LossConfiguration(), classes: nil,
+            division: MicroBatches(images: images, ranks: 1, accumulation: 1), options: options,
             communicator: SingleProcess(), team: Team(threads: 2), clock: PhaseClock(), plan: plan)
         let batch = Matrix(rows: images, columns: model.imageValues)
         var random = SampleRandom(seed: 4, epoch: 0, sample: 0, purpose: .syntheticImage)
@@ -33,8 +34,8 @@ enum RandomPass {
             for column in 0..<batch.columns { batch[row, column] = random.normal() }
         }
         let samples = MatrixView(rows: images, columns: 1, values: Array(0..<images))
-        pass.activations.masking.draw(seed: 5, epoch: 0, samples: samples)
-        let shares = try pass.accumulate(batch, labels: nil, isFirst: true, isLast: true)
+        pass.activations(for: 0).masking.draw(seed: 5, epoch: 0, samples: samples)
+        let shares = try pass.accumulate(batch, labels: nil, micro: 0)
         return (pass.reducer.gradients.array, [shares.reconstruction, shares.uniformity])
     }
 }

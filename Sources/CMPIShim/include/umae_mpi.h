@@ -32,6 +32,8 @@ int32_t umae_mpi_error_string(int32_t code, char *text, int32_t capacity);
 int32_t umae_mpi_allreduce_in_place(void *values, int32_t count, umae_mpi_type type, umae_mpi_op op);
 int32_t umae_mpi_iallreduce(const void *send, void *receive, int32_t count, umae_mpi_type type, umae_mpi_op op,
                             umae_mpi_request *request);
+int32_t umae_mpi_iallgather(const void *send, void *receive, int32_t count_per_rank, umae_mpi_type type,
+                            umae_mpi_request *request);
 int32_t umae_mpi_test(umae_mpi_request *request, bool *done);
 int32_t umae_mpi_wait(umae_mpi_request *request);
 int32_t umae_mpi_allgather(const void *send, void *receive, int32_t count_per_rank, umae_mpi_type type);

@@ -1,0 +1,186 @@
+internal import CVectorKernels
+package import Layers
+package import Tensors
+
+/// A regulariser of the class features of a global batch: loss and gradient, whatever the ranks and micro-batches that
+/// the features come from.
+///
+/// In this order: `record` the features of each micro-batch, `summarize`, exchange (`exchanged` says what), `evaluate`,
+/// and `gradient` for each micro-batch. n images of this rank in all micro-batches, N in the global batch, D width.
+package final class FeatureRegularizer: @unchecked Sendable {
+    package let configuration: RegularizerConfiguration
+    /// gather or gram.
+    package let exchange: UniformityExchange
+    /// z of this rank [n, D], normalised if the regulariser wants that.
+    package let own: Matrix
+    /// z of the global batch [N, D] in rank order, for whoever gathers; `own` itself if there is no other rank.
+    package let all: Matrix
+    /// For whoever exchanges Gram matrices: the upper triangle of G and then Σ z [1, D(D + 1)/2 + D], of this rank and
+    /// of the global batch; one matrix if there is no other rank.
+    package let ownSummary: Matrix
+    package let summary: Matrix
+    /// Gradient with respect to the features of one micro-batch, before normalisation [m, D].
+    package let dFeatures: Matrix
+
+    let images: Int
+    let width: Int
+    /// Where this rank's rows stand among all.
+    let firstRow: Int
+    /// A loss that every rank computes whole is shared among so many.
+    let ranks: Int
+    let norms: Matrix
+    /// Of pairs [n, N]; only where features are gathered and pairs are looked at.
+    let similarities: Matrix
+    /// G [D, D], then the matrix M with dL/dZ = (Z - mean)·M.
+    let gram: Matrix
+    /// The mean feature [1, D].
+    let mean: Matrix
+    /// [m, D], for the kinds that want it.
+    let centredFeatures: Matrix
+    /// Gradient with respect to z [n, D].
+    let dNormalized: Matrix
+    /// Nearest neighbours for koleo: of this rank [n, 1], and of all [N, 1].
+    package let ownNeighbors: Matrix
+    package let neighbors: Matrix
+    let factorization: CholeskyFactorization?
+    private var partialSums: [Double]
+    /// Shares of all ranks add up to the loss, and to the participation ratio's reciprocal.
+    package internal(set) var share = 0.0
+    package internal(set) var spectralShare = 0.0
+    /// Σ over this rank's pairs of exp(-t·distance²), which uniformity needs of all ranks together before `gradient`.
+    package var pairSum = 0.0
+
+    /// torch.nn.functional.normalize's.
+    private static var epsilon: Float { 1e-12 }
+
+    /// - Parameters:
+    ///   - images: of this rank, in all micro-batches that the loss spans.
+    ///   - firstRow: images of the ranks before this one.
+    ///   - microImages: of this rank in its largest micro-batch.
+    package init(
+        _ configuration: RegularizerConfiguration, images: Int, globalImages: Int, microImages: Int, width: Int,
+        firstRow: Int, ranks: Int, threads: Int, plan: MemoryPlan
+    ) {
+        func matrix(_ name: String, _ rows: Int, _ columns: Int) -> Matrix {
+            plan.matrix(.exchange, name, rows: rows, columns: columns)
+        }
+        self.configuration = configuration
+        self.images = globalImages
+        self.width = width
+        self.ranks = ranks
+        self.firstRow = ranks == 1 ? 0 : firstRow
+        exchange = configuration.resolvedExchange(images: globalImages, width: width)
+        let isAlone = ranks == 1
+        let gathers = exchange == .gather
+        own = matrix("features of this rank", images, width)
+        all = isAlone || !gathers ? own : matrix("gathered features", globalImages, width)
+        let summaryCount = gathers ? 0 : width * (width + 1) / 2 + width
+        ownSummary = matrix("Gram matrix of this rank", 1, summaryCount)
+        summary = isAlone ? ownSummary : matrix("Gram matrix of all ranks", 1, summaryCount)
+        dFeatures = matrix("dFeatures", microImages, width)
+        norms = matrix("feature norms", 1, images)
+        let usesPairs = gathers && configuration.kind.looksAtPairs
+        similarities = matrix("similarities", usesPairs ? images : 0, globalImages)
+        gram = matrix("Gram matrix", usesPairs ? 0 : width, width)
+        mean = matrix("mean feature", 1, width)
+        centredFeatures = matrix("centred features", configuration.kind.centres ? microImages : 0, width)
+        dNormalized = matrix("dNormalised", images, width)
+        let koleo = configuration.kind == .koleo
+        ownNeighbors = matrix("neighbours of this rank", koleo ? images : 0, 1)
+        neighbors = koleo && !isAlone ? matrix("neighbours", globalImages, 1) : ownNeighbors
+        factorization = configuration.kind == .tcr ? CholeskyFactorization(order: width, plan: plan) : nil
+        partialSums = [Double](repeating: 0, count: 4 * threads)
+    }
+
+    /// Scratch memory for its products.
+    package static func scratchBytes(images: Int, globalImages: Int, width: Int) -> Int {
+        func bytes(_ m: Int, _ n: Int, _ k: Int, _ transposeA: Bool = false) -> Int {
+            ScratchMemory.bytes(forProduct: .float32, m: m, n: n, k: k, transposeA: transposeA)
+        }
+        return [
+            bytes(images, globalImages, width), bytes(images, width, globalImages), bytes(images, width, width),
+            bytes(width, width, globalImages, true),
+        ].reduce(0, max)
+    }
+
+    /// Takes the features of the micro-batch whose images are `rows` of this rank's.
+    package func record(_ features: Matrix, rows: Range<Int>, in context: LayerContext) {
+        precondition(features.rows == rows.count)
+        let (z, norms) = (own.rows(rows), norms.columns(rows))
+        context.forEachChunk(of: features.rows) { range in
+            if configuration.kind.normalizes {
+                unsafe umae_l2_normalize_forward(
+                    features.rows(range).pointer, features.stride, z.rows(range).pointer, z.stride,
+                    norms.columns(range).pointer, range.count, features.columns, Self.epsilon)
+            } else {
+                z.rows(range).copy(from: features.rows(range))
+            }
+        }
+    }
+
+    /// Prepares what is exchanged.
+    package func summarize(in context: LayerContext) {
+        guard exchange == .gram else { return }
+        formGram(of: own, in: context)
+        context.member.serially {
+            var place = 0
+            for row in 0..<width {
+                let part = gram.rows(row..<row + 1).columns(row..<width)
+                ownSummary.columns(place..<place + part.count).copy(from: part)
+                place += part.count
+            }
+            let sum = ownSummary.columns(place..<place + width)
+            sum.clear()
+            unsafe umae_column_sums(UMAE_F32, own.pointer, own.stride, sum.pointer, own.rows, width)
+        }
+    }
+
+    /// After the exchange: sets `share` and `spectralShare`, and prepares `gradient`.
+    package func evaluate(in context: LayerContext) {
+        if exchange == .gather && configuration.kind.looksAtPairs {
+            evaluatePairs(in: context)
+        } else {
+            if exchange == .gram { unpackSummary(in: context) } else { gatherSummary(in: context) }
+            evaluateGram(in: context)
+        }
+    }
+
+    /// Overwrites `dFeatures` with `weight` times the gradient of the loss for the images `rows` of this rank.
+    package func gradient(rows: Range<Int>, weight: Double, in context: LayerContext) {
+        let (d, z) = (dNormalized.rows(rows), own.rows(rows))
+        if exchange == .gather && configuration.kind.looksAtPairs {
+            pairGradient(rows: rows, in: context)
+        } else {
+            gramGradient(rows: rows, in: context)
+        }
+        let norms = norms.columns(rows)
+        context.forEachChunk(of: rows.count) { range in
+            let result = dFeatures.rows(range)
+            if configuration.kind.normalizes {
+                unsafe umae_l2_normalize_backward(
+                    d.rows(range).pointer, z.rows(range).pointer, norms.columns(range).pointer, result.pointer,
+                    result.rows, result.columns, Self.epsilon)
+            } else {
+                result.copy(from: d.rows(range))
+            }
+            unsafe umae_scale(result.pointer, Float(weight), result.count)
+        }
+    }
+
+    /// Adds up what each thread says of its rows, in thread order; every member gets the sum.
+    func sum(in context: LayerContext, _ body: () -> Double) -> Double {
+        let place = context.member.index
+        partialSums[place] = body()
+        context.member.wait()
+        let total = partialSums[..<context.member.team.count].reduce(0, +)
+        context.member.wait()
+        return total
+    }
+}
+
+extension Regularizer {
+    /// Whether gathered features are compared pair by pair; the others are functions of G then too.
+    var looksAtPairs: Bool { !(centres || self == .tcr) }
+    /// Whether it is a function of the features less their mean.
+    var centres: Bool { self == .spectralCentred || self == .vicregCovariance }
+}
