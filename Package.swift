@@ -69,6 +69,7 @@ let package = Package(
             swiftSettings: settings),
         // Tests, one target per module; EndToEndTests runs the program itself, under mpirun too.
         tests("CheckpointsTests", ["Checkpoints", "Tensors"]),
+        tests("DataParallelTests", ["Communication", "DataParallel", "Tensors"]),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         tests("EndToEndTests", ["AllocationCounter", "Checkpoints", "Models", "Tensors", "umae-dist"]),
         tests("ImageDataTests", ["ImageData", "Tensors"], resources: [.copy("Fixtures")]),

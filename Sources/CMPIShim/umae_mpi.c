@@ -49,6 +49,15 @@ int32_t umae_mpi_local(int32_t *local_rank, int32_t *local_size) {
     return MPI_Comm_free(&node);
 }
 
+int32_t umae_mpi_local_sum(int64_t *value) {
+    MPI_Comm node;
+    int code = MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
+    if (code != MPI_SUCCESS) return code;
+    code = MPI_Allreduce(MPI_IN_PLACE, value, 1, MPI_INT64_T, MPI_SUM, node);
+    MPI_Comm_free(&node);
+    return code;
+}
+
 int32_t umae_mpi_error_string(int32_t code, char *text, int32_t capacity) {
     char full[MPI_MAX_ERROR_STRING] = {0};
     int length = 0;

@@ -61,19 +61,31 @@ struct ChecksummedFile: ~Copyable {
 
 extension FileRecord {
     /// Reads the whole file.
+    package static func of(path: String) throws(CheckpointError) -> FileRecord {
+        let file = try OpenFile.reading(path)
+        let size = try file.size()
+        return FileRecord(size: size, crc32: try checksum(of: file, size: size))
+    }
+
+    /// Reads the whole file.
     ///
     /// - Throws: `sizeMismatch` (without reading), `checksumMismatch`, or the file cannot be read.
     func verify(path: String) throws(CheckpointError) {
         let file = try verifySize(path: path)
+        let checksum = try Self.checksum(of: file, size: size)
+        if checksum != crc32 {
+            throw CheckpointError(path: path, .checksumMismatch(expected: crc32, found: checksum))
+        }
+    }
+
+    private static func checksum(of file: borrowing OpenFile, size: Int) throws(CheckpointError) -> UInt32 {
         var checksum: UInt32 = 0
         let pieceSize = 1 << 20
         for position in stride(from: 0, to: size, by: pieceSize) {
             let piece = try file.bytes(in: position..<min(position + pieceSize, size))
             checksum = unsafe crc32Update(checksum, piece.span.bytes)
         }
-        if checksum != crc32 {
-            throw CheckpointError(path: path, .checksumMismatch(expected: crc32, found: checksum))
-        }
+        return checksum
     }
 
     /// Opens the file and compares its size alone.

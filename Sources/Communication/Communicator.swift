@@ -31,6 +31,11 @@ package protocol Communicator: AnyObject, Sendable {
     func reduceScatter(send: Matrix, counts: [Int], into receive: Matrix) throws(CommunicationError)
     func broadcast(_ values: Matrix, from root: Int) throws(CommunicationError)
     func barrier() throws(CommunicationError)
+    /// From now on, ends the run if a rank does one thing for longer than `timeout` seconds, and says who and what. Not
+    /// collective, but of use only if all ranks call it.
+    func watchForStalls(timeout: Double)
+    /// Says at which step this rank is, for such a report.
+    func mark(step: Int)
     /// Ends all ranks at once. Not collective: for failures that one rank meets alone.
     func abort(exitCode: Int32) -> Never
 }

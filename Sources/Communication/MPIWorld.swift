@@ -13,6 +13,7 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
     /// MPI counts are C ints: longer messages go in pieces of this many elements.
     private static var chunk: Int { 1 << 30 }
     private let poll: (CollectiveSlot, Bool) throws(CommunicationError) -> Bool
+    private let watch: StallWatch?
 
     /// Starts MPI. Collective, once per process.
     package init() throws(CommunicationError) {
@@ -28,11 +29,15 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
         size = Int(values.size)
         localRank = Int(values.localRank)
         localSize = Int(values.localSize)
+        watch = Self.makeWatch(rank: rank, localRank: localRank, localSize: localSize)
+        let watch = watch
         // Made once: a closure per reduction would be an allocation per step.
         poll = { slot, waiting throws(CommunicationError) in
             let request = unsafe UnsafeMutableRawPointer(slot.request.address)
                 .assumingMemoryBound(to: umae_mpi_request.self)
             if waiting {
+                watch?.begin(.waitForSum)
+                defer { watch?.begin(.computing) }
                 try unsafe check(umae_mpi_wait(request), "MPI_Wait", rank: rank)
                 return true
             }
@@ -42,10 +47,32 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
         }
     }
 
+    /// Memory that this host's ranks share, found by the process of the one with local rank 0.
+    private static func makeWatch(rank: Int, localRank: Int, localSize: Int) -> StallWatch? {
+        var process = localRank == 0 ? Int64(getpid()) : 0
+        guard unsafe umae_mpi_local_sum(&process) == 0 else { return nil }
+        let path = "/dev/shm/umae-dist-\(getuid())-\(process)"
+        let watch = StallWatch(path: path, rank: rank, localRank: localRank, localSize: localSize) {
+            _ = umae_mpi_abort(1)
+        }
+        // All have it open, or could not: its name is needed no more.
+        _ = umae_mpi_barrier()
+        if localRank == 0 { unsafe unlink(path) }
+        return watch
+    }
+
     /// Ends MPI. Collective; nothing may be sent afterwards.
-    package func finalize() { _ = umae_mpi_finalize() }
+    package func finalize() {
+        watch?.stop()
+        _ = umae_mpi_finalize()
+    }
+
+    package func watchForStalls(timeout: Double) { watch?.start(timeout: timeout) }
+    package func mark(step: Int) { watch?.mark(step: step) }
 
     package func allReduce(_ values: Matrix, _ reduction: Reduction) throws(CommunicationError) {
+        watch?.begin(.allReduce)
+        defer { watch?.begin(.computing) }
         precondition(values.isContiguous)
         for start in stride(from: 0, to: values.count, by: Self.chunk) {
             try unsafe check(
@@ -56,6 +83,8 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
     }
 
     package func allReduce(_ values: inout [Double], _ reduction: Reduction) throws(CommunicationError) {
+        watch?.begin(.allReduce)
+        defer { watch?.begin(.computing) }
         let count = Int32(values.count)
         let code = unsafe values.withUnsafeMutableBytes {
             unsafe umae_mpi_allreduce_in_place($0.baseAddress, count, UMAE_MPI_F64, reduction.op)
@@ -91,6 +120,8 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
     }
 
     package func allGather(_ rows: Matrix, rowCounts: [Int], into all: Matrix) throws(CommunicationError) {
+        watch?.begin(.allGather)
+        defer { watch?.begin(.computing) }
         precondition(rows.isContiguous && all.isContiguous && rowCounts.count == size && rowCounts[rank] == rows.rows)
         precondition(all.rows == rowCounts.reduce(0, +) && all.columns == rows.columns)
         precondition(all.count <= Self.chunk, "more gathered elements than one MPI message holds")
@@ -108,6 +139,8 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
     }
 
     package func allGather(_ bytes: [UInt8]) throws(CommunicationError) -> [[UInt8]] {
+        watch?.begin(.allGather)
+        defer { watch?.begin(.computing) }
         var lengths = [Int64](repeating: 0, count: size)
         var length = Int64(bytes.count)
         try unsafe check(
@@ -129,6 +162,8 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
     package func reduceScatter(
         send: Matrix, counts: [Int], into receive: Matrix
     ) throws(CommunicationError) {
+        watch?.begin(.reduceScatter)
+        defer { watch?.begin(.computing) }
         precondition(counts.count == size && send.count == counts.reduce(0, +) && receive.count == counts[rank])
         precondition(send.isContiguous && receive.isContiguous && send.count <= Self.chunk)
         try unsafe check(
@@ -138,6 +173,8 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
     }
 
     package func broadcast(_ values: Matrix, from root: Int) throws(CommunicationError) {
+        watch?.begin(.broadcast)
+        defer { watch?.begin(.computing) }
         precondition(values.isContiguous)
         for start in stride(from: 0, to: values.count, by: Self.chunk) {
             try unsafe check(
@@ -147,7 +184,11 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
         }
     }
 
-    package func barrier() throws(CommunicationError) { try check(umae_mpi_barrier(), "MPI_Barrier", rank: rank) }
+    package func barrier() throws(CommunicationError) {
+        watch?.begin(.barrier)
+        defer { watch?.begin(.computing) }
+        try check(umae_mpi_barrier(), "MPI_Barrier", rank: rank)
+    }
 
     package func abort(exitCode: Int32) -> Never {
         _ = umae_mpi_abort(exitCode)

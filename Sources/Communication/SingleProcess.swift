@@ -23,5 +23,7 @@ package final class SingleProcess: Communicator {
     package func reduceScatter(send: Matrix, counts: [Int], into receive: Matrix) { receive.copy(from: send) }
     package func broadcast(_ values: Matrix, from root: Int) {}
     package func barrier() {}
+    package func watchForStalls(timeout: Double) {}
+    package func mark(step: Int) {}
     package func abort(exitCode: Int32) -> Never { exit(exitCode) }
 }

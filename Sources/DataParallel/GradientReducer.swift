@@ -10,6 +10,10 @@ package final class GradientReducer {
     private let local: Matrix
     private let summed: Matrix
     private var slots: [CollectiveSlot] = []
+    /// When each slot's message left, and whether its end was told.
+    private var departures: [(start: ContinuousClock.Instant, bytes: Int, told: Bool)] = []
+    /// Told of each bucket: when it left, when its sum was found to be there, its bytes.
+    package var onBucket: ((ContinuousClock.Instant, ContinuousClock.Instant, Int) -> Void)?
     private var used = 0
     /// What backward has finished but no bucket carries yet; grows downwards.
     private var waiting: Range<Int>?
@@ -29,6 +33,7 @@ package final class GradientReducer {
             ? gradients : plan.matrix(.exchange, "summed gradients", rows: 1, columns: gradients.columns)
         let buckets = communicator.size == 1 ? 0 : 2 + gradients.columns / bucketElements
         slots = (0..<buckets).map { _ in CollectiveSlot() }
+        departures = [(ContinuousClock.Instant, Int, Bool)](repeating: (.now, 0, false), count: buckets)
     }
 
     /// The gradient of the global loss [1, n], valid after `finish`.
@@ -52,7 +57,13 @@ package final class GradientReducer {
             try send(held)
         }
         // Open MPI makes progress only inside its calls.
-        for slot in slots[..<used] { try slot.test() }
+        for index in 0..<used where try slots[index].test() { tell(index) }
+    }
+
+    private func tell(_ index: Int) {
+        guard let onBucket, !departures[index].told else { return }
+        departures[index].told = true
+        onBucket(departures[index].start, .now, departures[index].bytes)
     }
 
     /// Sends what is left and waits for all sums. Collective.
@@ -64,13 +75,20 @@ package final class GradientReducer {
         }
         let clock = ContinuousClock()
         let start = clock.now
-        for slot in slots[..<used] { try slot.wait() }
+        for index in 0..<used {
+            try slots[index].wait()
+            tell(index)
+        }
         used = 0
         exposedSeconds = (clock.now - start) / .seconds(1)
     }
 
     private func send(_ range: Range<Int>) throws {
-        if used == slots.count { slots.append(CollectiveSlot()) }
+        if used == slots.count {
+            slots.append(CollectiveSlot())
+            departures.append((.now, 0, false))
+        }
+        departures[used] = (.now, range.count * MemoryLayout<Float>.stride, false)
         let slot = slots[used]
         used += 1
         try communicator.startAllReduce(send: local.columns(range), receive: summed.columns(range), in: slot)

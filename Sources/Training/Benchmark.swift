@@ -27,6 +27,8 @@ package struct Benchmark {
         package var secondsPerPhase: [String: Double]
         /// Resident memory of the largest rank at its highest.
         package var peakMemoryBytes: Int
+        /// Mean seconds of a step in which a rank waited for gradients and did nothing else, of the slowest rank.
+        package var exposedCommunicationSeconds: Double
         /// What the plan says of one rank, and of that what each purpose takes.
         package var plannedMemoryBytes: Int
         package var plannedMemoryByPurpose: [String: Int]
@@ -52,6 +54,7 @@ package struct Benchmark {
             case peakMemoryBytes = "peak_memory_bytes"
             case plannedMemoryBytes = "planned_memory_bytes"
             case plannedMemoryByPurpose = "planned_memory_by_purpose"
+            case exposedCommunicationSeconds = "exposed_communication_seconds"
             case pageFaultsPerStep = "page_faults_per_step"
             case accumIter = "accum_iter"
             case steps
@@ -65,10 +68,14 @@ package struct Benchmark {
     package let steps: Int
     package let warmupSteps: Int
     package let recomputesActivations: Bool
+    /// File for a timeline of the measured steps, if wanted.
+    package let timelinePath: String?
 
     package init(
-        name: String, configuration: PretrainConfiguration, steps: Int, warmupSteps: Int, recomputesActivations: Bool
+        name: String, configuration: PretrainConfiguration, steps: Int, warmupSteps: Int, recomputesActivations: Bool,
+        timelinePath: String? = nil
     ) {
+        self.timelinePath = timelinePath
         self.name = name
         self.recomputesActivations = recomputesActivations
         self.configuration = configuration
@@ -79,7 +86,8 @@ package struct Benchmark {
     /// Collective; every rank returns the same.
     package func run(communicator: any Communicator, team: Team) throws -> Result {
         let plan = MemoryPlan()
-        let (step, loader) = try prepare(communicator, team, plan)
+        let timeline = timelinePath.map { _ in Timeline() }
+        let (step, loader) = try prepare(communicator, team, timeline, plan)
         defer { loader.stop() }
         try communicator.agree { try MemoryReport.check(plan, localRanks: communicator.localSize) }
 
@@ -90,16 +98,22 @@ package struct Benchmark {
         var seconds: [Double] = []
         seconds.reserveCapacity(steps)
         var last = StepOutcome()
+        var exposed = 0.0
         let faultsBefore = ProcessMemory.pageFaults()
         for update in 1...steps {
             last = try step.run(update: max(warmupSteps, 1) + update, learningRate: 1e-4)
             seconds.append(last.seconds)
+            exposed += step.exposedCommunicationSeconds
         }
         let faults = Double(ProcessMemory.pageFaults() - faultsBefore) / Double(steps)
         peak = max(peak, try PeakRate.measure(configuration.precision, communicator: communicator, team: team))
 
+        if let timelinePath { try timeline?.write(to: timelinePath, communicator) }
+
         var largest = PhaseClock.Phase.allCases.map { step.clock[$0] / Double(steps) }
-        largest += [seconds.sorted()[steps / 2], Double(ProcessMemory.peakResidentBytes()), faults]
+        largest += [
+            seconds.sorted()[steps / 2], Double(ProcessMemory.peakResidentBytes()), faults, exposed / Double(steps),
+        ]
         try communicator.allReduce(&largest, .maximum)
         let phases = PhaseClock.Phase.allCases
         let secondsPerStep = largest[phases.count]
@@ -112,7 +126,8 @@ package struct Benchmark {
             imagesPerSecond: imagesPerSecond, flopsPerImage: flops, flopsPerSecond: flops * imagesPerSecond,
             peakFlopsPerSecond: peak, fractionOfPeak: flops * imagesPerSecond / peak, secondsPerStep: secondsPerStep,
             secondsPerPhase: Dictionary(uniqueKeysWithValues: phases.map { ($0.name, largest[$0.rawValue]) }),
-            peakMemoryBytes: Int(largest[phases.count + 1]), plannedMemoryBytes: plan.totalBytes,
+            peakMemoryBytes: Int(largest[phases.count + 1]),
+            exposedCommunicationSeconds: largest[phases.count + 3], plannedMemoryBytes: plan.totalBytes,
             plannedMemoryByPurpose: Dictionary(
                 uniqueKeysWithValues: MemoryPlan.Purpose.allCases.map { ($0.rawValue, plan.bytes(for: $0)) }),
             pageFaultsPerStep: largest[phases.count + 2], accumIter: configuration.accumulation, steps: steps,
@@ -121,7 +136,7 @@ package struct Benchmark {
     }
 
     private func prepare(
-        _ communicator: any Communicator, _ team: Team, _ plan: MemoryPlan
+        _ communicator: any Communicator, _ team: Team, _ timeline: Timeline?, _ plan: MemoryPlan
     ) throws -> (PretrainStep, BatchLoader) {
         let c = configuration
         let size = ImageSize(height: c.model.imageHeight, width: c.model.imageWidth)
@@ -143,7 +158,8 @@ package struct Benchmark {
         let optimizer = AdamW(model.parameters, configuration: c.optimizer, plan: plan)
         let step = PretrainStep(
             c, model: model, optimizer: optimizer, classes: source.classCount, loader: loader,
-            recomputesActivations: recomputesActivations, communicator: communicator, team: team, plan: plan)
+            recomputesActivations: recomputesActivations, timeline: timeline, communicator: communicator, team: team,
+            plan: plan)
         return (step, loader)
     }
 }

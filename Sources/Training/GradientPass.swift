@@ -36,6 +36,7 @@ package final class GradientPass {
     private var shares = LossShares()
     private var failure: (any Error)?
     private var pairSum = [0.0]
+    private var exchangeStart = ContinuousClock.now
 
     /// A regulariser and the messages it needs.
     private struct Regularization {
@@ -100,6 +101,9 @@ package final class GradientPass {
         regularizations = made
         classifier = classes.map { OnlineClassifier(model, images: largest, classes: $0, plan: plan) }
         reducer = GradientReducer(communicator, gradients: model.parameters.gradients, plan: plan)
+        if let timeline = clock.timeline {
+            reducer.onBucket = { timeline.add(.bucket, from: $0, to: $1, bytes: $2) }
+        }
         guard let anyActivations = activations[largest], let first = made.first else {
             preconditionFailure("an update has at least one micro-batch")
         }
@@ -125,7 +129,7 @@ package final class GradientPass {
     package func collect(_ images: Matrix, micro: Int) throws {
         prepare(images, labels: nil, micro)
         team.run(collectJob)
-        if micro == division.accumulation - 1 { try batch.regularization.exchange.start() }
+        if micro == division.accumulation - 1 { try startExchange() }
         clock.lap(.forward)
     }
 
@@ -141,7 +145,7 @@ package final class GradientPass {
         shares = LossShares()
         team.run(encodeJob)
         clock.lap(.forward)
-        if !collects { try batch.regularization.exchange.start() }
+        if !collects { try startExchange() }
         clock.lap(.communication)
         team.run(gradientJob)
         clock.lap(.backward)
@@ -151,6 +155,11 @@ package final class GradientPass {
             clock.lap(.communication)
         }
         return shares
+    }
+
+    private func startExchange() throws {
+        exchangeStart = .now
+        try batch.regularization.exchange.start()
     }
 
     private var isLast: Bool { batch.micro == division.accumulation - 1 }
@@ -234,6 +243,7 @@ package final class GradientPass {
         context.member.serially {
             attempt { try regularization.exchange.finish() }
             clock.lap(.communication)
+            clock.timeline?.add(.exchange, from: exchangeStart, to: .now)
         }
         regularizer.evaluate(in: context)
         switch regularizer.configuration.kind {

@@ -4,18 +4,35 @@ package final class PhaseClock {
         case data, forward, backward, communication, optimizer
 
         package var name: String { "\(self)" }
+
+        fileprivate var kind: Timeline.Kind {
+            switch self {
+            case .data: .data
+            case .forward: .forward
+            case .backward: .backward
+            case .communication: .communication
+            case .optimizer: .optimizer
+            }
+        }
     }
 
     private let clock = ContinuousClock()
     private var last: ContinuousClock.Instant
     private var seconds = [Double](repeating: 0, count: Phase.allCases.count)
 
-    package init() { last = clock.now }
+    /// Where laps are shown too, if anywhere.
+    package let timeline: Timeline?
+
+    package init(timeline: Timeline? = nil) {
+        self.timeline = timeline
+        last = clock.now
+    }
 
     /// Time since the last call belongs to `phase`.
     package func lap(_ phase: Phase) {
         let now = clock.now
         seconds[phase.rawValue] += (now - last) / .seconds(1)
+        timeline?.add(phase.kind, from: last, to: now)
         last = now
     }
 

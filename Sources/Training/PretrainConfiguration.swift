@@ -25,6 +25,11 @@ package struct PretrainConfiguration: Codable, Equatable, Sendable {
     /// Largest gradient norm; nil does not clip.
     package var clipGradient: Double?
     package var seed: UInt64
+    /// What happens to an update whose loss or gradient norm is a spike, and how far above the mean one is.
+    package var spikeGuard = SpikeGuard.Action.none
+    package var spikeThreshold = 6.0
+    /// Updates between comparisons of the ranks' parameters; 0 for none.
+    package var replicaCheckEvery = 1000
 
     package init(
         model: MaskedAutoencoderConfiguration, loss: LossConfiguration, precision: ElementType, dataPath: String,
@@ -74,6 +79,12 @@ package struct PretrainConfiguration: Codable, Equatable, Sendable {
         ]
         for (flag, value) in rates where !value.isFinite || value < 0 {
             throw ModelError("\(flag) is \(value): it must be 0 or above")
+        }
+        guard spikeThreshold > 0 && spikeThreshold.isFinite else {
+            throw ModelError("--spike-threshold is \(spikeThreshold): it must be above 0")
+        }
+        guard replicaCheckEvery >= 0 else {
+            throw ModelError("--replica-check-every is \(replicaCheckEvery): it must be 0 or above")
         }
         if let clipGradient, !(clipGradient > 0) {
             throw ModelError("--clip-grad is \(clipGradient): it must be above 0")

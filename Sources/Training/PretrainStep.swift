@@ -20,11 +20,13 @@ package struct StepOutcome: Sendable {
     package var learningRate = 0.0
     package var gradientNorm = 0.0
     package var seconds = 0.0
+    /// Why the update was left out, if it was.
+    package var spike: String?
     /// Whether any rank was asked to stop.
     package var stopRequested = false
 }
 
-/// A loss or gradient that is not finite; every rank throws it, before anything was updated.
+/// A loss or gradient that is not finite, or far from what it was; every rank throws it, before anything was updated.
 package struct NonFiniteError: CollectiveError {
     package let description: String
 }
@@ -36,7 +38,7 @@ package struct NonFiniteError: CollectiveError {
 package final class PretrainStep {
     package let model: MaskedAutoencoder
     package let optimizer: AdamW
-    package let clock = PhaseClock()
+    package let clock: PhaseClock
     private let configuration: PretrainConfiguration
     private let communicator: any Communicator
     private let team: Team
@@ -49,12 +51,15 @@ package final class PretrainStep {
     private var normJob: (TeamMember) -> Void = { _ in }
     private var updateJob: (TeamMember) -> Void = { _ in }
     private var batch: Batch?
+    /// Kept with the run's state.
+    package var spikeGuard = SpikeGuard()
     private var pending = (step: 0, learningRate: 0.0, gradientScale: 1.0)
 
     /// - Parameter loader: this rank's micro-batches, positioned at the first step to run.
     package init(
         _ configuration: PretrainConfiguration, model: MaskedAutoencoder, optimizer: AdamW, classes: Int,
-        loader: BatchLoader, recomputesActivations: Bool, communicator: any Communicator, team: Team, plan: MemoryPlan
+        loader: BatchLoader, recomputesActivations: Bool, timeline: Timeline? = nil, communicator: any Communicator,
+        team: Team, plan: MemoryPlan
     ) {
         self.configuration = configuration
         self.model = model
@@ -62,6 +67,7 @@ package final class PretrainStep {
         self.communicator = communicator
         self.team = team
         self.loader = loader
+        clock = PhaseClock(timeline: timeline)
         let images = configuration.effectiveBatchSize / communicator.size / configuration.accumulation
         var options = MaskedAutoencoder.Activations.Options()
         options.recomputes = recomputesActivations
@@ -86,6 +92,8 @@ package final class PretrainStep {
     /// Makes update number `update` (from 1). Collective.
     package func run(update: Int, learningRate: Double) throws -> StepOutcome {
         let start = ContinuousClock.now
+        clock.timeline?.step = update
+        communicator.mark(step: update)
         var shares = LossShares()
         if pass.collects {
             for micro in 0..<configuration.accumulation {
@@ -107,14 +115,43 @@ package final class PretrainStep {
                 description: "the gradient is not finite at step \(update) while the losses are: training stopped "
                     + "before the update; lower --lr, or set --clip-grad, and --resume auto from the last checkpoint")
         }
+        outcome.learningRate = learningRate
+        if let spike = try judge(outcome, update: update) {
+            outcome.spike = spike
+            outcome.seconds = (ContinuousClock.now - start) / .seconds(1)
+            return outcome
+        }
         let scale = GradientNorm.clippingScale(norm: outcome.gradientNorm, maximum: configuration.clipGradient)
         pending = (update, learningRate, scale)
         team.run(updateJob)
         clock.lap(.optimizer)
-        outcome.learningRate = learningRate
+        let every = configuration.replicaCheckEvery
+        if every > 0 && update % every == 0 {
+            try ReplicaCheck.verify(model.parameters.values, step: update, communicator)
+            clock.lap(.communication)
+        }
         outcome.seconds = (ContinuousClock.now - start) / .seconds(1)
         return outcome
     }
+
+    /// Why this update is left out, if it is. All ranks see the same figures and decide alike.
+    private func judge(_ outcome: StepOutcome, update: Int) throws -> String? {
+        guard configuration.spikeGuard != .none else { return nil }
+        let loss = outcome.reconstruction + configuration.loss.weight * outcome.uniformity
+        guard
+            let spike = spikeGuard.judge(
+                loss: loss, gradientNorm: outcome.gradientNorm, threshold: configuration.spikeThreshold)
+        else { return nil }
+        guard configuration.spikeGuard == .skip && spikeGuard.consecutive < Self.mostSkipped else {
+            throw NonFiniteError(
+                description: "the \(spike) at step \(update)"
+                    + (configuration.spikeGuard == .skip ? ", the \(Self.mostSkipped)th in a row" : "")
+                    + ": training stopped before the update; look at the data, lower --lr, or raise --spike-threshold")
+        }
+        return "step \(update) left out: \(spike)"
+    }
+
+    private static var mostSkipped: Int { 10 }
 
     /// The next micro-batch, its masks drawn. An error here is this rank's alone: its caller ends the others with it.
     private func nextBatch() throws -> Batch {

@@ -19,6 +19,10 @@ package final class Pretraining {
     private let output: RunDirectory?
     private let reporter: Reporter
     private var state: RunState
+    /// Seconds outside communication up to the last epoch's end.
+    private var computedBefore = 0.0
+    private let timeline: Timeline?
+    private let timelinePath: String?
 
     package enum Ending: Sendable {
         case finished
@@ -33,7 +37,7 @@ package final class Pretraining {
     package init(
         _ configuration: PretrainConfiguration, source: any ImageSource, statistics: ChannelStatistics,
         output: RunDirectory?, resume: Checkpoint?, prefetch: Int, recomputesActivations: Bool,
-        communicator: any Communicator, team: Team, reporter: Reporter
+        timelinePath: String? = nil, communicator: any Communicator, team: Team, reporter: Reporter
     ) throws {
         let plan = MemoryPlan()
         let division = try communicator.agree {
@@ -47,6 +51,8 @@ package final class Pretraining {
         self.source = source
         self.output = output
         self.reporter = reporter
+        self.timelinePath = timelinePath
+        timeline = timelinePath.map { _ in Timeline() }
         stepsPerEpoch = division.stepsPerEpoch
         model = MaskedAutoencoder(
             configuration.model, configuration.precision, classes: source.classCount,
@@ -77,11 +83,19 @@ package final class Pretraining {
             prefetch: prefetch, plan: plan)
         step = PretrainStep(
             configuration, model: model, optimizer: optimizer, classes: source.classCount, loader: loader,
-            recomputesActivations: recomputesActivations, communicator: communicator, team: team, plan: plan)
+            recomputesActivations: recomputesActivations, timeline: timeline, communicator: communicator, team: team,
+            plan: plan)
+        step.spikeGuard = state.spikeGuard
     }
 
     /// Updates made so far.
     package var updates: Int { state.step }
+
+    /// Writes the timeline, if one was asked for. Collective.
+    package func writeTimeline() throws {
+        guard let timelinePath else { return }
+        try timeline?.write(to: timelinePath, communicator)
+    }
 
     /// Trains to the last epoch, or until a signal asks to stop. Collective.
     package func run() throws -> Ending {
@@ -91,6 +105,8 @@ package final class Pretraining {
                 let epoch = Double(state.epoch) + Double(state.stepInEpoch) / Double(stepsPerEpoch)
                 let outcome = try step.run(
                     update: state.step + 1, learningRate: configuration.schedule.rate(atEpoch: epoch))
+                if let spike = outcome.spike { reporter.say("note: \(spike)") }
+                state.spikeGuard = step.spikeGuard
                 state.step += 1
                 state.stepInEpoch += 1
                 state.metrics.add(outcome)
@@ -110,6 +126,7 @@ package final class Pretraining {
     }
 
     private func endEpoch() throws {
+        try reportStragglers()
         let line = LogLine(state)
         try communicator.agree {
             try output?.appendToLog(line)
@@ -120,6 +137,26 @@ package final class Pretraining {
         state.metrics = EpochMetrics()
         try save(ifDue: true)
     }
+
+    /// Says which ranks compute much longer than the others, who then wait for them at every step.
+    private func reportStragglers() throws {
+        guard communicator.size > 1 else { return }
+        let total = PhaseClock.Phase.allCases.reduce(0) { $0 + ($1 == .communication ? 0 : step.clock[$1]) }
+        var seconds = [Double](repeating: 0, count: communicator.size)
+        seconds[communicator.rank] = total - computedBefore
+        computedBefore = total
+        try communicator.allReduce(&seconds, .sum)
+        let median = seconds.sorted()[seconds.count / 2]
+        // Of two the median is the slower one.
+        let usual = seconds.count == 2 ? seconds.min() ?? median : median
+        for (rank, own) in seconds.enumerated() where own > Self.stragglerFactor * usual && own - usual > 1 {
+            reporter.say(
+                "note: rank \(rank) computed for \(Reporter.time(own)) in epoch \(state.epoch), others for "
+                    + "\(Reporter.time(usual)): its host may be slower, or shared")
+        }
+    }
+
+    private static var stragglerFactor: Double { 1.25 }
 
     /// Writes a checkpoint on rank 0; the others wait, so that all know whether it succeeded.
     private func save(ifDue: Bool = false) throws {

@@ -1,3 +1,5 @@
+package import Optimization
+
 /// What a checkpoint holds besides tensors: where the run stands, bit for bit.
 package struct RunState: Codable, Sendable {
     package var configuration: PretrainConfiguration
@@ -9,6 +11,8 @@ package struct RunState: Codable, Sendable {
     package var worldSize: Int
     /// CRC-32 of the images, so that other data are noticed.
     package var dataFingerprint: UInt32
+    /// What updates have been like, so that a spike is known as one after a restart too.
+    package var spikeGuard = SpikeGuard()
     /// Sums over the steps of the epoch so far.
     package var metrics: EpochMetrics
 }

@@ -45,10 +45,12 @@ struct BenchCommand: WorldCommand {
             return configuration
         }
         try world.agreeOnEqual("configurations", ConfigurationText.lines(of: configuration))
+        try compute.checkTimeline(in: world)
+        try compute.watchForStalls(in: world)
         let team = try compute.team(in: world)
         let result = try Benchmark(
             name: model.model, configuration: configuration, steps: steps, warmupSteps: warmupSteps,
-            recomputesActivations: compute.recomputeActivations
+            recomputesActivations: compute.recomputeActivations, timelinePath: compute.timeline
         ).run(communicator: world, team: team)
         guard world.rank == 0 else { return 0 }
         if json {

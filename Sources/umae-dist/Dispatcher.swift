@@ -1,4 +1,5 @@
 import ArgumentParser
+import Checkpoints
 import Communication
 import Glibc
 import Training
@@ -25,6 +26,12 @@ struct Dispatcher {
             let parsed = parse(arguments)
             // A rank with another command line must not leave the rest waiting in a collective it never makes.
             try world.agreeOnEqual("command lines", [summary(of: parsed)])
+            if world.size > 1 {
+                // Hosts may hold different builds under one path.
+                let program = try world.agree { try FileRecord.of(path: "/proc/self/exe") }
+                try world.agreeOnEqual(
+                    "builds of umae-dist", ["\(program.size) bytes, CRC-32 \(String(program.crc32, radix: 16))"])
+            }
             switch parsed {
             case .command(let command):
                 return try command.run(in: world)

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Communication
+import Foundation
 import DataParallel
 import Models
 import Tensors
@@ -133,6 +134,13 @@ struct ComputeOptions: ParsableArguments {
             """)
     var recomputeActivations = false
 
+    @Option(
+        help: """
+            Write what every rank did when, and the messages under way meanwhile, to this file (Trace Event Format, for \
+            chrome://tracing or Perfetto); of a long run, its last steps.
+            """)
+    var timeline: String?
+
     /// What products read, the same on every rank. Collective.
     func element(in world: any Communicator, standard: Precision = .auto) throws -> ElementType {
         let chosen = precision ?? standard
@@ -147,6 +155,29 @@ struct ComputeOptions: ParsableArguments {
         var lacking = [VectorKernels.hasFastBFloat16 ? 0.0 : 1.0]
         try world.allReduce(&lacking, .sum)
         return lacking[0] == 0 ? .bfloat16 : .float32
+    }
+
+    @Option(help: "Seconds that a rank may do one thing before the run ends and says which rank did what.")
+    var stallTimeout = 600.0
+
+    /// Collective.
+    func watchForStalls(in world: any Communicator) throws {
+        try world.agree {
+            guard stallTimeout >= 1 && stallTimeout < 1e9 else {
+                throw ModelError("--stall-timeout is \(stallTimeout): it must be at least 1 second")
+            }
+        }
+        world.watchForStalls(timeout: stallTimeout)
+    }
+
+    /// A file that cannot be written is known before the run, not after it. Collective.
+    func checkTimeline(in world: any Communicator) throws {
+        try world.agree {
+            guard let timeline, world.rank == 0 else { return }
+            guard FileManager.default.createFile(atPath: timeline, contents: nil) else {
+                throw ModelError("--timeline: \(timeline) cannot be written")
+            }
+        }
     }
 
     /// Collective.

@@ -27,11 +27,12 @@ struct PretrainCommand: WorldCommand {
     func run(in world: any Communicator) throws -> Int32 {
         let data = try openData(in: world)
         let element = try options.compute.element(in: world)
-        let configuration = try world.agree {
+        var configuration = try world.agree {
             try options.configuration(ranks: world.size, channels: data.channels, precision: element)
         }
         try world.agreeOnEqual("configurations", ConfigurationText.lines(of: configuration))
         try world.agreeOnEqual("images (CRC-32)", [String(data.fingerprint)])
+        try options.compute.checkTimeline(in: world)
         let notices = try world.agree { try options.compatibility.notices() }
         if options.run.printConfig {
             if world.rank == 0 { Console.print(try RecipeText.yaml(of: options, configuration)) }
@@ -44,11 +45,26 @@ struct PretrainCommand: WorldCommand {
             write: { FileHandle.standardOutput.write(Data($0.utf8)) })
         for notice in notices { reporter.say("note: \(notice)") }
         let resume = try checkpointToResume(output, in: world, reporter)
+        if let resume {
+            let asked = configuration
+            configuration = try world.agree {
+                try options.configuration(
+                    ranks: world.size, channels: data.channels, precision: element,
+                    resuming: resume.state(RunState.self).configuration)
+            }
+            if configuration.effectiveBatchSize != asked.effectiveBatchSize {
+                let images = configuration.effectiveBatchSize / world.size / configuration.accumulation
+                reporter.say(
+                    "note: the effective batch stays \(configuration.effectiveBatchSize): \(world.size) ranks × "
+                        + "\(configuration.accumulation) micro-batches of \(images)")
+            }
+        }
         try world.agree { try output?.write(RecipeText.yaml(of: options, configuration) + "\n", to: "config.yaml") }
         let run = try Pretraining(
             configuration, source: data, statistics: try world.agree { try ChannelStatistics(of: data) },
             output: output, resume: resume, prefetch: min(max(options.data.numWorkers, 0), 8),
-            recomputesActivations: options.compute.recomputeActivations, communicator: world, team: team,
+            recomputesActivations: options.compute.recomputeActivations, timelinePath: options.compute.timeline,
+            communicator: world, team: team,
             reporter: reporter)
         let summary = RunSummary(
             run: run, data: data, threads: team.count, ranks: world.size, output: output, resume: resume)
@@ -59,7 +75,10 @@ struct PretrainCommand: WorldCommand {
             return 0
         }
         StopRequest.listen()
-        switch try run.run() {
+        try options.compute.watchForStalls(in: world)
+        let ending = try run.run()
+        try run.writeTimeline()
+        switch ending {
         case .finished:
             reporter.say(summary.closing(epochs: reporter.epochs))
             return 0
@@ -115,7 +134,12 @@ struct PretrainCommand: WorldCommand {
         let found = try world.agree { () -> Checkpoint? in
             guard world.rank == 0 else { return nil }
             if options.run.resume == "auto" {
-                guard let output else { throw ModelError("--resume auto needs --output-dir") }
+                guard let output else {
+                    guard let path = options.run.outputDir, !path.isEmpty else {
+                        throw ModelError("--resume auto needs --output-dir")
+                    }
+                    return try CheckpointStore.open(path) { reporter.say("note: \($0)") }
+                }
                 return try output.latest { reporter.say("note: \($0)") }
             }
             return try CheckpointStore.open(options.run.resume) { reporter.say("note: \($0)") }

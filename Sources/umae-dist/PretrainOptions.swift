@@ -17,26 +17,52 @@ struct PretrainOptions: ParsableArguments {
     @OptionGroup(title: "Accepted from main_pretrain.py") var compatibility: CompatibilityOptions
 
     /// Everything that decides what is computed, for a world of `ranks` and data of `channels`.
-    func configuration(ranks: Int, channels: Int, precision: ElementType) throws -> PretrainConfiguration {
+    ///
+    /// - Parameter saved: of the checkpoint to go on from. Where `--batch-size` is given for each rank and the number of
+    ///   ranks has changed, micro-batches are divided anew so that the effective batch stays.
+    func configuration(
+        ranks: Int, channels: Int, precision: ElementType, resuming saved: PretrainConfiguration? = nil
+    ) throws -> PretrainConfiguration {
         var model = try self.model.configuration()
         if let wanted = self.model.inChans, wanted != channels && data.dataPath != ImageDataset.syntheticName {
             throw ModelError(
                 "--in-chans is \(wanted), the images of \(data.dataPath) have \(channels): leave the flag out")
         }
         model.channels = self.model.inChans ?? channels
-        let effective = try optimisation.effectiveBatch(ranks: ranks)
+        var effective = try optimisation.effectiveBatch(ranks: ranks)
+        var accumulation = optimisation.accumIter
+        if let saved, let batchSize = optimisation.batchSize, saved.effectiveBatchSize != effective {
+            effective = saved.effectiveBatchSize
+            accumulation = try Self.microBatches(of: effective, ranks: ranks, imagesAtMost: batchSize)
+        }
         let rate =
             optimisation.lr
             ?? LearningRateSchedule.scaled(base: optimisation.blr, effectiveBatch: effective)
-        let configuration = PretrainConfiguration(
+        var configuration = PretrainConfiguration(
             model: model, loss: try loss.configuration(), precision: precision, dataPath: data.dataPath,
             syntheticImages: data.syntheticImages, epochs: optimisation.epochs, startEpoch: optimisation.startEpoch,
             warmupEpochs: optimisation.warmupEpochs, effectiveBatchSize: effective,
-            accumulation: optimisation.accumIter, learningRate: rate, minimumLearningRate: optimisation.minLr,
+            accumulation: accumulation, learningRate: rate, minimumLearningRate: optimisation.minLr,
             optimizer: AdamW.Configuration(weightDecay: optimisation.weightDecay),
             clipGradient: optimisation.clipGrad, seed: run.seed)
+        configuration.spikeGuard = run.spikeGuard
+        configuration.spikeThreshold = run.spikeThreshold
+        configuration.replicaCheckEvery = run.replicaCheckEvery
         try configuration.validate()
         return configuration
+    }
+
+    /// The fewest micro-batches of equal size, at most `most` images on each rank, that make up `effective` images.
+    static func microBatches(of effective: Int, ranks: Int, imagesAtMost most: Int) throws -> Int {
+        guard effective % ranks == 0 else {
+            let possible = (1...max(effective, 1)).filter { effective % $0 == 0 }.suffix(64)
+            let near = possible.filter { $0 < ranks }.last.map { "\($0)" } ?? "1"
+            throw ModelError(
+                "the checkpoint's effective batch of \(effective) images cannot be divided among \(ranks) ranks: "
+                    + "use \(near) ranks\(possible.first { $0 > ranks }.map { " or \($0)" } ?? "")")
+        }
+        let own = effective / ranks
+        return (1...own).first { own % $0 == 0 && own / $0 <= most } ?? own
     }
 }
 
@@ -104,6 +130,15 @@ struct RunOptions: ParsableArguments {
     @Option(help: "Epochs between checkpoints; the last epoch always has one.") var checkpointEvery = 20
     @Option(help: "Newest checkpoints that are kept.") var keepCheckpoints = 3
     @Option(help: "Seed of weights, order, crops, flips and masks.") var seed: UInt64 = 0
+    @Option(
+        help: """
+            An update whose loss or gradient norm is far above those before: none (made all the same), skip (left out; the \
+            run stops after 10 in a row) or stop.
+            """)
+    var spikeGuard = SpikeGuard.Action.none
+    @Option(help: "Standard deviations above the running mean that are a spike.") var spikeThreshold = 6.0
+    @Option(help: "Updates between comparisons of all ranks' parameters, bit for bit; 0 for none.")
+    var replicaCheckEvery = 1000
     @Flag(help: "Print the settings of this run as a recipe, and stop.") var printConfig = false
     @Flag(help: "Check everything, print what would be done and its memory, and stop.") var dryRun = false
 }
@@ -132,3 +167,5 @@ struct CompatibilityOptions: ParsableArguments {
         return given.filter(\.1).map { "\($0.0) has no effect here; see umae-dist pretrain --help" }
     }
 }
+
+extension SpikeGuard.Action: ExpressibleByArgument {}

@@ -25,6 +25,8 @@ enum RecipeText {
             ("data_path", c.dataPath), ("synthetic_images", c.syntheticImages),
             ("num_workers", options.data.numWorkers), ("seed", Int(clamping: c.seed)),
             ("precision", c.precision.rawValue),
+            ("spike_guard", c.spikeGuard.rawValue), ("spike_threshold", c.spikeThreshold),
+            ("replica_check_every", c.replicaCheckEvery),
             ("checkpoint_every", options.run.checkpointEvery), ("keep_checkpoints", options.run.keepCheckpoints),
         ].map { (Node($0), node($1)) }
         let clip = c.clipGradient.map { [(Node("clip_grad"), node($0))] } ?? []

@@ -3,6 +3,7 @@ import Glibc
 
 // A reader that goes away, such as `head`, must not end a training run.
 signal(SIGPIPE, SIG_IGN)
+CrashSignals.endWhenSent()
 
 do {
     let world = try Launcher.join()

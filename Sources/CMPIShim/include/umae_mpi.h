@@ -24,6 +24,8 @@ int32_t umae_mpi_rank(int32_t *rank);
 int32_t umae_mpi_size(int32_t *size);
 /// Rank and size among the ranks that share this host's memory (MPI_Comm_split_type).
 int32_t umae_mpi_local(int32_t *local_rank, int32_t *local_size);
+/// The sum of a number over the ranks that share this host's memory.
+int32_t umae_mpi_local_sum(int64_t *value);
 int32_t umae_mpi_abort(int32_t exit_code);
 int32_t umae_mpi_barrier(void);
 /// MPI_Error_string: writes at most `capacity` bytes, always NUL-terminated.
