@@ -13,7 +13,8 @@ INLINE vf limit(vf x, float low, float high) {
 }
 #endif
 
-// e^x: x = n·ln2 + r, |r| <= ln2/2, Taylor to r^7 (relative error below 1e-7). Below -87.3 the result is e^-87.3.
+// e^x: x = n·ln2 + r, |r| <= ln2/2, and a polynomial of degree 5 (relative error below 1e-7; coefficients from
+// scripts/development/fit-exp.py). Below -87.3 the result is e^-87.3.
 #if defined(KERNELS_AVX512)
 // As below; scaling by 2^n saturates by itself.
 INLINE vf exp_v(vf x) {
@@ -21,14 +22,12 @@ INLINE vf exp_v(vf x) {
     vf n = (vf)_mm512_roundscale_ps((__m512)c * 1.44269504088896341f, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
     vf r = c - n * 0.693145751953125f;
     r = r - n * 1.428606765330187e-06f;
-    vf p = splat(1.0f / 5040);
-    p = p * r + 1.0f / 720;
-    p = p * r + 1.0f / 120;
-    p = p * r + 1.0f / 24;
-    p = p * r + 1.0f / 6;
-    p = p * r + 0.5f;
-    p = p * r + 1.0f;
-    p = p * r + 1.0f;
+    vf p = splat(8.297654957e-03f);
+    p = p * r + 4.191538199e-02f;
+    p = p * r + 1.666757473e-01f;
+    p = p * r + 4.999889485e-01f;
+    p = p * r + 9.999996920e-01f;
+    p = p * r + 1.000000072e+00f;
     return (vf)_mm512_scalef_ps((__m512)p, (__m512)n);
 }
 #else
@@ -41,14 +40,12 @@ INLINE vf exp_v(vf x) {
     vf n = (x * 1.44269504088896341f + magic) - magic;
     vf r = x - n * 0.693145751953125f;
     r = r - n * 1.428606765330187e-06f;
-    vf p = splat(1.0f / 5040);
-    p = p * r + 1.0f / 720;
-    p = p * r + 1.0f / 120;
-    p = p * r + 1.0f / 24;
-    p = p * r + 1.0f / 6;
-    p = p * r + 0.5f;
-    p = p * r + 1.0f;
-    p = p * r + 1.0f;
+    vf p = splat(8.297654957e-03f);
+    p = p * r + 4.191538199e-02f;
+    p = p * r + 1.666757473e-01f;
+    p = p * r + 4.999889485e-01f;
+    p = p * r + 9.999996920e-01f;
+    p = p * r + 1.000000072e+00f;
     vi exponent = __builtin_convertvector(blend(n == n, n, splat(0)), vi);
     // Two factors, since 2^128 is not a float but e^88.7 is.
     vi half = exponent >> 1;

@@ -6,6 +6,9 @@
 // Units of K after which a panel of B would no longer stay near the core.
 INLINE size_t block_units(const bool bf) { return bf ? 384 : 256; }
 
+// Rows of both operands of a weight gradient that are packed at once.
+INLINE size_t piece_rows(const bool bf) { return bf ? 3072 : 1024; }
+
 // Which parts of a product there are; see umae_product.
 enum { BIAS = 1, RESIDUAL = 2, RESULT = 4, OUTPUT = 8, GELU_INPUT = 16, GELU = 32 };
 
@@ -89,8 +92,16 @@ INLINE product_scratch lay_out(const umae_product *p, uint32_t *base, const bool
     return s;
 }
 
+// Whether the sum is formed in pieces: a product of two tall operands that goes to C alone.
+INLINE bool is_divided(const umae_product *p) {
+    return p->a_transposed && !p->b_packed && !p->b_transposed && (parts_of(p) & ~(RESIDUAL | RESULT)) == 0;
+}
+
 size_t KERNEL(multiply_scratch)(const umae_product *p) {
-    return lay_out(p, NULL, p->type == UMAE_BF16).count * sizeof(uint32_t);
+    const bool bf = p->type == UMAE_BF16;
+    umae_product part = *p;
+    if (is_divided(p)) part.k = smaller(p->k, piece_rows(bf));
+    return lay_out(&part, NULL, bf).count * sizeof(uint32_t);
 }
 
 // Rows row0 ..< row0 + rows and columns column0 ..< column0 + columns of the product.
@@ -159,9 +170,29 @@ INLINE void product_of(const umae_product *p, void *scratch, const bool bf) {
     }
 }
 
+// A weight gradient sums over many rows: in pieces whose packed operands stay in the caches, each added to the result.
+INLINE void product_in_pieces(const umae_product *whole, void *scratch, const bool bf) {
+    const size_t piece = piece_rows(bf), size = element_size(bf);
+    if (whole->k <= piece || !is_divided(whole)) {
+        product_of(whole, scratch, bf);
+        return;
+    }
+    umae_product p = *whole;
+    for (size_t row = 0; row < whole->k; row += piece) {
+        p.k = smaller(piece, whole->k - row);
+        p.a = (const char *)whole->a + row * whole->a_stride * size;
+        p.b = (const char *)whole->b + row * whole->b_stride * size;
+        if (row > 0) {
+            p.residual = whole->c;
+            p.residual_stride = whole->c_stride;
+        }
+        product_of(&p, scratch, bf);
+    }
+}
+
 void KERNEL(multiply)(const umae_product *p, void *scratch) {
-    if (p->type == UMAE_BF16) product_of(p, scratch, true);
-    else product_of(p, scratch, false);
+    if (p->type == UMAE_BF16) product_in_pieces(p, scratch, true);
+    else product_in_pieces(p, scratch, false);
 }
 
 void KERNEL(pack)(umae_type type, const float *b, size_t stride, bool transposed, size_t k, size_t first_column,

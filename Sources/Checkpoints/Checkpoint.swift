@@ -20,6 +20,9 @@ package struct Checkpoint: Equatable, Sendable {
         for file in CheckpointFile.allCases { try manifest.files[file.rawValue]?.verifySize(path: self.path(of: file)) }
     }
 
+    /// Whether newer checkpoints never push it out; one that cannot be read is not known to be.
+    package var isPermanent: Bool { (try? CheckpointManifest(directory: path).isPermanent) == true }
+
     package func path(of file: CheckpointFile) -> String { Directories.child(path, file.rawValue) }
 
     package func weights() throws(CheckpointError) -> SafetensorsFile {

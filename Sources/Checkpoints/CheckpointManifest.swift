@@ -5,16 +5,20 @@ struct CheckpointManifest: Codable, Equatable {
     let version: Int
     let step: Int
     let files: [String: FileRecord]
+    /// Whether newer checkpoints never push it out.
+    let isPermanent: Bool?
 
     static var fileName: String { "manifest.json" }
     static var currentVersion: Int { 1 }
     /// In bytes; a manifest has some hundred.
     private static var maximumSize: Int { 1 << 20 }
 
-    init(step: Int, files: [String: FileRecord]) {
+    init(step: Int, files: [String: FileRecord], isPermanent: Bool = false) {
         version = Self.currentVersion
         self.step = step
         self.files = files
+        // Absent where it is not, so that earlier versions read it.
+        self.isPermanent = isPermanent ? true : nil
     }
 
     /// Reads the manifest of a checkpoint directory.

@@ -27,7 +27,7 @@ extension CheckpointStore {
         }
     }
 
-    /// Removes all but the newest `keep`, of which `saved` is one, and the checkpoint that `saved` has replaced.
+    /// Removes all but permanent ones and the newest `keep`, of which `saved` is one, and the checkpoint that `saved` has replaced.
     ///
     /// Returns the first failure, after trying everything.
     func removeExpired(saved: Checkpoint, _ observer: (CommitStep) -> Void) -> CheckpointError? {
@@ -39,7 +39,7 @@ extension CheckpointStore {
         var others: [Checkpoint] = []
         failures.attempt { () throws(CheckpointError) in others = try list().filter { $0 != saved } }
         var kept = 1
-        for checkpoint in others {
+        for checkpoint in others where !checkpoint.isPermanent {
             if kept == keep {
                 failures.attempt { () throws(CheckpointError) in
                     try discard(checkpoint.path, checkpoint.step, observer)

@@ -16,13 +16,14 @@ extension CheckpointStore {
     ///
     /// - Parameters:
     ///   - metadata: strings for the header of the weights, such as `["format": "pt"]`.
+    ///   - isPermanent: whether newer checkpoints never push it out; it is then not counted among the `keep`.
     ///   - state: whatever else is needed to go on.
     ///   - observer: called at each point between two changes of the disk.
     /// - Throws: `CheckpointError` with the failed call. Earlier checkpoints are then as they were.
     @discardableResult
     package func save(
         step: Int, weights: [NamedTensor], optimizer: [NamedTensor], metadata: [String: String] = [:],
-        state: some Encodable, observer: (CommitStep) -> Void = { _ in }
+        isPermanent: Bool = false, state: some Encodable, observer: (CommitStep) -> Void = { _ in }
     ) throws(CheckpointError) -> SaveResult {
         let checkpoint = Checkpoint(step: step, path: path(step, .whole))
         // Before anything is written: a state that cannot be encoded costs nothing.
@@ -35,7 +36,7 @@ extension CheckpointStore {
         do {
             try Directories.create(partial.path)
             observer(.partialCreated)
-            bytes = try write(partial, weights, optimizer, metadata, encodedState, observer)
+            bytes = try write(partial, weights, optimizer, metadata, isPermanent, encodedState, observer)
             try exchange(partial, for: checkpoint, observer)
         } catch {
             // Gives back the space on a full disk; what cannot be removed now, the next save removes.
@@ -49,7 +50,7 @@ extension CheckpointStore {
     /// Returns the bytes of all files, which are on the device.
     private func write(
         _ partial: Checkpoint, _ weights: [NamedTensor], _ optimizer: [NamedTensor], _ metadata: [String: String],
-        _ state: [UInt8], _ observer: (CommitStep) -> Void
+        _ isPermanent: Bool, _ state: [UInt8], _ observer: (CommitStep) -> Void
     ) throws(CheckpointError) -> Int {
         let weightsRecord = try SafetensorsWriter.write(weights, metadata: metadata, to: partial.path(of: .weights))
         observer(.weightsWritten)
@@ -62,7 +63,8 @@ extension CheckpointStore {
         ]
         let manifest = CheckpointManifest(
             step: partial.step,
-            files: Dictionary(uniqueKeysWithValues: files.map { ($0.key.rawValue, $0.value) }))
+            files: Dictionary(uniqueKeysWithValues: files.map { ($0.key.rawValue, $0.value) }), isPermanent: isPermanent
+        )
         let manifestPath = Directories.child(partial.path, CheckpointManifest.fileName)
         let manifestRecord = try write(try manifest.encoded(path: manifestPath), to: manifestPath)
         observer(.manifestWritten)

@@ -3,7 +3,7 @@
 package final class MemoryPlan {
     /// What memory is for, in the order in which it is reported.
     package enum Purpose: String, CaseIterable, Sendable {
-        case weights, gradients, moments, activations, workspace, batches, exchange
+        case weights, gradients, moments, activations, workspace, batches, exchange, saving
     }
 
     package struct Entry: Sendable {

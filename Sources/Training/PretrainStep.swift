@@ -51,6 +51,8 @@ package final class PretrainStep {
     private var normJob: (TeamMember) -> Void = { _ in }
     private var updateJob: (TeamMember) -> Void = { _ in }
     private var batch: Batch?
+    /// Called before weights and moments change.
+    var willUpdate: (() -> Void)?
     /// Kept with the run's state.
     package var spikeGuard = SpikeGuard()
     private var pending = (step: 0, learningRate: 0.0, gradientScale: 1.0)
@@ -123,6 +125,7 @@ package final class PretrainStep {
         }
         let scale = GradientNorm.clippingScale(norm: outcome.gradientNorm, maximum: configuration.clipGradient)
         pending = (update, learningRate, scale)
+        willUpdate?()
         team.run(updateJob)
         clock.lap(.optimizer)
         let every = configuration.replicaCheckEvery

@@ -19,6 +19,8 @@ package final class Pretraining {
     private let output: RunDirectory?
     private let reporter: Reporter
     private var state: RunState
+    /// Only where there is a run directory: on rank 0.
+    private let saver: BackgroundSaver?
     /// Seconds outside communication up to the last epoch's end.
     private var computedBefore = 0.0
     private let timeline: Timeline?
@@ -86,6 +88,12 @@ package final class Pretraining {
             recomputesActivations: recomputesActivations, timeline: timeline, communicator: communicator, team: team,
             plan: plan)
         step.spikeGuard = state.spikeGuard
+        let (model, state) = (model, state)
+        let saver = output.map {
+            BackgroundSaver(output: $0, model: model, optimizer: optimizer, state: state, plan: plan)
+        }
+        self.saver = saver
+        if let saver { step.willUpdate = { saver.waitUntilCopied() } }
     }
 
     /// Updates made so far.
@@ -111,8 +119,10 @@ package final class Pretraining {
                 state.stepInEpoch += 1
                 state.metrics.add(outcome)
                 reporter.step(outcome, state: state, stepsPerEpoch: stepsPerEpoch)
+                // A failure is left for the next save, where all ranks learn of it.
+                if saver?.hasSucceeded == true { try reportSaved() }
                 if outcome.stopRequested && !isFinished {
-                    try save()
+                    try save(atOnce: true)
                     return .interrupted
                 }
             }
@@ -158,14 +168,25 @@ package final class Pretraining {
 
     private static var stragglerFactor: Double { 1.25 }
 
-    /// Writes a checkpoint on rank 0; the others wait, so that all know whether it succeeded.
-    private func save(ifDue: Bool = false) throws {
+    /// Starts a checkpoint on rank 0, or writes it at once.
+    ///
+    /// All ranks learn whether the save before succeeded, or this one if it is written at once.
+    private func save(ifDue: Bool = false, atOnce: Bool = false) throws {
+        let isLast = state.epoch == configuration.epochs
         try communicator.agree {
-            guard let output else { return }
-            let isDue = state.epoch % output.checkpointEvery == 0 || state.epoch == configuration.epochs
+            guard let output, let saver else { return }
+            let isDue =
+                state.epoch % output.checkpointEvery == 0 || isLast
+                || (output.keepEvery > 0 && state.epoch % output.keepEvery == 0)
             guard isDue || !ifDue else { return }
-            let saved = try output.save(model, step.optimizer, state)
-            reporter.saved(saved)
+            try reportSaved()
+            try saver.begin(state)
+            if atOnce || isLast { try reportSaved() }
         }
+    }
+
+    /// Waits for a save under way and says that it is complete.
+    private func reportSaved() throws {
+        if let saved = try saver?.finish() { reporter.saved(saved) }
     }
 }

@@ -9,16 +9,20 @@ internal import Tensors
 package struct RunDirectory: Sendable {
     package let path: String
     package let checkpointEvery: Int
+    /// Epochs between checkpoints that are kept for good; 0 for none.
+    package let keepEvery: Int
     private let store: CheckpointStore
 
     /// Creates the directory if it is missing. Only rank 0 makes one that it writes to.
     ///
     /// - Parameters:
     ///   - keep: newest checkpoints that are kept.
+    ///   - keepEvery: epochs between checkpoints that are kept for good; 0 for none.
     ///   - checkpointEvery: epochs between checkpoints; the last epoch always has one.
-    package init(path: String, keep: Int, checkpointEvery: Int) throws {
+    package init(path: String, keep: Int, keepEvery: Int = 0, checkpointEvery: Int) throws {
         self.path = path
         self.checkpointEvery = checkpointEvery
+        self.keepEvery = keepEvery
         store = try CheckpointStore(runDirectory: path, keep: keep)
     }
 
@@ -59,10 +63,11 @@ package struct RunDirectory: Sendable {
         try write(kept.map { $0 + "\n" }.joined(), to: "log.txt")
     }
 
-    func save(_ model: MaskedAutoencoder, _ optimizer: AdamW, _ state: RunState) throws -> CheckpointStore.SaveResult {
+    func save(weights: [NamedTensor], moments: [NamedTensor], _ state: RunState) throws -> CheckpointStore.SaveResult {
         try store.save(
-            step: state.step, weights: model.namedTensors, optimizer: optimizer.namedTensors(of: model),
-            metadata: ["format": "pt"], state: state)
+            step: state.step, weights: weights, optimizer: moments,
+            metadata: ["format": "pt"],
+            isPermanent: keepEvery > 0 && state.stepInEpoch == 0 && state.epoch % keepEvery == 0, state: state)
     }
 }
 

@@ -105,12 +105,15 @@ struct PretrainCommand: WorldCommand {
         let path = String(decoding: try world.allGather(Array(chosen.utf8))[0], as: UTF8.self)
         guard !path.isEmpty else { return nil }
         return try world.agree {
-            guard options.run.keepCheckpoints >= 1 && options.run.checkpointEvery >= 1 else {
-                throw ModelError("--keep-checkpoints and --checkpoint-every must be at least 1")
+            guard options.run.keepCheckpoints >= 1 && options.run.checkpointEvery >= 1 && options.run.keepEvery >= 0
+            else {
+                throw ModelError(
+                    "--keep-checkpoints and --checkpoint-every must be at least 1, --keep-every at least 0")
             }
             guard world.rank == 0 else { return nil }
             let output = try RunDirectory(
-                path: path, keep: options.run.keepCheckpoints, checkpointEvery: options.run.checkpointEvery)
+                path: path, keep: options.run.keepCheckpoints, keepEvery: options.run.keepEvery,
+                checkpointEvery: options.run.checkpointEvery)
             if options.run.resume.isEmpty, try output.hasCheckpoints() {
                 throw ModelError(
                     "\(path) already holds a run: go on with --resume auto, or choose another --output-dir")

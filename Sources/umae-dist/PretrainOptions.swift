@@ -129,6 +129,7 @@ struct RunOptions: ParsableArguments {
 
     @Option(help: "Epochs between checkpoints; the last epoch always has one.") var checkpointEvery = 20
     @Option(help: "Newest checkpoints that are kept.") var keepCheckpoints = 3
+    @Option(help: "Epochs between checkpoints that are kept for good besides; 0 for none.") var keepEvery = 0
     @Option(help: "Seed of weights, order, crops, flips and masks.") var seed: UInt64 = 0
     @Option(
         help: """

@@ -28,6 +28,7 @@ enum RecipeText {
             ("spike_guard", c.spikeGuard.rawValue), ("spike_threshold", c.spikeThreshold),
             ("replica_check_every", c.replicaCheckEvery),
             ("checkpoint_every", options.run.checkpointEvery), ("keep_checkpoints", options.run.keepCheckpoints),
+            ("keep_every", options.run.keepEvery),
         ].map { (Node($0), node($1)) }
         let clip = c.clipGradient.map { [(Node("clip_grad"), node($0))] } ?? []
         return try Yams.serialize(node: Node.mapping(Node.Mapping(settings + clip))).trimmedOfNewlines

@@ -56,6 +56,19 @@ struct CheckpointStoreTests {
         #expect(removed?.reason == .system(call: "open", code: ENOENT))
     }
 
+    @Test("permanent ones stay, and do not push out others")
+    func keepsPermanent() throws {
+        let store = try store(keep: 2)
+        for step in 1...7 {
+            let weights = [NamedTensor("w", shape: [1], Matrix(rows: 1, columns: 1, values: [Float(step)]))]
+            try store.save(
+                step: step, weights: weights, optimizer: [], isPermanent: step % 3 == 0, state: ["step": step])
+        }
+        #expect(try store.list().map(\.step) == [7, 6, 5, 3])
+        #expect(try store.list().map(\.isPermanent) == [false, true, false, true])
+        for checkpoint in try store.list() { try store.validate(checkpoint.step) }
+    }
+
     @Test("the one just saved is kept even if others are of later steps")
     func keepsSaved() throws {
         let store = try store(keep: 2)

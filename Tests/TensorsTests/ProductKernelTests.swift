@@ -35,10 +35,11 @@ struct ProductKernelTests {
             scratch: ScratchMemory(bytes: bytes, name: "scratch", plan: MemoryPlan()))
     }
 
-    /// m, n, k below, at and above tile (6 × 64), block (96 × 768) and depth (512 floats, 768 bfloat16) of a product.
+    /// m, n, k below, at and above tile (6 × 64), block (96 × 768), depth (256 floats, 768 bfloat16)
+    /// and piece (1024 floats, 3072 bfloat16) of a product.
     static let shapes = [
         (1, 1, 1), (2, 3, 2), (5, 15, 7), (6, 16, 16), (7, 17, 33), (13, 63, 31), (12, 64, 64), (97, 65, 5),
-        (96, 130, 770), (100, 770, 9), (6, 48, 801), (193, 80, 300),
+        (96, 130, 770), (100, 770, 9), (6, 48, 801), (193, 80, 300), (13, 70, 3101),
     ]
 
     @Test("bias, residual, GELU and conversion follow a product", arguments: ElementType.allCases, shapes)
