@@ -45,7 +45,7 @@ let package = Package(
         // 3: the model, its update, its distribution
         module("Models", ["Layers", "Tensors", "CVectorKernels"]),
         module("Optimization", ["Tensors", "CVectorKernels"]),
-        module("DataParallel", ["Communication", "Tensors"]),
+        module("DataParallel", ["Communication", "Tensors", "CVectorKernels"]),
         // 4: what is kept
         module("Checkpoints", ["Tensors", "CZlib"]),
         // 5: loops that only wire

@@ -11,6 +11,7 @@ _Static_assert(sizeof(MPI_Request) <= sizeof(umae_mpi_request), "umae_mpi_reques
 static MPI_Datatype datatype(umae_mpi_type type) {
     switch (type) {
     case UMAE_MPI_U8: return MPI_UINT8_T;
+    case UMAE_MPI_U16: return MPI_UINT16_T;
     case UMAE_MPI_I64: return MPI_INT64_T;
     case UMAE_MPI_F32: return MPI_FLOAT;
     case UMAE_MPI_F64: return MPI_DOUBLE;
@@ -27,14 +28,21 @@ static MPI_Op operation(umae_mpi_op op) {
     return MPI_OP_NULL;
 }
 
+static MPI_Comm gathering = MPI_COMM_NULL;
+
 int32_t umae_mpi_init(int32_t *provided) {
     int level = MPI_THREAD_SINGLE;
     int code = MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &level);
     *provided = level >= MPI_THREAD_MULTIPLE ? 3 : level >= MPI_THREAD_SERIALIZED ? 2 : level >= MPI_THREAD_FUNNELED;
-    return code == MPI_SUCCESS ? MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN) : code;
+    if (code == MPI_SUCCESS) code = MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+    return code == MPI_SUCCESS ? MPI_Comm_dup(MPI_COMM_WORLD, &gathering) : code;
 }
 
-int32_t umae_mpi_finalize(void) { return MPI_Finalize(); }
+int32_t umae_mpi_finalize(void) {
+    if (gathering != MPI_COMM_NULL) MPI_Comm_free(&gathering);
+    return MPI_Finalize();
+}
+
 int32_t umae_mpi_rank(int32_t *rank) { return MPI_Comm_rank(MPI_COMM_WORLD, rank); }
 int32_t umae_mpi_size(int32_t *size) { return MPI_Comm_size(MPI_COMM_WORLD, size); }
 int32_t umae_mpi_abort(int32_t exit_code) { return MPI_Abort(MPI_COMM_WORLD, exit_code); }
@@ -88,6 +96,25 @@ int32_t umae_mpi_iallgather(const void *send, void *receive, int32_t count_per_r
     return code;
 }
 
+int32_t umae_mpi_ialltoallv(const void *send, const int32_t *send_counts, const int32_t *send_offsets, void *receive,
+                            const int32_t *receive_counts, const int32_t *receive_offsets, umae_mpi_type type,
+                            umae_mpi_request *request) {
+    MPI_Request handle = MPI_REQUEST_NULL;
+    int code = MPI_Ialltoallv(send, send_counts, send_offsets, datatype(type), receive, receive_counts, receive_offsets,
+                              datatype(type), MPI_COMM_WORLD, &handle);
+    memcpy(request, &handle, sizeof handle);
+    return code;
+}
+
+int32_t umae_mpi_iallgatherv_in_place(void *values, const int32_t *counts, const int32_t *offsets, umae_mpi_type type,
+                                      umae_mpi_request *request) {
+    MPI_Request handle = MPI_REQUEST_NULL;
+    int code = MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, values, counts, offsets, datatype(type), gathering,
+                               &handle);
+    memcpy(request, &handle, sizeof handle);
+    return code;
+}
+
 int32_t umae_mpi_test(umae_mpi_request *request, bool *done) {
     MPI_Request handle;
     memcpy(&handle, request, sizeof handle);
@@ -115,11 +142,6 @@ int32_t umae_mpi_allgatherv(const void *send, int32_t send_count, void *receive,
                             const int32_t *displacements, umae_mpi_type type) {
     return MPI_Allgatherv(send, send_count, datatype(type), receive, counts, displacements, datatype(type),
                           MPI_COMM_WORLD);
-}
-
-int32_t umae_mpi_reduce_scatter(const void *send, void *receive, const int32_t *counts, umae_mpi_type type,
-                                umae_mpi_op op) {
-    return MPI_Reduce_scatter(send, receive, counts, datatype(type), operation(op), MPI_COMM_WORLD);
 }
 
 int32_t umae_mpi_broadcast(void *values, int32_t count, umae_mpi_type type, int32_t root) {

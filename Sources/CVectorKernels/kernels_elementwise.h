@@ -30,6 +30,36 @@ void KERNEL(add)(const float *x, float *y, size_t count) {
     for (size_t i = 0; i < count; i += LANES) store_n(y + i, load_n(y + i, count - i) + load_n(x + i, count - i), count - i);
 }
 
+// Partial sums wait on a stack for their neighbours: after an even number of terms none of one term is left, and so on.
+void KERNEL(sum_terms)(umae_type type, const void *others, size_t stride, const float *own, size_t own_index,
+                       size_t terms, float *sum, size_t count) {
+    const bool bf = type == UMAE_BF16;
+    for (size_t i = 0; i < count; i += LANES) {
+        const size_t n = count - i;
+        vf waiting[40];
+        size_t top = 0;
+        const char *other = others;
+        for (size_t t = 0; t < terms; t++) {
+            vf v;
+            if (t == own_index) {
+                v = load_n(own + i, n);
+            } else {
+                v = load_element(other, i, n, bf);
+                other += stride * element_size(bf);
+            }
+            for (size_t k = t; k & 1; k >>= 1) v = waiting[--top] + v;
+            waiting[top++] = v;
+        }
+        vf total = waiting[--top];
+        while (top) total = waiting[--top] + total;
+        store_n(sum + i, total, n);
+    }
+}
+
+void KERNEL(widen)(umae_type type, const void *x, float *y, size_t count) {
+    for (size_t i = 0; i < count; i += LANES) store_n(y + i, load_element(x, i, count - i, type == UMAE_BF16), count - i);
+}
+
 void KERNEL(scale)(float *y, float scale, size_t count) {
     for (size_t i = 0; i < count; i += LANES) store_n(y + i, load_n(y + i, count - i) * scale, count - i);
 }

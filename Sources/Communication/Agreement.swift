@@ -34,6 +34,23 @@ extension Communicator {
             ranks: failed, message: String(decoding: reports[first].dropFirst(), as: UTF8.self), worldSize: size)
     }
 
+    /// Adds `values` up over the ranks in a tree over their numbers, the same bits whatever MPI would choose. Collective.
+    package func treeSum(_ values: inout [Double]) throws {
+        guard size > 1 else { return }
+        // A sum with nothing but zeros changes no bit.
+        var all = [Double](repeating: 0, count: size * values.count)
+        for (index, value) in values.enumerated() { all[rank * values.count + index] = value }
+        try allReduce(&all, .sum)
+        for distance in sequence(first: 1, next: { $0 * 2 }).prefix(while: { $0 < size }) {
+            for first in stride(from: 0, to: size - distance, by: 2 * distance) {
+                for index in values.indices {
+                    all[first * values.count + index] += all[(first + distance) * values.count + index]
+                }
+            }
+        }
+        for index in values.indices { values[index] = all[index] }
+    }
+
     /// Throws on all ranks unless each holds the same `lines`, naming the first line that differs. Collective.
     ///
     /// - Parameter subject: what the lines describe, for the message: "configuration".

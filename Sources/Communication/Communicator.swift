@@ -23,12 +23,18 @@ package protocol Communicator: AnyObject, Sendable {
     func startAllReduce(send: Matrix, receive: Matrix, in slot: CollectiveSlot) throws(CommunicationError)
     /// Starts stacking every rank's rows, all of one number, in rank order into `all`, as `startAllReduce`.
     func startAllGather(_ rows: Matrix, into all: Matrix, in slot: CollectiveSlot) throws(CommunicationError)
+    /// Starts sending the parts of `send` to their ranks; what ranks send to this one lands in its part of `receive`. As
+    /// `startAllReduce`.
+    func startAllToAll(
+        send: Operand, _ sendParts: RankParts, receive: Operand, _ receiveParts: RankParts, in slot: CollectiveSlot
+    ) throws(CommunicationError)
+    /// Starts giving every rank all parts of `values`, of which each has its own. As `startAllReduce`, but ordered only
+    /// among its like.
+    func startAllGather(_ values: Operand, _ parts: RankParts, in slot: CollectiveSlot) throws(CommunicationError)
     /// Stacks every rank's rows, in rank order, into `all`; `rowCounts` says how many each rank has.
     func allGather(_ rows: Matrix, rowCounts: [Int], into all: Matrix) throws(CommunicationError)
     /// Every rank's bytes, in rank order; lengths may differ.
     func allGather(_ bytes: [UInt8]) throws(CommunicationError) -> [[UInt8]]
-    /// Sums `send` over the ranks; rank r keeps the r-th of the parts given by `counts` in `receive`.
-    func reduceScatter(send: Matrix, counts: [Int], into receive: Matrix) throws(CommunicationError)
     func broadcast(_ values: Matrix, from root: Int) throws(CommunicationError)
     func barrier() throws(CommunicationError)
     /// From now on, ends the run if a rank does one thing for longer than `timeout` seconds, and says who and what. Not
@@ -38,6 +44,24 @@ package protocol Communicator: AnyObject, Sendable {
     func mark(step: Int)
     /// Ends all ranks at once. Not collective: for failures that one rank meets alone.
     func abort(exitCode: Int32) -> Never
+}
+
+/// Where the part of each rank lies in a row of elements; kept where a collective can read it until it is done.
+package final class RankParts: Sendable {
+    package let ranges: [Range<Int>]
+    let counts: Storage<Int32>
+    let offsets: Storage<Int32>
+
+    /// - Parameter ranges: by rank.
+    package init(_ ranges: [Range<Int>]) {
+        self.ranges = ranges
+        counts = Storage(count: ranges.count)
+        offsets = Storage(count: ranges.count)
+        for (rank, range) in ranges.enumerated() {
+            unsafe counts.address[rank] = Int32(range.count)
+            unsafe offsets.address[rank] = Int32(range.lowerBound)
+        }
+    }
 }
 
 /// An MPI call that failed.
@@ -53,18 +77,21 @@ package struct CommunicationError: Error, CustomStringConvertible {
 package final class CollectiveSlot: @unchecked Sendable {
     package internal(set) var isDone = true
     let request = Storage<UInt64>(count: 2)
-    private var send: Matrix?
-    private var receive: Matrix?
+    private var send: Operand?
+    private var receive: Operand?
+    private var parts: (RankParts?, RankParts?)
     private var poll: ((CollectiveSlot, Bool) throws(CommunicationError) -> Bool)?
 
     package init() {}
 
     func begin(
-        send: Matrix, receive: Matrix, poll: @escaping (CollectiveSlot, Bool) throws(CommunicationError) -> Bool
+        send: Operand, receive: Operand, parts: (RankParts?, RankParts?) = (nil, nil),
+        poll: @escaping (CollectiveSlot, Bool) throws(CommunicationError) -> Bool
     ) {
         precondition(isDone, "a collective is started in a slot that is still in use")
         self.send = send
         self.receive = receive
+        self.parts = parts
         self.poll = poll
         isDone = false
     }
@@ -81,6 +108,7 @@ package final class CollectiveSlot: @unchecked Sendable {
             if isDone {
                 send = nil
                 receive = nil
+                parts = (nil, nil)
             }
         }
         return isDone

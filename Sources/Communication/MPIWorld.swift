@@ -97,7 +97,7 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
     ) throws(CommunicationError) {
         precondition(send.isContiguous && receive.isContiguous && send.count == receive.count)
         precondition(send.count <= Self.chunk, "a bucket is longer than one MPI message")
-        slot.begin(send: send, receive: receive, poll: poll)
+        slot.begin(send: Operand(send), receive: Operand(receive), poll: poll)
         let request = unsafe UnsafeMutableRawPointer(slot.request.address)
             .assumingMemoryBound(to: umae_mpi_request.self)
         try unsafe check(
@@ -111,12 +111,39 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
     ) throws(CommunicationError) {
         precondition(rows.isContiguous && all.isContiguous && all.count == rows.count * size)
         precondition(all.count <= Self.chunk, "more gathered elements than one MPI message holds")
-        slot.begin(send: rows, receive: all, poll: poll)
+        slot.begin(send: Operand(rows), receive: Operand(all), poll: poll)
         let request = unsafe UnsafeMutableRawPointer(slot.request.address)
             .assumingMemoryBound(to: umae_mpi_request.self)
         try unsafe check(
             umae_mpi_iallgather(rows.pointer, all.pointer, Int32(rows.count), UMAE_MPI_F32, request),
             "MPI_Iallgather", rank: rank)
+    }
+
+    package func startAllToAll(
+        send: Operand, _ sendParts: RankParts, receive: Operand, _ receiveParts: RankParts, in slot: CollectiveSlot
+    ) throws(CommunicationError) {
+        precondition(send.element == receive.element && send.columns <= Self.chunk && receive.columns <= Self.chunk)
+        slot.begin(send: send, receive: receive, parts: (sendParts, receiveParts), poll: poll)
+        let request = unsafe UnsafeMutableRawPointer(slot.request.address)
+            .assumingMemoryBound(to: umae_mpi_request.self)
+        try unsafe check(
+            umae_mpi_ialltoallv(
+                send.pointer, sendParts.counts.address, sendParts.offsets.address, receive.pointer,
+                receiveParts.counts.address, receiveParts.offsets.address, send.element.mpiType, request),
+            "MPI_Ialltoallv", rank: rank)
+    }
+
+    package func startAllGather(
+        _ values: Operand, _ parts: RankParts, in slot: CollectiveSlot
+    ) throws(CommunicationError) {
+        precondition(values.columns <= Self.chunk)
+        slot.begin(send: values, receive: values, parts: (parts, nil), poll: poll)
+        let request = unsafe UnsafeMutableRawPointer(slot.request.address)
+            .assumingMemoryBound(to: umae_mpi_request.self)
+        try unsafe check(
+            umae_mpi_iallgatherv_in_place(
+                values.pointer, parts.counts.address, parts.offsets.address, values.element.mpiType, request),
+            "MPI_Iallgatherv", rank: rank)
     }
 
     package func allGather(_ rows: Matrix, rowCounts: [Int], into all: Matrix) throws(CommunicationError) {
@@ -159,19 +186,6 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
         return zip(offsets, counts).map { Array(all[Int($0)..<Int($0 + $1)]) }
     }
 
-    package func reduceScatter(
-        send: Matrix, counts: [Int], into receive: Matrix
-    ) throws(CommunicationError) {
-        watch?.begin(.reduceScatter)
-        defer { watch?.begin(.computing) }
-        precondition(counts.count == size && send.count == counts.reduce(0, +) && receive.count == counts[rank])
-        precondition(send.isContiguous && receive.isContiguous && send.count <= Self.chunk)
-        try unsafe check(
-            umae_mpi_reduce_scatter(
-                send.pointer, receive.pointer, counts.map { Int32($0) }, UMAE_MPI_F32, UMAE_MPI_SUM),
-            "MPI_Reduce_scatter", rank: rank)
-    }
-
     package func broadcast(_ values: Matrix, from root: Int) throws(CommunicationError) {
         watch?.begin(.broadcast)
         defer { watch?.begin(.computing) }
@@ -194,6 +208,11 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
         _ = umae_mpi_abort(exitCode)
         exit(exitCode)
     }
+}
+
+extension ElementType {
+    /// bfloat16 only travels; MPI need not know what it is.
+    fileprivate var mpiType: umae_mpi_type { self == .float32 ? UMAE_MPI_F32 : UMAE_MPI_U16 }
 }
 
 extension Reduction {

@@ -18,9 +18,12 @@ package final class SingleProcess: Communicator {
     package func startAllGather(_ rows: Matrix, into all: Matrix, in slot: CollectiveSlot) {
         if rows.storage !== all.storage { all.copy(from: rows) }
     }
+    package func startAllToAll(
+        send: Operand, _ sendParts: RankParts, receive: Operand, _ receiveParts: RankParts, in slot: CollectiveSlot
+    ) { receive.copy(from: send) }
+    package func startAllGather(_ values: Operand, _ parts: RankParts, in slot: CollectiveSlot) {}
     package func allGather(_ rows: Matrix, rowCounts: [Int], into all: Matrix) { all.copy(from: rows) }
     package func allGather(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
-    package func reduceScatter(send: Matrix, counts: [Int], into receive: Matrix) { receive.copy(from: send) }
     package func broadcast(_ values: Matrix, from root: Int) {}
     package func barrier() {}
     package func watchForStalls(timeout: Double) {}

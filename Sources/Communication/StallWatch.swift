@@ -9,7 +9,7 @@ import Glibc
 final class StallWatch: @unchecked Sendable {
     /// What a rank is doing.
     enum Operation: Int64, CaseIterable {
-        case computing, allReduce, waitForSum, allGather, reduceScatter, broadcast, barrier
+        case computing, allReduce, waitForSum, allGather, broadcast, barrier
 
         var name: String {
             switch self {
@@ -17,7 +17,6 @@ final class StallWatch: @unchecked Sendable {
             case .allReduce: "MPI_Allreduce"
             case .waitForSum: "MPI_Wait for a sum or features"
             case .allGather: "MPI_Allgather"
-            case .reduceScatter: "MPI_Reduce_scatter"
             case .broadcast: "MPI_Bcast"
             case .barrier: "MPI_Barrier"
             }

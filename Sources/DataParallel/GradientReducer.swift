@@ -2,95 +2,78 @@ package import Communication
 package import Tensors
 
 /// Sums gradients over the ranks in buckets, each sent as soon as backward is done with it.
-///
-/// Buckets are ranges of the one gradient buffer. Each is summed into a second buffer: Open MPI serves in-place
-/// non-blocking sums with a slow algorithm.
 package final class GradientReducer {
+    package let layout: BucketLayout
     private let communicator: any Communicator
-    private let local: Matrix
-    private let summed: Matrix
-    private var slots: [CollectiveSlot] = []
-    /// When each slot's message left, and whether its end was told.
-    private var departures: [(start: ContinuousClock.Instant, bytes: Int, told: Bool)] = []
+    /// None if there is one rank.
+    private let transport: (any BucketTransport)?
+    /// The gradients summed over ranks [1, n], valid after `finish`: all of them, or those of `owned` alone.
+    package let gradients: Matrix
+    /// What this rank has the sums of, in order.
+    package let owned: [Range<Int>]
+    /// Elements of each bucket that backward is not done with.
+    private var missing: [Int]
+    private var departures: [ContinuousClock.Instant]
     /// Told of each bucket: when it left, when its sum was found to be there, its bytes.
     package var onBucket: ((ContinuousClock.Instant, ContinuousClock.Instant, Int) -> Void)?
-    private var used = 0
-    /// What backward has finished but no bucket carries yet; grows downwards.
-    private var waiting: Range<Int>?
-    private let bucketElements: Int
+    private let bytesPerElement: Int
     /// Seconds of the last step in which nothing but communication happened.
     package private(set) var exposedSeconds = 0.0
 
-    /// - Parameter bucketBytes: a bucket leaves when it holds at least this much.
     package init(
-        _ communicator: any Communicator, gradients: Matrix, bucketBytes: Int = 8 << 20, plan: MemoryPlan
+        _ communicator: any Communicator, _ exchange: GradientExchange, gradients: Matrix, plan: MemoryPlan
     ) {
+        let layout = exchange.layout(count: gradients.columns, ranks: communicator.size)
+        self.layout = layout
         self.communicator = communicator
-        local = gradients
-        bucketElements = bucketBytes / MemoryLayout<Float>.stride
-        summed =
-            communicator.size == 1
-            ? gradients : plan.matrix(.exchange, "summed gradients", rows: 1, columns: gradients.columns)
-        let buckets = communicator.size == 1 ? 0 : 2 + gradients.columns / bucketElements
-        slots = (0..<buckets).map { _ in CollectiveSlot() }
-        departures = [(ContinuousClock.Instant, Int, Bool)](repeating: (.now, 0, false), count: buckets)
+        missing = layout.buckets.map(\.count)
+        departures = layout.buckets.map { _ in .now }
+        owned =
+            exchange.owned(count: gradients.columns, rank: communicator.rank, ranks: communicator.size)
+            ?? [0..<gradients.columns]
+        bytesPerElement = exchange.resolvedAlgorithm == .allReduce ? 4 : exchange.wire.byteCount
+        guard communicator.size > 1 else {
+            transport = nil
+            self.gradients = gradients
+            return
+        }
+        let transport: any BucketTransport =
+            exchange.resolvedAlgorithm == .allReduce
+            ? AllReduceBuckets(communicator, layout, gradients: gradients, plan: plan)
+            : DirectBuckets(
+                communicator, layout, gradients: gradients, wire: exchange.wire, gathers: !exchange.shardsOptimizer,
+                plan: plan)
+        self.transport = transport
+        self.gradients = transport.sums
     }
 
-    /// The gradient of the global loss [1, n], valid after `finish`.
-    package var gradients: Matrix { summed }
-
-    /// Takes a finished range, adjoining the one before it or not, and sends what has become a full bucket.
+    /// Takes a range that backward is done with, and sends the buckets it completes.
     package func ready(_ range: Range<Int>) throws {
-        guard communicator.size > 1 else { return }
-        if let held = waiting {
-            if range.upperBound == held.lowerBound {
-                waiting = range.lowerBound..<held.upperBound
-            } else {
-                try send(held)
-                waiting = range
-            }
-        } else {
-            waiting = range
-        }
-        if let held = waiting, held.count >= bucketElements {
-            waiting = nil
-            try send(held)
+        guard let transport else { return }
+        for bucket in layout.buckets(of: range) {
+            missing[bucket] -= layout.buckets[bucket].clamped(to: range).count
+            guard missing[bucket] == 0 else { continue }
+            departures[bucket] = .now
+            try transport.start(bucket)
         }
         // Open MPI makes progress only inside its calls.
-        for index in 0..<used where try slots[index].test() { tell(index) }
+        try progress()
     }
 
-    private func tell(_ index: Int) {
-        guard let onBucket, !departures[index].told else { return }
-        departures[index].told = true
-        onBucket(departures[index].start, .now, departures[index].bytes)
-    }
+    /// Lets MPI work.
+    package func progress() throws { try transport?.progress(tell) }
 
-    /// Sends what is left and waits for all sums. Collective.
+    /// Waits for all sums. Collective.
     package func finish() throws {
-        guard communicator.size > 1 else { return }
-        if let held = waiting {
-            waiting = nil
-            try send(held)
-        }
-        let clock = ContinuousClock()
-        let start = clock.now
-        for index in 0..<used {
-            try slots[index].wait()
-            tell(index)
-        }
-        used = 0
-        exposedSeconds = (clock.now - start) / .seconds(1)
+        guard let transport else { return }
+        precondition(missing.allSatisfy { $0 == 0 }, "gradients are waited for before backward is done")
+        let start = ContinuousClock.now
+        try transport.finish(tell)
+        for bucket in missing.indices { missing[bucket] = layout.buckets[bucket].count }
+        exposedSeconds = (ContinuousClock.now - start) / .seconds(1)
     }
 
-    private func send(_ range: Range<Int>) throws {
-        if used == slots.count {
-            slots.append(CollectiveSlot())
-            departures.append((.now, 0, false))
-        }
-        departures[used] = (.now, range.count * MemoryLayout<Float>.stride, false)
-        let slot = slots[used]
-        used += 1
-        try communicator.startAllReduce(send: local.columns(range), receive: summed.columns(range), in: slot)
+    private func tell(_ bucket: Int) {
+        onBucket?(departures[bucket], .now, layout.buckets[bucket].count * bytesPerElement)
     }
 }

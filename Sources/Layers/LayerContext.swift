@@ -9,7 +9,7 @@ package struct LayerContext: Sendable {
     package let scratch: ScratchMemory
     /// Whether weight gradients are added to what is there, as they are from the second micro-batch of an update on.
     package var addsToWeightGradients = true
-    /// Two rows for each member, for sums over rows.
+    /// Two rows for each block of rows that is summed by itself.
     private let columnSums: Matrix
 
     /// A context for each member of `team`.
@@ -18,7 +18,7 @@ package struct LayerContext: Sendable {
     ///   - maximumWidth: columns of the widest activation.
     ///   - scratchBytes: what the most demanding operation needs on one thread.
     package static func makeAll(team: Team, maximumWidth: Int, scratchBytes: Int, plan: MemoryPlan) -> [LayerContext] {
-        let sums = plan.matrix(.workspace, "sums over rows", rows: 2 * team.count, columns: maximumWidth)
+        let sums = plan.matrix(.workspace, "sums over rows", rows: 2 * mostBlocks, columns: maximumWidth)
         return (0..<team.count).map { index in
             LayerContext(
                 member: TeamMember(team: team, index: index),
@@ -37,20 +37,26 @@ package struct LayerContext: Sendable {
         member.forEachChunk(of: total, body)
     }
 
-    /// Divides `rows` among the threads; each gets rows of its own to add column sums to, which are then added to
-    /// `first` and `second` in thread order.
+    /// Sums are formed in at most so many blocks, however many threads there are, so that these change no bit.
+    private static var mostBlocks: Int { 32 }
+    private static var fewestRows: Int { 8 }
+
+    /// Divides `rows` into blocks and these among the threads; each block gets rows of its own to add column sums to,
+    /// which are then added to `first` and `second` in order.
     package func forEachChunk(
         ofRows rows: Int, summingInto first: Matrix, _ second: Matrix? = nil,
         _ body: (Range<Int>, Matrix, Matrix) -> Void
     ) {
-        let count = member.team.count
-        guard count > 1 && rows > 1 else {
-            return member.serially { body(0..<rows, first, second ?? first) }
-        }
+        let size = max((rows + Self.mostBlocks - 1) / Self.mostBlocks, Self.fewestRows)
+        let count = (rows + size - 1) / size
         let width = first.count
-        let own = sums(of: member.index, width)
-        own.fill(0)
-        member.forEachChunk(of: rows) { body($0, own.rows(0..<1), own.rows(1..<2)) }
+        member.forEachChunk(of: count) { blocks in
+            for block in blocks {
+                let own = sums(of: block, width)
+                own.fill(0)
+                body(block * size..<min((block + 1) * size, rows), own.rows(0..<1), own.rows(1..<2))
+            }
+        }
         member.serially {
             for index in 0..<count {
                 unsafe umae_add(sums(of: index, width).pointer, first.pointer, width)

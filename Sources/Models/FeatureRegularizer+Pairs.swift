@@ -13,17 +13,15 @@ extension FeatureRegularizer {
     func evaluatePairs(in context: LayerContext) {
         MatrixProduct(own, all, transposeB: true, into: similarities).run(by: context.member, scratch: context.scratch)
         let pairs = max(count * (count - 1), 1)
-        let square = sum(in: context) {
-            let rows = context.member.chunk(of: own.rows)
-            let part = similarities.rows(rows)
-            return rows.isEmpty ? 0 : unsafe umae_sum_of_squares(part.pointer, part.count)
+        let square = sum(in: context) { row in
+            unsafe umae_sum_of_squares(similarities.rows(row..<row + 1).pointer, similarities.columns)
         }
         if context.member.isFirst { spectralShare = square / (count * count) }
         switch configuration.kind {
         case .spectralOffdiagonal:
             if context.member.isFirst { share = (square - Double(own.rows)) / pairs }
         case .uniformity:
-            let total = sum(in: context) { exponentiate(rows: context.member.chunk(of: own.rows)) }
+            let total = sum(in: context) { exponentiate(row: $0) }
             if context.member.isFirst { pairSum = total }
         case .koleo:
             context.forEachChunk(of: own.rows) { findNeighbors(rows: $0) }
@@ -39,12 +37,8 @@ extension FeatureRegularizer {
         case .uniformity:
             if context.member.isFirst { share = log(pairSum / max(count * (count - 1), 1)) / Double(ranks) }
         case .koleo:
-            let total = sum(in: context) {
-                var total = 0.0
-                for row in context.member.chunk(of: own.rows) {
-                    total -= log(distance(firstRow + row, Int(neighbors[firstRow + row, 0])) + Self.koleoEpsilon)
-                }
-                return total
+            let total = sum(in: context) { row in
+                -log(distance(firstRow + row, Int(neighbors[firstRow + row, 0])) + Self.koleoEpsilon)
             }
             if context.member.isFirst { share = total / count }
         default: break
@@ -83,21 +77,19 @@ extension FeatureRegularizer {
 
     // MARK: Wang and Isola's uniformity
 
-    /// Replaces similarities of these rows by exp(-t·distance²), an image with itself by 0; their sum.
-    private func exponentiate(rows: Range<Int>) -> Double {
+    /// Replaces similarities of this row by exp(-t·distance²), an image with itself by 0; their sum.
+    private func exponentiate(row: Int) -> Double {
         var total = 0.0
-        for row in rows {
-            let length = squaredLength(firstRow + row)
-            for column in 0..<similarities.columns {
-                guard column != firstRow + row else {
-                    similarities[row, column] = 0
-                    continue
-                }
-                let distance = max(length + squaredLength(column) - 2 * Double(similarities[row, column]), 0)
-                let value = exp(-configuration.uniformityT * distance)
-                similarities[row, column] = Float(value)
-                total += value
+        let length = squaredLength(firstRow + row)
+        for column in 0..<similarities.columns {
+            guard column != firstRow + row else {
+                similarities[row, column] = 0
+                continue
             }
+            let distance = max(length + squaredLength(column) - 2 * Double(similarities[row, column]), 0)
+            let value = exp(-configuration.uniformityT * distance)
+            similarities[row, column] = Float(value)
+            total += value
         }
         return total
     }

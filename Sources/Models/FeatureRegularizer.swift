@@ -43,7 +43,9 @@ package final class FeatureRegularizer: @unchecked Sendable {
     package let ownNeighbors: Matrix
     package let neighbors: Matrix
     let factorization: CholeskyFactorization?
-    private var partialSums: [Double]
+    /// Of this rank's images [1, n], and how many of them a micro-batch has.
+    private let rowSums: MatrixView<Double>
+    private let microImages: Int
     /// Shares of all ranks add up to the loss, and to the participation ratio's reciprocal.
     package internal(set) var share = 0.0
     package internal(set) var spectralShare = 0.0
@@ -89,7 +91,8 @@ package final class FeatureRegularizer: @unchecked Sendable {
         ownNeighbors = matrix("neighbours of this rank", koleo ? images : 0, 1)
         neighbors = koleo && !isAlone ? matrix("neighbours", globalImages, 1) : ownNeighbors
         factorization = configuration.kind == .tcr ? CholeskyFactorization(order: width, plan: plan) : nil
-        partialSums = [Double](repeating: 0, count: 4 * threads)
+        rowSums = plan.view(.exchange, "sums of rows", rows: 1, columns: max(images, 1))
+        self.microImages = max(microImages, 1)
     }
 
     /// Scratch memory for its products.
@@ -167,14 +170,28 @@ package final class FeatureRegularizer: @unchecked Sendable {
         }
     }
 
-    /// Adds up what each thread says of its rows, in thread order; every member gets the sum.
-    func sum(in context: LayerContext, _ body: () -> Double) -> Double {
-        let place = context.member.index
-        partialSums[place] = body()
-        context.member.wait()
-        let total = partialSums[..<context.member.team.count].reduce(0, +)
+    /// Adds up what `body` says of each of this rank's images: those of a micro-batch in order, then the micro-batches in
+    /// a tree, so that its bits depend neither on threads nor on how many micro-batches a rank has. Every member gets it.
+    func sum(in context: LayerContext, _ body: (Int) -> Double) -> Double {
+        context.forEachChunk(of: own.rows) { range in
+            for row in range { rowSums[0, row] = body(row) }
+        }
+        let total = rowSum(0..<(own.rows + microImages - 1) / microImages)
         context.member.wait()
         return total
+    }
+
+    /// Of these micro-batches.
+    private func rowSum(_ micros: Range<Int>) -> Double {
+        guard micros.count > 1 else {
+            var total = 0.0
+            for row in micros.lowerBound * microImages..<min(micros.upperBound * microImages, own.rows) {
+                total += rowSums[0, row]
+            }
+            return total
+        }
+        let middle = micros.lowerBound + (micros.count + 1) / 2
+        return rowSum(micros.lowerBound..<middle) + rowSum(middle..<micros.upperBound)
     }
 }
 

@@ -20,41 +20,58 @@ package final class AdamW: Sendable {
     }
 
     package let configuration: Configuration
-    /// [1, n]: running means of the gradient and of its square.
+    /// [1, m]: running means of the gradient and of its square, of the parameters in `owned`, one after another.
     package let firstMoment: Matrix
     package let secondMoment: Matrix
+    /// The parameters that are updated here, in order; all of them, or this rank's share.
+    package let owned: [Range<Int>]
     private let values: Matrix
-    /// Contiguous parameters of one kind; together they cover all.
+    /// Contiguous parameters of one kind; together they cover what is owned.
     private let segments: [Segment]
 
     private struct Segment {
         var range: Range<Int>
         let decays: Bool
+        /// Of its first element in the moments.
+        let place: Int
     }
 
     /// - Parameters:
     ///   - values: [1, n].
     ///   - tensors: each tensor's range, in order and without gaps, and whether weight decay applies to it.
+    ///   - owned: the parameters to update, in order; nil for all.
     package init(
-        values: Matrix, tensors: [(range: Range<Int>, decays: Bool)], configuration: Configuration, plan: MemoryPlan
+        values: Matrix, tensors: [(range: Range<Int>, decays: Bool)], owned: [Range<Int>]? = nil,
+        configuration: Configuration, plan: MemoryPlan
     ) {
-        var segments: [Segment] = []
+        let owned = owned ?? [0..<values.count]
+        var kinds: [(range: Range<Int>, decays: Bool)] = []
         var end = 0
         for tensor in tensors {
             precondition(tensor.range.lowerBound == end, "tensors are not contiguous")
             end = tensor.range.upperBound
-            if let last = segments.last, last.decays == tensor.decays {
-                segments[segments.count - 1].range = last.range.lowerBound..<end
+            if let last = kinds.last, last.decays == tensor.decays {
+                kinds[kinds.count - 1].range = last.range.lowerBound..<end
             } else {
-                segments.append(Segment(range: tensor.range, decays: tensor.decays))
+                kinds.append(tensor)
             }
         }
         precondition(end == values.count)
+        var segments: [Segment] = []
+        var place = 0
+        for part in owned {
+            for kind in kinds where kind.range.overlaps(part) {
+                let range = kind.range.clamped(to: part)
+                segments.append(Segment(range: range, decays: kind.decays, place: place))
+                place += range.count
+            }
+        }
         self.configuration = configuration
         self.values = values
+        self.owned = owned
         self.segments = segments
-        firstMoment = plan.matrix(.moments, "first moment", rows: 1, columns: end)
-        secondMoment = plan.matrix(.moments, "second moment", rows: 1, columns: end)
+        firstMoment = plan.matrix(.moments, "first moment", rows: 1, columns: place)
+        secondMoment = plan.matrix(.moments, "second moment", rows: 1, columns: place)
     }
 
     /// Every member of a team calls it.
@@ -63,19 +80,26 @@ package final class AdamW: Sendable {
     ///   - gradients: [1, n], of the global batch.
     ///   - step: updates made, this one included; from 1.
     ///   - gradientScale: the gradient used is `gradients` times this; how clipping is applied.
+    ///   - range: the parameters to look at; nil for all.
     package func update(
-        _ gradients: Matrix, step: Int, learningRate: Double, gradientScale: Double = 1, by member: TeamMember
+        _ gradients: Matrix, step: Int, learningRate: Double, gradientScale: Double = 1,
+        within range: Range<Int>? = nil,
+        by member: TeamMember
     ) {
         precondition(gradients.count == values.count)
         let c = configuration
         let correction1 = 1 - power(c.beta1, step)
         let correction2 = 1 - power(c.beta2, step)
         for segment in segments {
-            member.forEachChunk(of: segment.range.count, multipleOf: 16) { chunk in
-                let range = segment.range.lowerBound + chunk.lowerBound..<segment.range.lowerBound + chunk.upperBound
+            let wanted = range.map { segment.range.clamped(to: $0) } ?? segment.range
+            guard !wanted.isEmpty else { continue }
+            member.forEachChunk(of: wanted.count, multipleOf: 16) { chunk in
+                let range = wanted.lowerBound + chunk.lowerBound..<wanted.lowerBound + chunk.upperBound
+                let start = segment.place + range.lowerBound - segment.range.lowerBound
+                let moments = start..<start + range.count
                 unsafe umae_adamw(
                     values.columns(range).pointer, gradients.columns(range).pointer,
-                    firstMoment.columns(range).pointer, secondMoment.columns(range).pointer, range.count,
+                    firstMoment.columns(moments).pointer, secondMoment.columns(moments).pointer, range.count,
                     Float(learningRate), Float(c.beta1), Float(c.beta2), Float(c.epsilon),
                     segment.decays ? Float(c.weightDecay) : 0, Float(correction1), Float(correction2),
                     Float(gradientScale))

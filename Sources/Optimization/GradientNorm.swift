@@ -5,33 +5,41 @@ package import Tensors
 package struct GradientNorm: Sendable {
     private let gradients: Matrix
     /// Sums of squares of blocks of a fixed size, so that the number of threads does not change the norm.
-    private let blocks: MatrixView<Double>
+    private let sums: MatrixView<Double>
+    private let blocks: [Range<Int>]
 
     private static var blockSize: Int { 1 << 16 }
 
-    /// - Parameter gradients: [1, n]
-    package init(of gradients: Matrix, plan: MemoryPlan) {
+    /// - Parameters:
+    ///   - gradients: [1, n]
+    ///   - owned: the elements that count; nil for all.
+    package init(of gradients: Matrix, owned: [Range<Int>]? = nil, plan: MemoryPlan) {
         self.gradients = gradients
-        let count = (gradients.count + Self.blockSize - 1) / Self.blockSize
-        blocks = plan.view(.workspace, "gradient norm", rows: 1, columns: max(count, 1))
+        blocks = (owned ?? [0..<gradients.count]).flatMap { range in
+            stride(from: range.lowerBound, to: range.upperBound, by: Self.blockSize).map {
+                $0..<min($0 + Self.blockSize, range.upperBound)
+            }
+        }
+        sums = plan.view(.workspace, "gradient norm", rows: 1, columns: max(blocks.count, 1))
     }
 
-    /// Every member of a team calls it; `value` is valid when it returns.
+    /// Every member of a team calls it; `squaredNorm` is valid when it returns.
     package func measure(by member: TeamMember) {
-        member.forEachChunk(of: blocks.columns) { range in
+        member.forEachChunk(of: blocks.count) { range in
             for block in range {
-                let start = block * Self.blockSize
-                let part = gradients.columns(start..<min(start + Self.blockSize, gradients.count))
-                blocks[0, block] = unsafe umae_sum_of_squares(part.pointer, part.count)
+                let part = gradients.columns(blocks[block])
+                sums[0, block] = unsafe umae_sum_of_squares(part.pointer, part.count)
             }
         }
     }
 
-    package var value: Double {
+    package var squaredNorm: Double {
         var total = 0.0
-        for block in 0..<blocks.columns { total += blocks[0, block] }
-        return total.squareRoot()
+        for block in blocks.indices { total += sums[0, block] }
+        return total
     }
+
+    package var value: Double { squaredNorm.squareRoot() }
 
     package static func clippingScale(norm: Double, maximum: Double?) -> Double {
         guard let maximum else { return 1 }

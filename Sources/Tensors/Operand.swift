@@ -112,6 +112,16 @@ package struct Operand: @unchecked Sendable {
         }
     }
 
+    /// Writes the elements, as floats, to `target` of the same shape.
+    package func widen(into target: Matrix) {
+        precondition(target.rows == rows && target.columns == columns)
+        for row in 0..<rows {
+            unsafe umae_widen(
+                umae_type(element.kernelCode), base + row * stride * element.byteCount,
+                target.pointer + row * target.stride, columns)
+        }
+    }
+
     /// The elements as floats.
     package var array: [Float] {
         var values: [Float] = []

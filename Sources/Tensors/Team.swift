@@ -5,7 +5,7 @@ import Synchronization
 /// The threads of one rank. The caller is member 0; the others wait between jobs, spinning first and then asleep.
 ///
 /// Members run a job together, as ranks run a program: each does its part of every operation and then waits for the
-/// others. Results depend on the number of members only where a sum over rows is formed, and there in a fixed order.
+/// others. Results do not depend on the number of members: sums are formed in blocks that do not.
 @safe
 package final class Team: @unchecked Sendable {
     package let count: Int

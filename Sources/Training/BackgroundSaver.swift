@@ -1,4 +1,5 @@
 internal import Checkpoints
+internal import Layers
 import Glibc
 internal import Models
 internal import Optimization
@@ -12,9 +13,12 @@ internal import Tensors
 final class BackgroundSaver: @unchecked Sendable {
     private let output: RunDirectory
     private let live: [NamedTensor]
-    private let liveMoments: [NamedTensor]
     private let copies: [NamedTensor]
-    private let momentCopies: [NamedTensor]
+    /// Of this rank; nothing to copy from where each rank has its part, and all are brought together before the save.
+    private let liveMoments: [Matrix]
+    /// [1, n] each.
+    let momentCopies: [Matrix]
+    private let namedMoments: [NamedTensor]
     private var thread: pthread_t?
     private var state: RunState
     /// Guarded by the mutex; what the thread has come to.
@@ -28,7 +32,8 @@ final class BackgroundSaver: @unchecked Sendable {
         self.output = output
         self.state = state
         live = model.namedTensors
-        liveMoments = optimizer.namedTensors(of: model)
+        let count = model.parameters.values.count
+        liveMoments = [optimizer.firstMoment, optimizer.secondMoment].filter { $0.count == count }
         func copy(_ tensor: NamedTensor) -> NamedTensor {
             let values = tensor.values
             return NamedTensor(
@@ -36,7 +41,10 @@ final class BackgroundSaver: @unchecked Sendable {
                 plan.matrix(.saving, "\(tensor.name), copy", rows: values.rows, columns: values.columns))
         }
         copies = live.map(copy)
-        momentCopies = liveMoments.map(copy)
+        momentCopies = ["first moment, copy", "second moment, copy"].map {
+            plan.matrix(.saving, $0, rows: 1, columns: count)
+        }
+        namedMoments = AdamW.namedTensors(momentCopies, of: model.parameters)
         unsafe pthread_mutex_init(mutex, nil)
         unsafe pthread_cond_init(changed, nil)
     }
@@ -100,14 +108,13 @@ final class BackgroundSaver: @unchecked Sendable {
     }
 
     private func save() {
-        for (target, source) in zip(copies + momentCopies, live + liveMoments) {
-            target.values.copy(from: source.values)
-        }
+        for (target, source) in zip(copies, live) { target.values.copy(from: source.values) }
+        for (target, source) in zip(momentCopies, liveMoments) { target.copy(from: source) }
         unsafe pthread_mutex_lock(mutex)
         isCopied = true
         unsafe pthread_cond_broadcast(changed)
         unsafe pthread_mutex_unlock(mutex)
-        let outcome = Result { try output.save(weights: copies, moments: momentCopies, state) }
+        let outcome = Result { try output.save(weights: copies, moments: namedMoments, state) }
         unsafe pthread_mutex_lock(mutex)
         result = outcome
         unsafe pthread_mutex_unlock(mutex)

@@ -1,4 +1,5 @@
 package import Communication
+internal import DataParallel
 import Foundation
 internal import ImageData
 internal import Models
@@ -155,7 +156,11 @@ package struct Benchmark {
         let model = MaskedAutoencoder(
             c.model, c.precision, classes: source.classCount, keepsPackedWeights: c.accumulation > 1, plan: plan)
         model.initialize(seed: c.seed)
-        let optimizer = AdamW(model.parameters, configuration: c.optimizer, plan: plan)
+        let optimizer = AdamW(
+            model.parameters,
+            owned: c.gradientExchange.owned(
+                count: model.parameters.values.count, rank: communicator.rank, ranks: communicator.size),
+            configuration: c.optimizer, plan: plan)
         let step = PretrainStep(
             c, model: model, optimizer: optimizer, classes: source.classCount, loader: loader,
             recomputesActivations: recomputesActivations, timeline: timeline, communicator: communicator, team: team,

@@ -1,8 +1,9 @@
 internal import Checkpoints
 package import Communication
-internal import DataParallel
+package import DataParallel
 internal import Layers
 package import Models
+package import Optimization
 package import Tensors
 
 /// One forward and backward pass over a given batch with given weights, everything written to a file: what another
@@ -16,6 +17,19 @@ package struct DebugDump {
     package let weightsPath: String
     package let batchPath: String
     package let dumpPath: String
+    package var exchange = GradientExchange()
+    /// An update of the weights to make and dump, if any.
+    package var update: Update?
+
+    package struct Update: Sendable {
+        package let learningRate: Double
+        package let optimizer: AdamW.Configuration
+
+        package init(learningRate: Double, optimizer: AdamW.Configuration) {
+            self.learningRate = learningRate
+            self.optimizer = optimizer
+        }
+    }
 
     package init(
         model: MaskedAutoencoderConfiguration, loss: LossConfiguration, precision: ElementType, accumulation: Int = 1,
@@ -44,6 +58,11 @@ package struct DebugDump {
             try model.validate()
             let file = try SafetensorsFile(path: batchPath)
             let total = try batchSize(of: file, parts: communicator.size * accumulation)
+            guard exchange.fixedShards == 0 || total % exchange.fixedShards == 0 else {
+                throw DebugError(
+                    "\(batchPath): --deterministic divides the batch into \(exchange.fixedShards) equal parts, and it "
+                        + "has \(total) images")
+            }
             try loss.validate(
                 images: loss.spansMicroBatches(accumulation) ? total : total / accumulation)
             return (file, total)
@@ -55,8 +74,8 @@ package struct DebugDump {
         var options = MaskedAutoencoder.Activations.Options()
         options.predictsAll = true
         let pass = GradientPass(
-            network, loss: loss, classes: nil, division: division, options: options, communicator: communicator,
-            team: team, clock: PhaseClock(), plan: plan)
+            network, loss: loss, classes: nil, division: division, options: options, exchange: exchange,
+            communicator: communicator, team: team, clock: PhaseClock(), plan: plan)
         let (images, noise) = try communicator.agree {
             try network.loadWeights(from: SafetensorsFile(path: weightsPath))
             let shape = [total, model.channels, model.imageHeight, model.imageWidth]
@@ -79,22 +98,43 @@ package struct DebugDump {
                 try pass.collect(images.rows(rows), micro: micro)
             }
         }
-        var shares = LossShares()
+        var shares: [LossShares] = []
         let outputs = Outputs(model, images: own.count)
         for (micro, rows) in parts.enumerated() {
             let a = prepare(micro)
-            shares.add(try pass.accumulate(images.rows(rows), labels: nil, micro: micro))
+            shares.append(try pass.accumulate(images.rows(rows), labels: nil, micro: micro))
             outputs.keep(a, at: rows)
         }
-        var sums = [shares.reconstruction, loss.regularizer.kind == .none ? 0 : shares.uniformity]
-        try communicator.allReduce(&sums, .sum)
+        let share = LossShares.sum(shares)
+        var sums = [share.reconstruction, loss.regularizer.kind == .none ? 0 : share.uniformity]
+        try pass.sum(&sums)
         let losses = Losses(total: sums[0] + loss.lamb * sums[1], reconstruction: sums[0], uniformity: sums[1])
 
+        try makeUpdate(pass, communicator, team, plan)
         let tensors = try self.tensors(outputs, pass, losses, counts, communicator)
         try communicator.agree {
             if communicator.rank == 0 { try SafetensorsWriter.write(tensors, to: dumpPath) }
         }
         return losses
+    }
+
+    /// Updates the weights if that was asked for, and brings gradients together that ranks had parts of.
+    private func makeUpdate(
+        _ pass: GradientPass, _ communicator: any Communicator, _ team: Team, _ plan: MemoryPlan
+    ) throws {
+        let parameters = pass.model.parameters
+        let reducer = pass.reducer
+        var gathered: [Matrix] = exchange.shardsOptimizer ? [reducer.gradients] : []
+        if let update {
+            let optimizer = AdamW(parameters, owned: reducer.owned, configuration: update.optimizer, plan: plan)
+            team.run { optimizer.update(reducer.gradients, step: 1, learningRate: update.learningRate, by: $0) }
+            if exchange.shardsOptimizer { gathered.append(parameters.values) }
+        }
+        for values in gathered {
+            let gather = WeightGather(communicator, reducer.layout, values: values)
+            for bucket in reducer.layout.buckets.indices { try gather.start(bucket) }
+            try gather.finish()
+        }
     }
 
     /// What the forward passes give for this rank's images, one row for each.
@@ -161,6 +201,10 @@ package struct DebugDump {
         for specification in parameters.trainable {
             let gradient = pass.reducer.gradients.columns(parameters.range(of: specification.name))
             tensors.append(NamedTensor("grad.\(specification.name)", shape: specification.shape, gradient))
+            if update != nil {
+                let updated = parameters.values.columns(parameters.range(of: specification.name))
+                tensors.append(NamedTensor("updated.\(specification.name)", shape: specification.shape, updated))
+            }
         }
         return tensors
     }

@@ -36,6 +36,9 @@ package final class GradientPass {
     private var shares = LossShares()
     private var failure: (any Error)?
     private var pairSum = [0.0]
+    /// Adds up micro-batches where the order of sums is fixed.
+    private let tree: GradientTree?
+    private var keepJob: (TeamMember) -> Void = { _ in }
     private var exchangeStart = ContinuousClock.now
 
     /// A regulariser and the messages it needs.
@@ -58,8 +61,8 @@ package final class GradientPass {
     /// - Parameter options: how the pass uses memory, and what it leaves for being looked at.
     package init(
         _ model: MaskedAutoencoder, loss: LossConfiguration, classes: Int?, division: MicroBatches,
-        options: MaskedAutoencoder.Activations.Options = .init(), communicator: any Communicator, team: Team,
-        clock: PhaseClock, plan: MemoryPlan
+        options: MaskedAutoencoder.Activations.Options = .init(), exchange: GradientExchange = .init(),
+        communicator: any Communicator, team: Team, clock: PhaseClock, plan: MemoryPlan
     ) {
         let rank = communicator.rank
         let own = division.counts[rank]
@@ -100,7 +103,10 @@ package final class GradientPass {
         }
         regularizations = made
         classifier = classes.map { OnlineClassifier(model, images: largest, classes: $0, plan: plan) }
-        reducer = GradientReducer(communicator, gradients: model.parameters.gradients, plan: plan)
+        reducer = GradientReducer(communicator, exchange, gradients: model.parameters.gradients, plan: plan)
+        tree =
+            exchange.fixedShards == 0
+            ? nil : GradientTree(model.parameters.gradients, terms: division.accumulation, plan: plan)
         if let timeline = clock.timeline {
             reducer.onBucket = { timeline.add(.bucket, from: $0, to: $1, bytes: $2) }
         }
@@ -112,6 +118,7 @@ package final class GradientPass {
         collectJob = { [unowned self] in collect(by: $0) }
         encodeJob = { [unowned self] in encode(by: $0) }
         gradientJob = { [unowned self] in decodeAndDifferentiate(by: $0) }
+        keepJob = { [unowned self] in tree?.keep(term: batch.micro, by: $0) }
     }
 
     /// What the pass writes for a micro-batch; its masking is drawn before the micro-batch is given to the pass.
@@ -153,6 +160,9 @@ package final class GradientPass {
         if isLast {
             try reducer.finish()
             clock.lap(.communication)
+        } else if tree != nil {
+            team.run(keepJob)
+            clock.lap(.backward)
         }
         return shares
     }
@@ -162,6 +172,7 @@ package final class GradientPass {
         try batch.regularization.exchange.start()
     }
 
+    private var startsGradients: Bool { batch.micro == 0 || tree != nil }
     private var isLast: Bool { batch.micro == division.accumulation - 1 }
 
     private func prepare(_ images: Matrix, labels: IndexMatrix?, _ micro: Int) {
@@ -187,10 +198,8 @@ package final class GradientPass {
 
     private func encode(by member: TeamMember) {
         let context = contexts[member.index]
-        if batch.micro == 0 {
-            if !collects { packWeights(context) }
-            member.serially { model.clearSummedGradients() }
-        }
+        if batch.micro == 0 && !collects { packWeights(context) }
+        if startsGradients { member.serially { model.clearSummedGradients() } }
         model.encode(batch.images, batch.activations, in: context)
         guard !collects else { return }
         let regularizer = batch.regularization.regularizer
@@ -200,7 +209,7 @@ package final class GradientPass {
 
     private func decodeAndDifferentiate(by member: TeamMember) {
         var context = contexts[member.index]
-        context.addsToWeightGradients = batch.micro > 0
+        context.addsToWeightGradients = !startsGradients
         let a = batch.activations
         let regularizer = batch.regularization.regularizer
 
@@ -251,7 +260,7 @@ package final class GradientPass {
             context.member.serially {
                 attempt {
                     pairSum[0] = regularizer.pairSum
-                    try communicator.allReduce(&pairSum, .sum)
+                    try sum(&pairSum)
                     regularizer.pairSum = pairSum[0]
                 }
             }
@@ -268,9 +277,15 @@ package final class GradientPass {
         regularizer.finishPairs(in: context)
     }
 
+    /// Adds up over ranks.
+    package func sum(_ values: inout [Double]) throws {
+        if tree == nil { try communicator.allReduce(&values, .sum) } else { try communicator.treeSum(&values) }
+    }
+
     /// Hands a finished range of the gradients to the reducer.
     private func send(_ range: Range<Int>) {
         guard isLast && failure == nil else { return }
+        tree?.complete(range)
         clock.lap(.backward)
         attempt { try reducer.ready(range) }
         clock.lap(.communication)

@@ -39,6 +39,15 @@ package struct LossShares: Sendable {
     package var crossEntropy = 0.0
     package var correct = 0
 
+    /// In the tree in which gradients are added.
+    static func sum(_ shares: [LossShares]) -> LossShares {
+        GradientTree.sum(shares) { first, second in
+            var sum = first
+            sum.add(second)
+            return sum
+        } ?? LossShares()
+    }
+
     mutating func add(_ other: LossShares) {
         reconstruction += other.reconstruction
         uniformity += other.uniformity

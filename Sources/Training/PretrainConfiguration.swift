@@ -1,3 +1,4 @@
+package import DataParallel
 package import Models
 package import Optimization
 package import Tensors
@@ -25,6 +26,7 @@ package struct PretrainConfiguration: Codable, Equatable, Sendable {
     /// Largest gradient norm; nil does not clip.
     package var clipGradient: Double?
     package var seed: UInt64
+    package var gradientExchange = GradientExchange()
     /// What happens to an update whose loss or gradient norm is a spike, and how far above the mean one is.
     package var spikeGuard = SpikeGuard.Action.none
     package var spikeThreshold = 6.0
@@ -80,6 +82,7 @@ package struct PretrainConfiguration: Codable, Equatable, Sendable {
         for (flag, value) in rates where !value.isFinite || value < 0 {
             throw ModelError("\(flag) is \(value): it must be 0 or above")
         }
+        try validateFixedShards()
         guard spikeThreshold > 0 && spikeThreshold.isFinite else {
             throw ModelError("--spike-threshold is \(spikeThreshold): it must be above 0")
         }
@@ -88,6 +91,33 @@ package struct PretrainConfiguration: Codable, Equatable, Sendable {
         }
         if let clipGradient, !(clipGradient > 0) {
             throw ModelError("--clip-grad is \(clipGradient): it must be above 0")
+        }
+    }
+
+    /// Where bits must not depend on the ranks, nothing that depends on them may enter.
+    private func validateFixedShards() throws {
+        guard gradientExchange.bucketBytes >= 1 << 10 && gradientExchange.bucketBytes <= 1 << 31 else {
+            throw ModelError("--bucket-mib must be at least 0.001 and at most 2048")
+        }
+        let shards = gradientExchange.fixedShards
+        guard shards > 0 else { return }
+        guard shards.nonzeroBitCount == 1 && effectiveBatchSize % shards == 0 else {
+            throw ModelError(
+                "--deterministic divides the effective batch of \(effectiveBatchSize) images into \(shards) parts: "
+                    + "--deterministic-shards must be a power of two that divides it")
+        }
+        guard shards % accumulation == 0 else {
+            throw ModelError(
+                "--deterministic divides the effective batch into \(shards) parts, which \(accumulation) "
+                    + "micro-batches do not divide")
+        }
+        guard loss.weight == 0 || (loss.negatives == .effective && loss.regularizer.exchange == .gather) else {
+            throw ModelError(
+                "--deterministic compares all features of the effective batch on every rank: use --negatives effective "
+                    + "and --uniformity-exchange gather")
+        }
+        guard !gradientExchange.shardsOptimizer && gradientExchange.wire == .float32 else {
+            throw ModelError("--deterministic goes neither with --shard-optimizer nor with --gradient-wire bf16")
         }
     }
 

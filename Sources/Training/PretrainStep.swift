@@ -55,7 +55,11 @@ package final class PretrainStep {
     var willUpdate: (() -> Void)?
     /// Kept with the run's state.
     package var spikeGuard = SpikeGuard()
-    private var pending = (step: 0, learningRate: 0.0, gradientScale: 1.0)
+    private var pending = (step: 0, learningRate: 0.0, gradientScale: 1.0, range: Range<Int>?.none)
+    private var shares: [LossShares] = []
+    /// Where each rank updates its share of the weights.
+    private let weightGather: WeightGather?
+    private var squaredNorm = [0.0]
 
     /// - Parameter loader: this rank's micro-batches, positioned at the first step to run.
     package init(
@@ -77,26 +81,52 @@ package final class PretrainStep {
             model, loss: configuration.loss, classes: classes,
             division: MicroBatches(
                 images: images, ranks: communicator.size, accumulation: configuration.accumulation), options: options,
-            communicator: communicator, team: team, clock: clock, plan: plan)
-        gradientNorm = GradientNorm(of: pass.reducer.gradients, plan: plan)
+            exchange: configuration.gradientExchange, communicator: communicator, team: team, clock: clock, plan: plan)
+        let reducer = pass.reducer
+        precondition(reducer.owned == optimizer.owned, "the optimizer must own what the reducer sums")
+        gradientNorm = GradientNorm(of: reducer.gradients, owned: reducer.owned, plan: plan)
+        weightGather =
+            configuration.gradientExchange.shardsOptimizer && communicator.size > 1
+            ? WeightGather(communicator, reducer.layout, values: model.parameters.values) : nil
+        shares.reserveCapacity(configuration.accumulation)
         maskingJob = { [unowned self] in drawMasks(by: $0) }
         normJob = { [unowned self] in gradientNorm.measure(by: $0) }
         updateJob = { [unowned self] in
             optimizer.update(
                 pass.reducer.gradients, step: pending.step, learningRate: pending.learningRate,
-                gradientScale: pending.gradientScale, by: $0)
+                gradientScale: pending.gradientScale, within: pending.range, by: $0)
         }
     }
 
-    /// Seconds in which the last step did nothing but communicate gradients.
-    package var exposedCommunicationSeconds: Double { pass.reducer.exposedSeconds }
+    /// Seconds in which the last step did nothing but communicate gradients, and weights if their updates are shared.
+    package var exposedCommunicationSeconds: Double {
+        pass.reducer.exposedSeconds + (weightGather?.exposedSeconds ?? 0)
+    }
+
+    /// Moments of all ranks, one after another, the whole [1, n] at a time, in memory that the next step overwrites.
+    /// Collective.
+    func gatherMoments(_ body: (_ index: Int, Matrix) -> Void) throws {
+        guard weightGather != nil else { return }
+        let buffer = pass.reducer.gradients
+        let gather = WeightGather(communicator, pass.reducer.layout, values: buffer)
+        for (index, moment) in [optimizer.firstMoment, optimizer.secondMoment].enumerated() {
+            var place = 0
+            for range in optimizer.owned {
+                buffer.columns(range).copy(from: moment.columns(place..<place + range.count))
+                place += range.count
+            }
+            for bucket in pass.reducer.layout.buckets.indices { try gather.start(bucket) }
+            try gather.finish()
+            body(index, buffer)
+        }
+    }
 
     /// Makes update number `update` (from 1). Collective.
     package func run(update: Int, learningRate: Double) throws -> StepOutcome {
         let start = ContinuousClock.now
         clock.timeline?.step = update
         communicator.mark(step: update)
-        var shares = LossShares()
+        shares.removeAll(keepingCapacity: true)
         if pass.collects {
             for micro in 0..<configuration.accumulation {
                 let batch = try nextBatch()
@@ -105,13 +135,15 @@ package final class PretrainStep {
         }
         for micro in 0..<configuration.accumulation {
             let batch = try nextBatch()
-            shares.add(try pass.accumulate(batch.images, labels: batch.labels, micro: micro))
+            shares.append(try pass.accumulate(batch.images, labels: batch.labels, micro: micro))
         }
-        var outcome = try agree(on: shares, update: update)
+        var outcome = try agree(on: LossShares.sum(shares), update: update)
         clock.lap(.communication)
 
         team.run(normJob)
-        outcome.gradientNorm = gradientNorm.value
+        squaredNorm[0] = gradientNorm.squaredNorm
+        if weightGather != nil { try communicator.allReduce(&squaredNorm, .sum) }
+        outcome.gradientNorm = squaredNorm[0].squareRoot()
         guard outcome.gradientNorm.isFinite else {
             throw NonFiniteError(
                 description: "the gradient is not finite at step \(update) while the losses are: training stopped "
@@ -124,10 +156,9 @@ package final class PretrainStep {
             return outcome
         }
         let scale = GradientNorm.clippingScale(norm: outcome.gradientNorm, maximum: configuration.clipGradient)
-        pending = (update, learningRate, scale)
+        pending = (update, learningRate, scale, nil)
         willUpdate?()
-        team.run(updateJob)
-        clock.lap(.optimizer)
+        try updateWeights()
         let every = configuration.replicaCheckEvery
         if every > 0 && update % every == 0 {
             try ReplicaCheck.verify(model.parameters.values, step: update, communicator)
@@ -135,6 +166,25 @@ package final class PretrainStep {
         }
         outcome.seconds = (ContinuousClock.now - start) / .seconds(1)
         return outcome
+    }
+
+    private func updateWeights() throws {
+        guard let weightGather else {
+            team.run(updateJob)
+            clock.lap(.optimizer)
+            return
+        }
+        let buckets = pass.reducer.layout.buckets
+        for bucket in buckets.indices {
+            pending.range = buckets[bucket]
+            team.run(updateJob)
+            clock.lap(.optimizer)
+            try weightGather.start(bucket)
+            try weightGather.progress()
+            clock.lap(.communication)
+        }
+        try weightGather.finish()
+        clock.lap(.communication)
     }
 
     /// Why this update is left out, if it is. All ranks see the same figures and decide alike.
@@ -182,7 +232,7 @@ package final class PretrainStep {
         sums[3] = Double(shares.correct)
         sums[4] = StopRequest.isPending ? 1 : 0
         sums[5] = shares.spectral
-        try communicator.allReduce(&sums, .sum)
+        try pass.sum(&sums)
         guard sums[0].isFinite && sums[1].isFinite && sums[2].isFinite else {
             throw try nonFiniteError(shares, update: update)
         }

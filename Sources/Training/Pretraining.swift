@@ -1,5 +1,6 @@
 package import Checkpoints
 package import Communication
+internal import DataParallel
 import Foundation
 package import ImageData
 internal import Layers
@@ -59,7 +60,11 @@ package final class Pretraining {
         model = MaskedAutoencoder(
             configuration.model, configuration.precision, classes: source.classCount,
             keepsPackedWeights: configuration.accumulation > 1, plan: plan)
-        let optimizer = AdamW(model.parameters, configuration: configuration.optimizer, plan: plan)
+        let optimizer = AdamW(
+            model.parameters,
+            owned: configuration.gradientExchange.owned(
+                count: model.parameters.values.count, rank: communicator.rank, ranks: communicator.size),
+            configuration: configuration.optimizer, plan: plan)
         state = RunState(
             configuration: configuration, step: configuration.startEpoch * division.stepsPerEpoch,
             epoch: configuration.startEpoch, stepInEpoch: 0, worldSize: communicator.size,
@@ -173,13 +178,19 @@ package final class Pretraining {
     /// All ranks learn whether the save before succeeded, or this one if it is written at once.
     private func save(ifDue: Bool = false, atOnce: Bool = false) throws {
         let isLast = state.epoch == configuration.epochs
+        let isDue = output.map {
+            !ifDue || state.epoch % $0.checkpointEvery == 0 || isLast
+                || ($0.keepEvery > 0 && state.epoch % $0.keepEvery == 0)
+        }
+        // Only rank 0 knows when; the save before may still be reading what moments are gathered into.
+        try communicator.agree { if isDue == true { try reportSaved() } }
+        if configuration.gradientExchange.shardsOptimizer {
+            var due = [isDue == true ? 1.0 : 0]
+            try communicator.allReduce(&due, .sum)
+            if due[0] > 0 { try step.gatherMoments { saver?.momentCopies[$0].copy(from: $1) } }
+        }
         try communicator.agree {
-            guard let output, let saver else { return }
-            let isDue =
-                state.epoch % output.checkpointEvery == 0 || isLast
-                || (output.keepEvery > 0 && state.epoch % output.keepEvery == 0)
-            guard isDue || !ifDue else { return }
-            try reportSaved()
+            guard isDue == true, let saver else { return }
             try saver.begin(state)
             if atOnce || isLast { try reportSaved() }
         }

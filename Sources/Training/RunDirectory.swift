@@ -95,10 +95,7 @@ extension Checkpoint {
                     + "raise --epochs to train on")
         }
         try model.loadWeights(from: weights())
-        let moments = try self.optimizer()
-        for tensor in optimizer.namedTensors(of: model) {
-            try moments.read(tensor.name, shape: tensor.shape, into: tensor.values)
-        }
+        try optimizer.loadMoments(from: self.optimizer(), of: model.parameters)
         saved.configuration = fresh.configuration
         saved.worldSize = fresh.worldSize
         return saved

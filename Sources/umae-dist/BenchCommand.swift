@@ -18,6 +18,7 @@ struct BenchCommand: WorldCommand {
 
     @OptionGroup(title: "Model") var model: ModelOptions
     @OptionGroup(title: "Losses") var loss: LossOptions
+    @OptionGroup(title: "Messages") var exchange: ExchangeOptions
     @OptionGroup(title: "Computation") var compute: ComputeOptions
     @Option(help: "Images per rank and micro-batch.") var batchSize = 32
     @Option(help: "Micro-batches per update.") var accumIter = 1
@@ -35,12 +36,17 @@ struct BenchCommand: WorldCommand {
             guard steps >= 1 && warmupSteps >= 0 else {
                 throw ModelError("--steps must be at least 1 and --warmup-steps at least 0")
             }
-            let configuration = PretrainConfiguration(
-                model: try model.configuration(), loss: try loss.configuration(), precision: element,
+            let accumulation = try exchange.accumulation(accumIter, ranks: world.size)
+            var loss = try self.loss.configuration()
+            exchange.adjust(&loss)
+            var configuration = PretrainConfiguration(
+                model: try model.configuration(), loss: loss, precision: element,
                 dataPath: "synthetic",
                 syntheticImages: 4096, epochs: 1, startEpoch: 0, warmupEpochs: 0,
-                effectiveBatchSize: batchSize * accumIter * world.size, accumulation: accumIter, learningRate: 1e-4,
+                effectiveBatchSize: batchSize * accumulation * world.size, accumulation: accumulation,
+                learningRate: 1e-4,
                 minimumLearningRate: 0, optimizer: AdamW.Configuration(), clipGradient: nil, seed: seed)
+            configuration.gradientExchange = try exchange.configuration()
             try configuration.validate()
             return configuration
         }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Communication
 import Models
+import Optimization
 import Tensors
 import Training
 
@@ -19,11 +20,18 @@ struct DebugCommand: WorldCommand {
 
     @OptionGroup(title: "Model") var model: ModelOptions
     @OptionGroup(title: "Losses") var loss: LossOptions
+    @OptionGroup(title: "Messages") var exchange: ExchangeOptions
     @OptionGroup(title: "Computation") var compute: ComputeOptions
 
     @Option(help: "Weights to load (safetensors).") var weights: String?
     @Option(help: "Batch to run: images [N, C, H, W] and noise [N, L] (safetensors).") var batch: String?
     @Option(help: "File to write losses, outputs and gradients to (safetensors).") var dump: String?
+    @Option(
+        help: """
+            Also make one AdamW update with this learning rate, and dump the weights after it as updated.NAME.
+            """)
+    var lr: Double?
+    @Option(help: "AdamW weight decay of that update.") var weightDecay = 0.05
     @Option(help: "Micro-batches that each rank's part of the batch is divided into.") var accumIter = 1
     @Option(help: "Images of the random batch, over all ranks, when no files are given.") var batchSize = 8
     @Option(help: "Seed of the weights and the random batch when no files are given.") var seed: UInt64 = 0
@@ -42,7 +50,9 @@ struct DebugCommand: WorldCommand {
         let (configuration, losses) = try world.agree {
             let configuration = try model.configuration()
             try configuration.validate()
-            return (configuration, try loss.configuration())
+            var losses = try loss.configuration()
+            exchange.adjust(&losses)
+            return (configuration, losses)
         }
         try world.agreeOnEqual("models", ConfigurationText.lines(of: configuration))
         try world.agreeOnEqual("losses", ConfigurationText.lines(of: losses))
@@ -50,11 +60,16 @@ struct DebugCommand: WorldCommand {
         let element = try compute.element(in: world, standard: .fp32)
         let team = try compute.team(in: world)
         if let weights, let batch, let dump {
-            let result = try DebugDump(
-                model: configuration, loss: losses, precision: element, accumulation: accumIter, weightsPath: weights,
-                batchPath: batch,
-                dumpPath: dump
-            ).run(communicator: world, team: team)
+            let debug = try world.agree {
+                var debug = DebugDump(
+                    model: configuration, loss: losses, precision: element,
+                    accumulation: try exchange.accumulation(accumIter, ranks: world.size), weightsPath: weights,
+                    batchPath: batch, dumpPath: dump)
+                debug.exchange = try exchange.configuration()
+                debug.update = try update()
+                return debug
+            }
+            let result = try debug.run(communicator: world, team: team)
             if world.rank == 0 {
                 Console.print(
                     "loss \(result.total)  loss_mae \(result.reconstruction)  loss_reg \(result.uniformity)\n"
@@ -67,5 +82,13 @@ struct DebugCommand: WorldCommand {
         ).run(communicator: world, team: team)
         if world.rank == 0 { Console.print(report.text) }
         return report.passed ? 0 : 1
+    }
+
+    private func update() throws -> DebugDump.Update? {
+        guard let lr else { return nil }
+        guard lr.isFinite && lr >= 0 && weightDecay.isFinite && weightDecay >= 0 else {
+            throw ModelError("--lr and --weight-decay must be 0 or above")
+        }
+        return DebugDump.Update(learningRate: lr, optimizer: AdamW.Configuration(weightDecay: weightDecay))
     }
 }

@@ -11,6 +11,7 @@ struct PretrainOptions: ParsableArguments {
     @OptionGroup(title: "Model") var model: ModelOptions
     @OptionGroup(title: "Losses") var loss: LossOptions
     @OptionGroup(title: "Optimisation") var optimisation: OptimisationOptions
+    @OptionGroup(title: "Messages") var exchange: ExchangeOptions
     @OptionGroup(title: "Data") var data: DataOptions
     @OptionGroup(title: "Run") var run: RunOptions
     @OptionGroup(title: "Computation") var compute: ComputeOptions
@@ -29,22 +30,27 @@ struct PretrainOptions: ParsableArguments {
                 "--in-chans is \(wanted), the images of \(data.dataPath) have \(channels): leave the flag out")
         }
         model.channels = self.model.inChans ?? channels
-        var effective = try optimisation.effectiveBatch(ranks: ranks)
-        var accumulation = optimisation.accumIter
-        if let saved, let batchSize = optimisation.batchSize, saved.effectiveBatchSize != effective {
+        var accumulation = try exchange.accumulation(optimisation.accumIter, ranks: ranks)
+        var effective = try optimisation.effectiveBatch(ranks: ranks, accumulation: accumulation)
+        if let saved, !exchange.deterministic, let batchSize = optimisation.batchSize,
+            saved.effectiveBatchSize != effective
+        {
             effective = saved.effectiveBatchSize
             accumulation = try Self.microBatches(of: effective, ranks: ranks, imagesAtMost: batchSize)
         }
         let rate =
             optimisation.lr
             ?? LearningRateSchedule.scaled(base: optimisation.blr, effectiveBatch: effective)
+        var loss = try self.loss.configuration()
+        exchange.adjust(&loss)
         var configuration = PretrainConfiguration(
-            model: model, loss: try loss.configuration(), precision: precision, dataPath: data.dataPath,
+            model: model, loss: loss, precision: precision, dataPath: data.dataPath,
             syntheticImages: data.syntheticImages, epochs: optimisation.epochs, startEpoch: optimisation.startEpoch,
             warmupEpochs: optimisation.warmupEpochs, effectiveBatchSize: effective,
             accumulation: accumulation, learningRate: rate, minimumLearningRate: optimisation.minLr,
             optimizer: AdamW.Configuration(weightDecay: optimisation.weightDecay),
             clipGradient: optimisation.clipGrad, seed: run.seed)
+        configuration.gradientExchange = try exchange.configuration()
         configuration.spikeGuard = run.spikeGuard
         configuration.spikeThreshold = run.spikeThreshold
         configuration.replicaCheckEvery = run.replicaCheckEvery
@@ -84,7 +90,9 @@ struct OptimisationOptions: ParsableArguments {
     @Option(help: "First epoch, counted from 0; --resume knows it by itself.") var startEpoch = 0
 
     /// Images of one update.
-    func effectiveBatch(ranks: Int) throws -> Int {
+    ///
+    /// - Parameter accumulation: micro-batches of each rank, --accum-iter or what replaces it.
+    func effectiveBatch(ranks: Int, accumulation: Int) throws -> Int {
         guard accumIter >= 1 && accumIter <= 1 << 20 else {
             throw ModelError("--accum-iter is \(accumIter): it must be at least 1")
         }
@@ -92,12 +100,12 @@ struct OptimisationOptions: ParsableArguments {
             guard batchSize >= 1 && batchSize <= 1 << 24 else {
                 throw ModelError("--batch-size is \(batchSize): it must be at least 1")
             }
-            return batchSize * accumIter * ranks
+            return batchSize * accumulation * ranks
         }
-        guard effectiveBatchSize >= 1 && effectiveBatchSize % (ranks * accumIter) == 0 else {
+        guard effectiveBatchSize >= 1 && effectiveBatchSize % (ranks * accumulation) == 0 else {
             throw ModelError(
-                "--effective-batch-size \(effectiveBatchSize) is not divisible by \(ranks) ranks × \(accumIter) "
-                    + "micro-batches: choose a multiple of \(ranks * accumIter), or give --batch-size per rank")
+                "--effective-batch-size \(effectiveBatchSize) is not divisible by \(ranks) ranks × \(accumulation) "
+                    + "micro-batches: choose a multiple of \(ranks * accumulation), or give --batch-size per rank")
         }
         return effectiveBatchSize
     }

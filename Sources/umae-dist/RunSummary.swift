@@ -1,4 +1,5 @@
 import Checkpoints
+import DataParallel
 import Foundation
 import ImageData
 import Layers
@@ -35,9 +36,29 @@ struct RunSummary {
                 c.epochs == 1 ? "" : "s", run.stepsPerEpoch, c.learningRate, model.maskRatio, c.loss.lamb,
                 c.loss.regularizer.kind.rawValue),
         ]
+        if ranks > 1 { lines.append("messages \(messages)") }
         if let output { lines.append("run      \(output.path)") }
         if let resume { lines.append("resume   \(resume.path)") }
         return lines.joined(separator: "\n")
+    }
+
+    /// How gradients and features of all ranks come together.
+    private var messages: String {
+        let c = run.configuration
+        let exchange = c.gradientExchange
+        var text = String(format: "gradients in buckets of %g MiB", Double(exchange.bucketBytes) / 1_048_576)
+        text += exchange.resolvedAlgorithm == .allReduce ? " by MPI_Iallreduce" : " summed by the ranks themselves"
+        if exchange.wire == .bfloat16 { text += ", rounded to bf16" }
+        if exchange.shardsOptimizer { text += "; AdamW on the own share of the weights" }
+        if exchange.fixedShards > 0 { text += "; the same bits at any number of ranks" }
+        guard c.loss.weight != 0 else { return text }
+        let spanned = c.effectiveBatchSize / (c.loss.spansMicroBatches(c.accumulation) ? 1 : c.accumulation)
+        let width = c.model.embedDim
+        switch c.loss.regularizer.resolvedExchange(images: spanned, width: width) {
+        case .gram: text += "; features as Gram matrices, \(width) × \(width)"
+        default: text += "; features gathered, \(spanned) × \(width)"
+        }
+        return text
     }
 
     func closing(epochs: [LogLine]) -> String {

@@ -43,8 +43,11 @@ struct ReplicaCheckTests {
         func allReduce(_ values: inout [Double], _ reduction: Reduction) {}
         func startAllReduce(send: Matrix, receive: Matrix, in slot: CollectiveSlot) {}
         func startAllGather(_ rows: Matrix, into all: Matrix, in slot: CollectiveSlot) {}
+        func startAllToAll(
+            send: Operand, _ sendParts: RankParts, receive: Operand, _ receiveParts: RankParts, in slot: CollectiveSlot
+        ) {}
+        func startAllGather(_ values: Operand, _ parts: RankParts, in slot: CollectiveSlot) {}
         func allGather(_ rows: Matrix, rowCounts: [Int], into all: Matrix) {}
-        func reduceScatter(send: Matrix, counts: [Int], into receive: Matrix) {}
         func broadcast(_ values: Matrix, from root: Int) {}
         func barrier() {}
         func watchForStalls(timeout: Double) {}

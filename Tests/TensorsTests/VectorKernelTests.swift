@@ -184,6 +184,58 @@ struct VectorKernelTests {
         #expect(Array(rows[0..<8]) == [14, 15, 20, 21, 38, 39, 44, 45])
     }
 
+    @Test(
+        "terms are added in a tree whose bits do not depend on who owns which", arguments: [1, 2, 3, 4, 7, 8, 16, 33])
+    func sumOfTerms(terms: Int) {
+        /// Neighbours in pairs, the pairs in pairs.
+        func tree(_ values: [Float]) -> Float {
+            var level = values
+            while level.count > 1 {
+                level = stride(from: 0, to: level.count, by: 2).map {
+                    $0 + 1 < level.count ? level[$0] + level[$0 + 1] : level[$0]
+                }
+            }
+            return level[0]
+        }
+        forEach { width, _ in
+            for type in [ElementType.float32, .bfloat16] {
+                var random = SampleRandom(seed: 31, epoch: 0, sample: width, purpose: .initialization)
+                let all = Matrix(rows: terms, columns: width)
+                for row in 0..<terms {
+                    for column in 0..<width { all[row, column] = Float(random.uniform(-3, 3)) }
+                }
+                let wide = MemoryPlan().operand(.workspace, "terms", rows: terms, columns: width, type)
+                wide.convert(from: all)
+                let rounded = wide.array
+                for own in Set([0, terms / 2, terms - 1]) {
+                    let others = MemoryPlan().operand(
+                        .workspace, "others", rows: max(terms - 1, 1), columns: width + 5, type)
+                    for (place, row) in (0..<terms).filter({ $0 != own }).enumerated() {
+                        others.rows(place..<place + 1).columns(0..<width).copy(from: wide.rows(row..<row + 1))
+                    }
+                    let mine = Matrix(rows: 1, columns: width + 1).columns(1..<width + 1)
+                    mine.copy(from: all.rows(own..<own + 1))
+                    unsafe umae_sum_terms(
+                        umae_type(type.kernelCode), others.pointer, others.stride, mine.pointer, own, terms,
+                        mine.pointer, width)
+                    for column in 0..<width {
+                        let values = (0..<terms).map { $0 == own ? all[$0, column] : rounded[$0 * width + column] }
+                        // The pairs of an odd number of terms: what is left over waits for the end, as in the kernel.
+                        if terms.nonzeroBitCount == 1 {
+                            #expect(mine[0, column].bitPattern == tree(values).bitPattern)
+                        } else {
+                            let exact = values.reduce(0.0) { $0 + Double($1) }
+                            #expect(close(mine[0, column], exact, 1e-5))
+                        }
+                    }
+                }
+                let back = Matrix(rows: 1, columns: width + 1).columns(1..<width + 1)
+                wide.rows(0..<1).widen(into: back)
+                #expect(back.array == Array(rounded[..<width]))
+            }
+        }
+    }
+
     @Test("bfloat16 rounds to nearest, ties to even, and keeps NaN and infinities")
     func rounding() {
         forEach { width, _ in

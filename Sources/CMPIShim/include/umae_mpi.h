@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef enum umae_mpi_type { UMAE_MPI_U8, UMAE_MPI_I64, UMAE_MPI_F32, UMAE_MPI_F64 } umae_mpi_type;
+typedef enum umae_mpi_type { UMAE_MPI_U8, UMAE_MPI_U16, UMAE_MPI_I64, UMAE_MPI_F32, UMAE_MPI_F64 } umae_mpi_type;
 typedef enum umae_mpi_op { UMAE_MPI_SUM, UMAE_MPI_MIN, UMAE_MPI_MAX } umae_mpi_op;
 
 /// Room for an MPI_Request of any implementation.
@@ -17,7 +17,8 @@ typedef struct umae_mpi_request {
 } umae_mpi_request;
 
 /// MPI_Init_thread with MPI_THREAD_MULTIPLE asked for, then MPI_ERRORS_RETURN on MPI_COMM_WORLD.
-/// `provided`: 0 single, 1 funneled, 2 serialized, 3 multiple.
+/// Also duplicates it: umae_mpi_iallgatherv_in_place goes there, so that its order among all other collectives does not
+/// matter. `provided`: 0 single, 1 funneled, 2 serialized, 3 multiple.
 int32_t umae_mpi_init(int32_t *provided);
 int32_t umae_mpi_finalize(void);
 int32_t umae_mpi_rank(int32_t *rank);
@@ -36,13 +37,18 @@ int32_t umae_mpi_iallreduce(const void *send, void *receive, int32_t count, umae
                             umae_mpi_request *request);
 int32_t umae_mpi_iallgather(const void *send, void *receive, int32_t count_per_rank, umae_mpi_type type,
                             umae_mpi_request *request);
+/// MPI_Ialltoallv and MPI_Iallgatherv. Counts and offsets are in elements, by rank, and must stay until the request is
+/// done.
+int32_t umae_mpi_ialltoallv(const void *send, const int32_t *send_counts, const int32_t *send_offsets, void *receive,
+                            const int32_t *receive_counts, const int32_t *receive_offsets, umae_mpi_type type,
+                            umae_mpi_request *request);
+int32_t umae_mpi_iallgatherv_in_place(void *values, const int32_t *counts, const int32_t *offsets, umae_mpi_type type,
+                                      umae_mpi_request *request);
 int32_t umae_mpi_test(umae_mpi_request *request, bool *done);
 int32_t umae_mpi_wait(umae_mpi_request *request);
 int32_t umae_mpi_allgather(const void *send, void *receive, int32_t count_per_rank, umae_mpi_type type);
 int32_t umae_mpi_allgatherv(const void *send, int32_t send_count, void *receive, const int32_t *counts,
                             const int32_t *displacements, umae_mpi_type type);
-int32_t umae_mpi_reduce_scatter(const void *send, void *receive, const int32_t *counts, umae_mpi_type type,
-                                umae_mpi_op op);
 int32_t umae_mpi_broadcast(void *values, int32_t count, umae_mpi_type type, int32_t root);
 
 /// Whether process_vm_readv, on which Open MPI's single-copy messages rest, is allowed here (tried on this process).

@@ -167,6 +167,15 @@ typedef struct umae_attention {
     X(double, sum_of_squares, (const float *x, size_t count), (x, count))                                             \
     /* y += x */                                                                                                      \
     X(void, add, (const float *x, float *y, size_t count), (x, y, count))                                             \
+    /* sum = the sum of `terms` rows of `count` elements, neighbours added in pairs, the pairs in pairs and so on, so \
+       that its bits depend on nothing but the terms: row own_index is `own`, which `sum` may be; the others, of `type`,\
+       stand `stride` elements apart in order. */                                                                     \
+    X(void, sum_terms,                                                                                                \
+      (umae_type type, const void *others, size_t stride, const float *own, size_t own_index, size_t terms,           \
+       float *sum, size_t count),                                                                                     \
+      (type, others, stride, own, own_index, terms, sum, count))                                                      \
+    /* y = x, which is of `type`. */                                                                                  \
+    X(void, widen, (umae_type type, const void *x, float *y, size_t count), (type, x, y, count))                      \
     /* y = scale·y */                                                                                                 \
     X(void, scale, (float *y, float scale, size_t count), (y, scale, count))                                          \
     /* AdamW (Loshchilov and Hutter 2019) in one pass: g·grad_scale is the gradient; correction1 = 1 - β1^t,          \

@@ -1,0 +1,41 @@
+package import Tensors
+
+/// How gradients of all ranks are added up.
+package struct GradientExchange: Codable, Equatable, Sendable {
+    package enum Algorithm: String, Codable, CaseIterable, Sendable {
+        /// MPI_Iallreduce: Open MPI chooses how, and in which order terms are added.
+        case allReduce = "allreduce"
+        /// Every rank is sent its part of a bucket by all others (MPI_Ialltoallv), adds them up in a fixed tree, and
+        /// hands the sum to all (MPI_Iallgatherv). As many bytes as the best all-reduce; with R ranks R messages.
+        case direct
+    }
+
+    package var algorithm = Algorithm.allReduce
+    /// Bytes of fp32 gradients in a bucket, about.
+    package var bucketBytes = 8 << 20
+    /// What travels. Sums are fp32 either way; with bfloat16 each term, and then the sum, is rounded to 8 bits once.
+    package var wire = ElementType.float32
+    /// Whether each rank keeps the optimizer's moments of its own parts alone, and updates these.
+    package var shardsOptimizer = false
+    /// Terms of the tree in which gradients are added, each of a fixed part of the batch, so that bits do not depend on
+    /// the number of ranks; 0 if they may.
+    package var fixedShards = 0
+
+    package init() {}
+
+    /// How `count` gradients are divided among `ranks`.
+    package func layout(count: Int, ranks: Int) -> BucketLayout {
+        BucketLayout(
+            count: count, ranks: ranks, bucketElements: max(1, bucketBytes / MemoryLayout<Float>.stride))
+    }
+
+    /// The parameters that `rank` updates; nil for all.
+    package func owned(count: Int, rank: Int, ranks: Int) -> [Range<Int>]? {
+        shardsOptimizer && ranks > 1 ? layout(count: count, ranks: ranks).parts(of: rank) : nil
+    }
+
+    /// `allReduce` can neither round nor keep a part or an order.
+    package var resolvedAlgorithm: Algorithm {
+        wire == .float32 && !shardsOptimizer && fixedShards == 0 ? algorithm : .direct
+    }
+}

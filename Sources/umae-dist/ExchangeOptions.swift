@@ -1,0 +1,89 @@
+import ArgumentParser
+import DataParallel
+import Models
+import Tensors
+import Training
+
+/// Flags that say how gradients of all ranks come together.
+struct ExchangeOptions: ParsableArguments {
+    enum Wire: String, CaseIterable, ExpressibleByArgument {
+        case fp32, bf16
+    }
+
+    @Option(
+        help: """
+            allreduce (MPI_Iallreduce) or direct (every rank adds up its part of each bucket, in an order that does not \
+            depend on MPI).
+            """)
+    var gradientExchange = GradientExchange.Algorithm.allReduce
+
+    @Option(help: "MiB of gradients that leave together, as soon as backward is done with them.")
+    var bucketMib = 8.0
+
+    @Option(
+        help: """
+            What travels: fp32, or bf16, which halves the bytes and rounds each rank's gradient and their sum to 8 bits; \
+            sums are fp32.
+            """)
+    var gradientWire = Wire.fp32
+
+    @Flag(
+        help: """
+            Each rank keeps the optimizer's moments of its share of the weights alone, updates these, and hands them to \
+            the others: the same update, less memory.
+            """)
+    var shardOptimizer = false
+
+    @Flag(
+        help: """
+            The same bits at any number of ranks that divides --deterministic-shards: the batch is divided into that many \
+            parts, whose gradients are added in one tree. Sets --accum-iter.
+            """)
+    var deterministic = false
+
+    @Option(help: "Parts for --deterministic, a power of two; with --batch-size, images of each.")
+    var deterministicShards = 8
+
+    /// Throws `ModelError` for what cannot be.
+    func configuration() throws -> GradientExchange {
+        guard bucketMib > 0 && bucketMib <= 1024 else {
+            throw ModelError("--bucket-mib is \(bucketMib): it must be above 0 and at most 1024")
+        }
+        var exchange = GradientExchange()
+        exchange.algorithm = gradientExchange
+        exchange.bucketBytes = max(4096, Int(bucketMib * 1_048_576))
+        exchange.wire = gradientWire == .fp32 ? .float32 : .bfloat16
+        exchange.shardsOptimizer = shardOptimizer
+        exchange.fixedShards = deterministic ? deterministicShards : 0
+        return exchange
+    }
+
+    /// Micro-batches of each rank.
+    ///
+    /// - Parameter asked: --accum-iter.
+    func accumulation(_ asked: Int, ranks: Int) throws -> Int {
+        guard deterministic else { return asked }
+        guard deterministicShards >= 1 && deterministicShards <= 1 << 20 && deterministicShards.nonzeroBitCount == 1
+        else {
+            throw ModelError("--deterministic-shards is \(deterministicShards): it must be a power of two")
+        }
+        guard deterministicShards % ranks == 0 else {
+            throw ModelError(
+                "--deterministic divides the batch into \(deterministicShards) parts, which \(ranks) ranks cannot share: "
+                    + "use a number of ranks that divides it, or another --deterministic-shards")
+        }
+        guard asked == 1 || asked == deterministicShards / ranks else {
+            throw ModelError(
+                "--deterministic sets the micro-batches, here to \(deterministicShards / ranks): leave out --accum-iter"
+            )
+        }
+        return deterministicShards / ranks
+    }
+
+    /// Features have to be compared in one order too.
+    func adjust(_ loss: inout LossConfiguration) {
+        if deterministic && loss.regularizer.exchange == .auto { loss.regularizer.exchange = .gather }
+    }
+}
+
+extension GradientExchange.Algorithm: ExpressibleByArgument {}
