@@ -130,7 +130,7 @@ struct ComputeOptions: ParsableArguments {
     @Flag(
         help: """
             Keep activations only of the first and the last block of encoder and decoder, and compute the others' \
-            again in backward: the same numbers, less memory, a quarter more time.
+            again in backward: the same numbers, less memory, a tenth more time.
             """)
     var recomputeActivations = false
 
