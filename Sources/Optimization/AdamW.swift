@@ -19,6 +19,20 @@ package final class AdamW: Sendable {
         }
     }
 
+    /// Memory for what weights and moments were before an update, [1, n] each.
+    package struct Snapshot: Sendable {
+        package let values: Matrix
+        package let firstMoment: Matrix
+        package let secondMoment: Matrix
+
+        package init(count: Int, plan: MemoryPlan) {
+            func copy(_ name: String) -> Matrix { plan.matrix(.saving, "\(name), copy", rows: 1, columns: count) }
+            values = copy("weights")
+            firstMoment = copy("first moment")
+            secondMoment = copy("second moment")
+        }
+    }
+
     package let configuration: Configuration
     /// [1, m]: running means of the gradient and of its square, of the parameters in `owned`, one after another.
     package let firstMoment: Matrix
@@ -81,10 +95,11 @@ package final class AdamW: Sendable {
     ///   - step: updates made, this one included; from 1.
     ///   - gradientScale: the gradient used is `gradients` times this; how clipping is applied.
     ///   - range: the parameters to look at; nil for all.
+    ///   - snapshot: gets weights and moments as they were, in the same pass over memory; everything must be owned.
     package func update(
         _ gradients: Matrix, step: Int, learningRate: Double, gradientScale: Double = 1,
         within range: Range<Int>? = nil,
-        by member: TeamMember
+        savingTo snapshot: Snapshot? = nil, by member: TeamMember
     ) {
         precondition(gradients.count == values.count)
         let c = configuration
@@ -94,16 +109,32 @@ package final class AdamW: Sendable {
             let wanted = range.map { segment.range.clamped(to: $0) } ?? segment.range
             guard !wanted.isEmpty else { continue }
             member.forEachChunk(of: wanted.count, multipleOf: 16) { chunk in
-                let range = wanted.lowerBound + chunk.lowerBound..<wanted.lowerBound + chunk.upperBound
-                let start = segment.place + range.lowerBound - segment.range.lowerBound
-                let moments = start..<start + range.count
-                unsafe umae_adamw(
-                    values.columns(range).pointer, gradients.columns(range).pointer,
-                    firstMoment.columns(moments).pointer, secondMoment.columns(moments).pointer, range.count,
-                    Float(learningRate), Float(c.beta1), Float(c.beta2), Float(c.epsilon),
-                    segment.decays ? Float(c.weightDecay) : 0, Float(correction1), Float(correction2),
-                    Float(gradientScale))
+                // What is copied is then updated while it is still in the caches.
+                let size = snapshot == nil ? chunk.count : Self.copiedAtOnce
+                for first in stride(from: chunk.lowerBound, to: chunk.upperBound, by: size) {
+                    let range = wanted.lowerBound + first..<wanted.lowerBound + min(first + size, chunk.upperBound)
+                    let start = segment.place + range.lowerBound - segment.range.lowerBound
+                    let moments = start..<start + range.count
+                    if let snapshot { copy(range, to: snapshot) }
+                    unsafe umae_adamw(
+                        values.columns(range).pointer, gradients.columns(range).pointer,
+                        firstMoment.columns(moments).pointer, secondMoment.columns(moments).pointer, range.count,
+                        Float(learningRate), Float(c.beta1), Float(c.beta2), Float(c.epsilon),
+                        segment.decays ? Float(c.weightDecay) : 0, Float(correction1), Float(correction2),
+                        Float(gradientScale))
+                }
             }
+        }
+    }
+
+    private static var copiedAtOnce: Int { 1 << 13 }
+
+    /// Where everything is owned, moments lie as weights do.
+    private func copy(_ range: Range<Int>, to snapshot: Snapshot) {
+        for (source, target) in [
+            (values, snapshot.values), (firstMoment, snapshot.firstMoment), (secondMoment, snapshot.secondMoment),
+        ] {
+            target.columns(range).copy(from: source.columns(range))
         }
     }
 

@@ -7,61 +7,80 @@ internal import Tensors
 
 /// Writes checkpoints on a thread of its own while training goes on.
 ///
-/// Weights and moments change only in an update. So the thread copies them while the next step runs forward and backward
-/// (`waitUntilCopied` before its update), and then writes the copy. One save at a time.
+/// Weights and moments change only in an update, which passes over all of them anyway: the first after a save was
+/// requested leaves what they were in a snapshot, and the thread writes that. It has a low priority, since where every core
+/// computes it takes its time from a rank. One save at a time.
 @safe
 final class BackgroundSaver: @unchecked Sendable {
     private let output: RunDirectory
-    private let live: [NamedTensor]
-    private let copies: [NamedTensor]
-    /// Of this rank; nothing to copy from where each rank has its part, and all are brought together before the save.
-    private let liveMoments: [Matrix]
-    /// [1, n] each.
-    let momentCopies: [Matrix]
-    private let namedMoments: [NamedTensor]
+    private let live: [Matrix]
+    private let snapshot: AdamW.Snapshot
+    private let weights: [NamedTensor]
+    private let moments: [NamedTensor]
     private var thread: pthread_t?
     private var state: RunState
+    private var isRequested = false
     /// Guarded by the mutex; what the thread has come to.
-    private var isCopied = true
     private var result: Result<CheckpointStore.SaveResult, any Error>?
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-    private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+
+    /// The lowest priority: a sixtieth of a core that somebody else wants.
+    private static var niceness: Int32 { 19 }
 
     /// - Parameter state: any; each save brings its own.
     init(output: RunDirectory, model: MaskedAutoencoder, optimizer: AdamW, state: RunState, plan: MemoryPlan) {
         self.output = output
         self.state = state
-        live = model.namedTensors
-        let count = model.parameters.values.count
-        liveMoments = [optimizer.firstMoment, optimizer.secondMoment].filter { $0.count == count }
-        func copy(_ tensor: NamedTensor) -> NamedTensor {
-            let values = tensor.values
-            return NamedTensor(
-                tensor.name, shape: tensor.shape,
-                plan.matrix(.saving, "\(tensor.name), copy", rows: values.rows, columns: values.columns))
-        }
-        copies = live.map(copy)
-        momentCopies = ["first moment, copy", "second moment, copy"].map {
-            plan.matrix(.saving, $0, rows: 1, columns: count)
-        }
-        namedMoments = AdamW.namedTensors(momentCopies, of: model.parameters)
+        let parameters = model.parameters
+        let snapshot = AdamW.Snapshot(count: parameters.values.count, plan: plan)
+        let moments = [snapshot.firstMoment, snapshot.secondMoment]
+        self.snapshot = snapshot
+        // Moments of a rank's share alone are brought together by whoever requests the save.
+        live =
+            [parameters.values]
+            + [optimizer.firstMoment, optimizer.secondMoment].filter { $0.count == moments[0].count }
+        weights = model.namedTensors(snapshot.values)
+        self.moments = AdamW.namedTensors(moments, of: parameters)
         unsafe pthread_mutex_init(mutex, nil)
-        unsafe pthread_cond_init(changed, nil)
     }
 
     deinit {
         join()
-        unsafe pthread_cond_destroy(changed)
         unsafe pthread_mutex_destroy(mutex)
-        unsafe changed.deallocate()
         unsafe mutex.deallocate()
     }
 
-    /// Starts a save; the one before must have been taken by `finish`.
-    func begin(_ state: RunState) throws {
-        precondition(thread == nil && result == nil, "the save before has not been taken")
+    /// Has the system provide the snapshot's memory, which the first save would otherwise wait for.
+    func prepare() {
+        for part in [snapshot.values, snapshot.firstMoment, snapshot.secondMoment] { part.clear() }
+    }
+
+    /// Asks for a save of what is now; the one before must have been taken by `finish`.
+    func request(_ state: RunState) {
+        precondition(thread == nil && result == nil && !isRequested, "the save before has not been taken")
         self.state = state
-        isCopied = false
+        isRequested = true
+    }
+
+    /// Where the next update is to leave what it changes, if a save was requested.
+    var wanted: AdamW.Snapshot? { isRequested ? snapshot : nil }
+
+    /// Takes what was gathered of a moment.
+    func copy(_ moment: Matrix, toMoment index: Int) {
+        (index == 0 ? snapshot.firstMoment : snapshot.secondMoment).copy(from: moment)
+    }
+
+    /// For whoever does not wait for an update.
+    func copyAndWrite() throws {
+        for (source, target) in zip(live, [snapshot.values, snapshot.firstMoment, snapshot.secondMoment]) {
+            target.copy(from: source)
+        }
+        try write()
+    }
+
+    /// Starts writing the snapshot.
+    func write() throws {
+        isRequested = false
         var thread = pthread_t()
         let argument = unsafe Unmanaged.passRetained(self)
         let code = unsafe pthread_create(
@@ -73,18 +92,10 @@ final class BackgroundSaver: @unchecked Sendable {
             }, argument.toOpaque())
         guard code == 0 else {
             unsafe argument.release()
-            isCopied = true
             throw RunDirectoryError(
                 description: "the system refused a thread to save on: \(unsafe String(cString: strerror(code)))")
         }
         self.thread = thread
-    }
-
-    /// Before weights change.
-    func waitUntilCopied() {
-        unsafe pthread_mutex_lock(mutex)
-        while !isCopied { unsafe pthread_cond_wait(changed, mutex) }
-        unsafe pthread_mutex_unlock(mutex)
     }
 
     /// Whether a checkpoint is complete and waits for `finish`.
@@ -95,8 +106,10 @@ final class BackgroundSaver: @unchecked Sendable {
         return false
     }
 
-    /// Waits for the save under way, if there is one, and says what became of it.
+    /// Waits for the save under way, if there is one, and says what became of it. One that no update has yet come by to
+    /// copy for is written now.
     func finish() throws -> CheckpointStore.SaveResult? {
+        if isRequested { try copyAndWrite() }
         join()
         defer { result = nil }
         return try result?.get()
@@ -108,13 +121,9 @@ final class BackgroundSaver: @unchecked Sendable {
     }
 
     private func save() {
-        for (target, source) in zip(copies, live) { target.values.copy(from: source.values) }
-        for (target, source) in zip(momentCopies, liveMoments) { target.copy(from: source) }
-        unsafe pthread_mutex_lock(mutex)
-        isCopied = true
-        unsafe pthread_cond_broadcast(changed)
-        unsafe pthread_mutex_unlock(mutex)
-        let outcome = Result { try output.save(weights: copies, moments: namedMoments, state) }
+        // Of this thread alone; 0 means the caller.
+        setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Self.niceness)
+        let outcome = Result { try output.save(weights: weights, moments: moments, state) }
         unsafe pthread_mutex_lock(mutex)
         result = outcome
         unsafe pthread_mutex_unlock(mutex)

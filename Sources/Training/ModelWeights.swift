@@ -5,8 +5,14 @@ internal import Tensors
 
 extension MaskedAutoencoder {
     /// The tensors of a weights file: facebookresearch/mae's names, trained or not, and `fc` if there is a classifier.
-    package var namedTensors: [NamedTensor] {
-        parameters.specifications.map { NamedTensor($0.name, shape: $0.shape, parameters[$0.name].value) }
+    package var namedTensors: [NamedTensor] { namedTensors(parameters.values) }
+
+    /// The same with other trained values [1, n].
+    func namedTensors(_ values: Matrix) -> [NamedTensor] {
+        parameters.specifications.map {
+            let buffer = $0.isTrainable ? values : parameters.constants
+            return NamedTensor($0.name, shape: $0.shape, buffer.columns(parameters.range(of: $0.name)))
+        }
     }
 
     /// Fills every tensor from `file`. Fixed positions are computed if the file lacks them; tensors the model does not

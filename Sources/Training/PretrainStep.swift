@@ -51,11 +51,14 @@ package final class PretrainStep {
     private var normJob: (TeamMember) -> Void = { _ in }
     private var updateJob: (TeamMember) -> Void = { _ in }
     private var batch: Batch?
-    /// Called before weights and moments change.
-    var willUpdate: (() -> Void)?
+    /// Where the next update is to leave what weights and moments were before it, if anywhere; and told that it did.
+    var snapshotWanted: (() -> AdamW.Snapshot?)?
+    var snapshotTaken: (() throws -> Void)?
     /// Kept with the run's state.
     package var spikeGuard = SpikeGuard()
-    private var pending = (step: 0, learningRate: 0.0, gradientScale: 1.0, range: Range<Int>?.none)
+    private var pending = (
+        step: 0, learningRate: 0.0, gradientScale: 1.0, range: Range<Int>?.none, snapshot: AdamW.Snapshot?.none
+    )
     private var shares: [LossShares] = []
     /// Where each rank updates its share of the weights.
     private let weightGather: WeightGather?
@@ -94,7 +97,8 @@ package final class PretrainStep {
         updateJob = { [unowned self] in
             optimizer.update(
                 pass.reducer.gradients, step: pending.step, learningRate: pending.learningRate,
-                gradientScale: pending.gradientScale, within: pending.range, by: $0)
+                gradientScale: pending.gradientScale, within: pending.range,
+                savingTo: pending.snapshot, by: $0)
         }
     }
 
@@ -156,9 +160,9 @@ package final class PretrainStep {
             return outcome
         }
         let scale = GradientNorm.clippingScale(norm: outcome.gradientNorm, maximum: configuration.clipGradient)
-        pending = (update, learningRate, scale, nil)
-        willUpdate?()
+        pending = (update, learningRate, scale, nil, snapshotWanted?())
         try updateWeights()
+        if pending.snapshot != nil { try snapshotTaken?() }
         let every = configuration.replicaCheckEvery
         if every > 0 && update % every == 0 {
             try ReplicaCheck.verify(model.parameters.values, step: update, communicator)

@@ -98,7 +98,10 @@ package final class Pretraining {
             BackgroundSaver(output: $0, model: model, optimizer: optimizer, state: state, plan: plan)
         }
         self.saver = saver
-        if let saver { step.willUpdate = { saver.waitUntilCopied() } }
+        if let saver {
+            step.snapshotWanted = { saver.wanted }
+            step.snapshotTaken = { try saver.write() }
+        }
     }
 
     /// Updates made so far.
@@ -112,6 +115,7 @@ package final class Pretraining {
 
     /// Trains to the last epoch, or until a signal asks to stop. Collective.
     package func run() throws -> Ending {
+        saver?.prepare()
         reporter.begin(at: state.step, of: configuration.epochs * stepsPerEpoch)
         while state.epoch < configuration.epochs {
             while state.stepInEpoch < stepsPerEpoch {
@@ -187,11 +191,13 @@ package final class Pretraining {
         if configuration.gradientExchange.shardsOptimizer {
             var due = [isDue == true ? 1.0 : 0]
             try communicator.allReduce(&due, .sum)
-            if due[0] > 0 { try step.gatherMoments { saver?.momentCopies[$0].copy(from: $1) } }
+            if due[0] > 0 { try step.gatherMoments { saver?.copy($1, toMoment: $0) } }
         }
         try communicator.agree {
             guard isDue == true, let saver else { return }
-            try saver.begin(state)
+            saver.request(state)
+            // Moments that were gathered are overwritten by the next step.
+            if configuration.gradientExchange.shardsOptimizer || atOnce || isLast { try saver.copyAndWrite() }
             if atOnce || isLast { try reportSaved() }
         }
     }
