@@ -19,6 +19,7 @@ struct ArgumentLayers {
     /// The flags of each command that has layers; the first is the command that runs without being named.
     private static let layered: [(command: String?, flags: any ParsableArguments.Type)] = [
         (PretrainCommand.configuration.commandName, PretrainOptions.self),
+        (PlanCommand.configuration.commandName, PlanOptions.self),
     ]
     private static let environmentPrefix = "UMAE_"
     /// Variables with the prefix that are no settings.
