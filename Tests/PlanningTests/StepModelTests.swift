@@ -139,8 +139,8 @@ struct StepModelTests {
         }
         let cost = ComputeCost(samples: [sample(32, 8), sample(8, 3)], encoderShare: 0.25)
         #expect(cost.microBatch(images: 8, encodesTwice: false).forward == 3)
-        #expect(cost.microBatch(images: 20, encodesTwice: false).forward == 5.5)
-        #expect(cost.microBatch(images: 20, encodesTwice: false).backward == 11)
+        #expect(cost.microBatch(images: 14, encodesTwice: false).forward == 4.25)
+        #expect(cost.microBatch(images: 14, encodesTwice: false).backward == 8.5)
         #expect(cost.microBatch(images: 64, encodesTwice: false).forward == 16)
         #expect(cost.microBatch(images: 4, encodesTwice: false).forward == 1.5)
         #expect(cost.update == 0.25)
