@@ -46,6 +46,8 @@ let package = Package(
         module("Models", ["Layers", "Tensors", "CVectorKernels"]),
         module("Optimization", ["Tensors", "CVectorKernels"]),
         module("DataParallel", ["Communication", "Tensors", "CVectorKernels"]),
+        // Arithmetic about steps on machines that are not here; knows neither MPI nor the model.
+        module("Planning", []),
         // 4: what is kept
         module("Checkpoints", ["Tensors", "CZlib"]),
         // 5: loops that only wire
@@ -53,14 +55,14 @@ let package = Package(
             "Training",
             [
                 "Checkpoints", "Communication", "DataParallel", "ImageData", "Layers", "Models", "Optimization",
-                "Tensors", .product(name: "Logging", package: "swift-log"),
+                "Planning", "Tensors", .product(name: "Logging", package: "swift-log"),
             ]),
         // 6: commands
         .executableTarget(
             name: "umae-dist",
             dependencies: [
                 "Checkpoints", "Communication", "DataParallel", "ImageData", "Layers", "Models", "Optimization",
-                "Tensors",
+                "Planning", "Tensors",
                 "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -77,6 +79,9 @@ let package = Package(
         tests(
             "ModelsTests", ["Checkpoints", "Communication", "DataParallel", "Layers", "Models", "Tensors", "Training"],
             resources: [.copy("Fixtures")]),
+        tests(
+            "PlanningTests",
+            ["Communication", "DataParallel", "Models", "Optimization", "Planning", "Tensors", "Training"]),
         tests("OptimizationTests", ["Optimization", "Tensors"]),
         tests("TensorsTests", ["CVectorKernels", "Tensors"]),
     ]

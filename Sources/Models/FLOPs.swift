@@ -4,17 +4,19 @@ extension MaskedAutoencoderConfiguration {
     ///
     /// This counts the work of the method, every patch embedded and every prediction made, whatever an
     /// implementation manages to leave out or has to do twice.
-    package var flopsPerImage: Double {
+    package var flopsPerImage: Double { 3 * forwardFlops.total(self) }
+
+    /// What `flopsPerImage` is made of.
+    package var forwardFlops: ForwardFLOPs {
         let encoderTokens = Double(1 + keptPatches)
         let decoderTokens = Double(1 + patches)
-        let forward =
-            Self.product(Double(patches), Double(patchValues), Double(embedDim))
-            + Double(depth) * block(tokens: encoderTokens, width: Double(embedDim), hidden: Double(hiddenWidth))
-            + Self.product(encoderTokens, Double(embedDim), Double(decoderEmbedDim))
-            + Double(decoderDepth)
-            * block(tokens: decoderTokens, width: Double(decoderEmbedDim), hidden: Double(decoderHiddenWidth))
-            + Self.product(decoderTokens, Double(decoderEmbedDim), Double(patchValues))
-        return 3 * forward
+        return ForwardFLOPs(
+            patchEmbed: Self.product(Double(patches), Double(patchValues), Double(embedDim)),
+            encoderBlock: block(tokens: encoderTokens, width: Double(embedDim), hidden: Double(hiddenWidth)),
+            decoderEmbed: Self.product(encoderTokens, Double(embedDim), Double(decoderEmbedDim)),
+            decoderBlock: block(
+                tokens: decoderTokens, width: Double(decoderEmbedDim), hidden: Double(decoderHiddenWidth)),
+            decoderPred: Self.product(decoderTokens, Double(decoderEmbedDim), Double(patchValues)))
     }
 
     private func block(tokens: Double, width: Double, hidden: Double) -> Double {
@@ -25,4 +27,22 @@ extension MaskedAutoencoderConfiguration {
     }
 
     private static func product(_ m: Double, _ k: Double, _ n: Double) -> Double { 2 * m * k * n }
+}
+
+/// Multiplications and additions of the parts of one image's forward pass.
+package struct ForwardFLOPs: Equatable, Sendable {
+    package var patchEmbed: Double
+    /// Of each block.
+    package var encoderBlock: Double
+    package var decoderEmbed: Double
+    package var decoderBlock: Double
+    package var decoderPred: Double
+
+    package func encoder(_ c: MaskedAutoencoderConfiguration) -> Double {
+        patchEmbed + Double(c.depth) * encoderBlock
+    }
+
+    package func total(_ c: MaskedAutoencoderConfiguration) -> Double {
+        encoder(c) + decoderEmbed + Double(c.decoderDepth) * decoderBlock + decoderPred
+    }
 }

@@ -3,8 +3,6 @@ internal import DataParallel
 import Foundation
 internal import ImageData
 internal import Models
-internal import Optimization
-internal import Layers
 package import Tensors
 
 /// Measures training steps on synthetic images: speed, share of the machine's peak, time per phase, memory.
@@ -71,11 +69,14 @@ package struct Benchmark {
     package let recomputesActivations: Bool
     /// File for a timeline of the measured steps, if wanted.
     package let timelinePath: String?
+    /// Ranks of this host that need as much memory, if they are not the communicator's.
+    private let localRanks: Int?
 
     package init(
         name: String, configuration: PretrainConfiguration, steps: Int, warmupSteps: Int, recomputesActivations: Bool,
-        timelinePath: String? = nil
+        timelinePath: String? = nil, localRanks: Int? = nil
     ) {
+        self.localRanks = localRanks
         self.timelinePath = timelinePath
         self.name = name
         self.recomputesActivations = recomputesActivations
@@ -90,7 +91,8 @@ package struct Benchmark {
         let timeline = timelinePath.map { _ in Timeline() }
         let (step, loader) = try prepare(communicator, team, timeline, plan)
         defer { loader.stop() }
-        try communicator.agree { try MemoryReport.check(plan, localRanks: communicator.localSize) }
+        try communicator.agree { try MemoryReport.check(plan, localRanks: localRanks ?? communicator.localSize) }
+        step.model.initialize(seed: configuration.seed)
 
         var peak = try PeakRate.measure(configuration.precision, communicator: communicator, team: team)
         for update in 1...max(warmupSteps, 1) { _ = try step.run(update: update, learningRate: 1e-4) }
@@ -140,32 +142,15 @@ package struct Benchmark {
         _ communicator: any Communicator, _ team: Team, _ timeline: Timeline?, _ plan: MemoryPlan
     ) throws -> (PretrainStep, BatchLoader) {
         let c = configuration
-        let size = ImageSize(height: c.model.imageHeight, width: c.model.imageWidth)
         let source = try SyntheticImages(
             SyntheticImageParameters(
-                count: max(4096, c.effectiveBatchSize), channels: c.model.channels, size: size, seed: c.seed),
+                count: max(4096, c.effectiveBatchSize), channels: c.model.channels,
+                size: ImageSize(height: c.model.imageHeight, width: c.model.imageWidth), seed: c.seed),
             split: .train)
-        let division = try BatchDivision(
-            imageCount: source.count, globalBatch: c.effectiveBatchSize, rank: communicator.rank,
-            worldSize: communicator.size, accumulation: c.accumulation)
-        let loader = try BatchLoader(
-            source: source,
-            transform: ImageTransform(
-                size: size, statistics: ChannelStatistics(of: source), augmentation: ImageAugmentation()),
-            division: division, repeats: c.turnsPerStep, seed: c.seed, prefetch: 2, plan: plan)
-        let model = MaskedAutoencoder(
-            c.model, c.precision, classes: source.classCount, keepsPackedWeights: c.accumulation > 1, plan: plan)
-        model.initialize(seed: c.seed)
-        let optimizer = AdamW(
-            model.parameters,
-            owned: c.gradientExchange.owned(
-                count: model.parameters.values.count, rank: communicator.rank, ranks: communicator.size),
-            configuration: c.optimizer, plan: plan)
-        let step = PretrainStep(
-            c, model: model, optimizer: optimizer, classes: source.classCount, loader: loader,
-            recomputesActivations: recomputesActivations, timeline: timeline, communicator: communicator, team: team,
-            plan: plan)
-        return (step, loader)
+        return try StepLayout(
+            source: source, statistics: ChannelStatistics(of: source), classes: source.classCount, prefetch: 2,
+            recomputesActivations: recomputesActivations, timeline: timeline
+        ).make(c, communicator: communicator, team: team, plan: plan)
     }
 }
 

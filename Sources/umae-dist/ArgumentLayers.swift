@@ -10,12 +10,17 @@ struct RecipeError: Error, CustomStringConvertible {
 /// Layers settings as defaults < recipe < environment < flags.
 ///
 /// Recipe keys and variables become flags that stand before those typed; of a flag given twice the last counts. So all
-/// three are checked by one parser and mean the same.
+/// three are checked by one parser and mean the same. The commands that read them are those of `layered`.
 struct ArgumentLayers {
     private let command: String?
     private let typed: [String]
     private let environment: [String: String]
 
+    /// The flags of each command that has layers; the first is the command that runs without being named.
+    private static let layered: [(command: String?, flags: any ParsableArguments.Type)] = [
+        (PretrainCommand.configuration.commandName, PretrainOptions.self),
+        (PlanCommand.configuration.commandName, PlanOptions.self),
+    ]
     private static let environmentPrefix = "UMAE_"
     /// Variables with the prefix that are no settings.
     private static let reserved: Set<String> = [
@@ -32,7 +37,7 @@ struct ArgumentLayers {
 
     /// The whole command line, most general setting first.
     func merged() throws -> [String] {
-        guard command == nil || command == PretrainCommand.configuration.commandName else {
+        guard let (name, options) = Self.layered.first(where: { command == nil || command == $0.command }) else {
             return (command.map { [$0] } ?? []) + typed
         }
         if command == nil && typed.contains(where: { ["--help", "-h", "--version"].contains($0) }) { return typed }
@@ -40,11 +45,11 @@ struct ArgumentLayers {
             ("environment", try environmentFlags()), ("recipe", try recipeFlags()),
         ]
         for (source, flags) in layers where !flags.isEmpty {
-            do { _ = try PretrainOptions.parse(flags) } catch {
-                throw RecipeError(description: "\(source): \(PretrainOptions.message(for: error))")
+            do { _ = try options.parse(flags) } catch {
+                throw RecipeError(description: "\(source): \(options.message(for: error))")
             }
         }
-        return [PretrainCommand.configuration.commandName ?? ""] + layers.reversed().flatMap(\.1) + typed
+        return [name ?? ""] + layers.reversed().flatMap(\.1) + typed
     }
 
     /// `--batch_size` and `--batch-size` are one flag.
@@ -64,7 +69,8 @@ struct ArgumentLayers {
     }
 
     private func recipeFlags() throws -> [String] {
-        guard let path = recipePath() else { return [] }
+        guard let recipe = self.recipe() else { return [] }
+        let path = try RecipeFile.path(of: recipe)
         let text: String
         do { text = try String(contentsOfFile: path, encoding: .utf8) } catch {
             throw RecipeError(description: "cannot read the recipe \(path): \(error.localizedDescription)")
@@ -85,13 +91,14 @@ struct ArgumentLayers {
         }
     }
 
-    private func recipePath() -> String? {
-        var path = environment["UMAE_RECIPE"]
+    /// The recipe asked for, by file or by name.
+    private func recipe() -> String? {
+        var recipe = environment["UMAE_RECIPE"]
         for (index, argument) in typed.enumerated() {
-            if argument == "--recipe", index + 1 < typed.count { path = typed[index + 1] }
-            if argument.hasPrefix("--recipe=") { path = String(argument.dropFirst("--recipe=".count)) }
+            if argument == "--recipe", index + 1 < typed.count { recipe = typed[index + 1] }
+            if argument.hasPrefix("--recipe=") { recipe = String(argument.dropFirst("--recipe=".count)) }
         }
-        return path
+        return recipe
     }
 
     private static func text(of value: Any?) -> String? {

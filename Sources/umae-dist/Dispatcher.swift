@@ -86,6 +86,6 @@ struct UmaeDist: ParsableCommand {
             Flags are those of facebookresearch/mae and U-MAE main_pretrain.py, with underscores or dashes; \
             `umae-dist pretrain --help` lists them. Started without a launcher it is a single process.
             """,
-        subcommands: [PretrainCommand.self, DebugCommand.self, BenchCommand.self],
+        subcommands: [PretrainCommand.self, DebugCommand.self, BenchCommand.self, PlanCommand.self],
         defaultSubcommand: PretrainCommand.self)
 }

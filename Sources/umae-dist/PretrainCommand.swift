@@ -95,7 +95,12 @@ struct PretrainCommand: WorldCommand {
             let synthetic = SyntheticImageParameters(
                 count: options.data.syntheticImages, channels: model.channels,
                 size: ImageData.ImageSize(height: model.imageHeight, width: model.imageWidth), seed: options.run.seed)
-            return try ImageDataset.open(path: options.data.dataPath, split: .train, synthetic: synthetic)
+            let data = try ImageDataset.open(path: options.data.dataPath, split: .train, synthetic: synthetic)
+            if let images = options.data.images, images != data.count {
+                throw ModelError(
+                    "--images is \(images), and \(options.data.dataPath) has \(data.count): is it the data meant?")
+            }
+            return data
         }
     }
 

@@ -120,13 +120,18 @@ struct DataOptions: ParsableArguments {
     var dataPath = ImageDataset.defaultPath
 
     @Option(help: "Images of the synthetic set.") var syntheticImages = 4096
+    @Option(help: "Images that the training set has: a run on data with another number of them is refused.")
+    var images: Int?
     @Option(help: "Batches prepared ahead by a thread of their own; 0 prepares each when it is needed.")
     var numWorkers = 2
 }
 
 struct RunOptions: ParsableArguments {
     @Option(
-        help: "YAML file of flags, such as 'batch_size: 64'; the environment (UMAE_BATCH_SIZE) and flags override it.")
+        help: """
+            YAML file of flags, such as 'batch_size: 64', or the name of one in recipes/; the environment \
+            (UMAE_BATCH_SIZE) and flags override it.
+            """)
     var recipe: String?
 
     @Option(help: "Directory of this run; '' keeps nothing (default: a new one below runs/).")

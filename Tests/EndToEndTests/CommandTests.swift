@@ -63,7 +63,9 @@ struct CommandTests {
 
     @Test(
         "every command has help",
-        arguments: [["--help"], ["pretrain", "--help"], ["debug", "--help"], ["bench", "--help"]])
+        arguments: [
+            ["--help"], ["pretrain", "--help"], ["debug", "--help"], ["bench", "--help"], ["plan", "--help"],
+        ])
     func help(_ arguments: [String]) throws {
         let result = try Program.run(arguments)
         #expect(result.exitCode == 0 && result.output.contains("USAGE"), "\(result.errors)")

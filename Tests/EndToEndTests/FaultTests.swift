@@ -13,7 +13,13 @@ struct FaultTests {
         }
     }
 
-    /// Waits until the run has logged an epoch, then does something to one of its ranks.
+    /// A checkpoint gets its name when it is whole.
+    private func hasCheckpoint(_ run: String) -> Bool {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: run)) ?? []
+        return names.contains { $0.hasPrefix("checkpoint-") && !$0.contains(".") }
+    }
+
+    /// Waits until the run has a checkpoint, then does something to one of its ranks.
     private func run(_ folder: TemporaryDirectory, _ more: [String], _ harm: @escaping (pid_t) -> Void) throws
         -> Program.Result
     {
@@ -24,9 +30,7 @@ struct FaultTests {
             ranks: 3, timeout: 60
         ) { process in
             let deadline = Date().addingTimeInterval(30)
-            while !FileManager.default.fileExists(atPath: folder.file("run/log.txt")) && Date() < deadline {
-                usleep(20_000)
-            }
+            while !hasCheckpoint(folder.file("run")) && Date() < deadline { usleep(20_000) }
             let victims = ranks(of: process)
             try #require(victims.count == 3)
             harm(victims[1])

@@ -29,11 +29,13 @@ enum Program {
     /// Runs the program on `ranks` ranks, or without a launcher if nil, and waits. A run that outlasts `timeout` seconds
     /// is ended with its ranks and fails the test: no rank may be left hanging.
     static func run(
-        _ arguments: [String], ranks: Int? = nil, environment: [String: String] = [:], timeout: Double = 120,
-        whileRunning: (Process) throws -> Void = { _ in }
+        _ arguments: [String], ranks: Int? = nil, environment: [String: String] = [:], directory: String? = nil,
+        timeout: Double = 120, whileRunning: (Process) throws -> Void = { _ in }
     ) throws -> Result {
         let command = ranks.map { ["mpirun", "-n", "\($0)", "--oversubscribe", "--bind-to", "none", path] } ?? [path]
-        return try launch(command + arguments, environment: environment, timeout: timeout, whileRunning: whileRunning)
+        return try launch(
+            command + arguments, environment: environment, directory: directory, timeout: timeout,
+            whileRunning: whileRunning)
     }
 
     /// As `run`, with arguments of their own for each rank.
@@ -44,7 +46,7 @@ enum Program {
     }
 
     private static func launch(
-        _ command: [String], environment: [String: String], timeout: Double,
+        _ command: [String], environment: [String: String], directory: String? = nil, timeout: Double,
         whileRunning: (Process) throws -> Void
     ) throws -> Result {
         let folder = try TemporaryDirectory()
@@ -53,6 +55,7 @@ enum Program {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = command
+        if let directory { process.currentDirectoryURL = URL(fileURLWithPath: directory) }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = FileHandle(forWritingAtPath: outputPath)
         process.standardError = FileHandle(forWritingAtPath: errorPath)

@@ -1,0 +1,97 @@
+package import Communication
+package import Planning
+package import Tensors
+
+/// Measures what a plan for other machines starts from.
+package enum ScalingMeasurement {
+    /// Steps of one size, on every rank by itself: no rank sends anything, but all compute at the same time. The slowest
+    /// rank counts in each phase. Collective; every rank returns the same.
+    package static func compute(
+        _ configuration: PretrainConfiguration, images: Int, encodesTwice: Bool, steps: Int,
+        recomputesActivations: Bool, communicator: any Communicator, team: Team
+    ) throws -> ComputeCost.Sample {
+        var c = configuration
+        c.accumulation = encodesTwice ? 2 : 1
+        c.effectiveBatchSize = images * c.accumulation
+        let own = c
+        try communicator.barrier()
+        let result = try communicator.agree {
+            try Benchmark(
+                name: "", configuration: own, steps: steps, warmupSteps: 1,
+                recomputesActivations: recomputesActivations, localRanks: communicator.localSize
+            ).run(communicator: SingleProcess(), team: team)
+        }
+        var phases = Sample.phases(of: result)
+        try communicator.allReduce(&phases, .maximum)
+        return Sample.make(phases, images: images, accumulation: own.accumulation, encodesTwice: encodesTwice)
+    }
+
+    /// What `umae-dist bench --json` wrote elsewhere.
+    package static func sample(from result: Benchmark.Result, encodesTwice: Bool) -> ComputeCost.Sample {
+        Sample.make(
+            Sample.phases(of: result), images: result.batchSizePerRank, accumulation: result.accumIter,
+            encodesTwice: encodesTwice)
+    }
+
+    /// A cluster's `rankBandwidth` and `messageOverhead` from sums over the ranks of this host, all of them at once and
+    /// with nothing else to do; nil if there is but one rank, or if ranks are on several hosts.
+    ///
+    /// The time of a sum of a bucket's size, less that of its messages, is taken for what the busiest rank of each round
+    /// takes in. Collective; every rank returns the same.
+    package static func local(
+        bucketBytes: Int, communicator: any Communicator
+    ) throws -> (rankBandwidth: Double, messageOverhead: Double)? {
+        let ranks = communicator.size
+        guard ranks > 1 && communicator.localSize == ranks else { return nil }
+        func rounds(_ elements: Int) -> [CollectiveRound] {
+            SumAlgorithm.nonBlocking(ranks: ranks, elements: elements).rounds(ranks: ranks, ranksPerNode: ranks)
+        }
+        let few = rounds(1)
+        let overhead =
+            try seconds(elements: 1, repeats: 101, communicator) / few.reduce(0) { $0 + Double($1.messages) }
+        let elements = bucketBytes / MemoryLayout<Float>.stride
+        let large = rounds(elements)
+        let whole = try seconds(elements: elements, repeats: 11, communicator)
+        let moving = max(whole - overhead * large.reduce(0) { $0 + Double($1.messages) }, whole / 100)
+        return (large.reduce(0) { $0 + $1.received } * Double(bucketBytes) / moving, overhead)
+    }
+
+    /// The median over the repeats of the slowest rank's time. Each repeat has other memory than the ones before it, as
+    /// the buckets of a step have: caches keep none of it.
+    private static func seconds(elements: Int, repeats: Int, _ communicator: any Communicator) throws -> Double {
+        let parts = 8
+        let send = Matrix(rows: parts, columns: elements)
+        let receive = Matrix(rows: parts, columns: elements)
+        let slot = CollectiveSlot()
+        // Pages are there before they are timed.
+        send.clear()
+        receive.clear()
+        var times: [Double] = []
+        for index in 0..<repeats {
+            let rows = index % parts..<index % parts + 1
+            try communicator.barrier()
+            let start = ContinuousClock.now
+            try communicator.startAllReduce(send: send.rows(rows), receive: receive.rows(rows), in: slot)
+            try slot.wait()
+            times.append((ContinuousClock.now - start) / .seconds(1))
+        }
+        try communicator.allReduce(&times, .maximum)
+        return times.sorted()[repeats / 2]
+    }
+}
+
+private typealias Sample = ComputeCost.Sample
+
+extension ComputeCost.Sample {
+    /// Seconds of a step in each phase but communication.
+    fileprivate static func phases(of result: Benchmark.Result) -> [Double] {
+        [PhaseClock.Phase.data, .forward, .backward, .optimizer].map { result.secondsPerPhase[$0.name] ?? 0 }
+    }
+
+    fileprivate static func make(_ phases: [Double], images: Int, accumulation: Int, encodesTwice: Bool) -> Self {
+        let parts = phases.map { $0 / Double(accumulation) }
+        return Self(
+            images: images, encodesTwice: encodesTwice, data: parts[0], forward: parts[1], backward: parts[2],
+            update: phases[3])
+    }
+}

@@ -1,0 +1,155 @@
+import Planning
+import Testing
+
+@Suite("A step is computing and what is exposed of its messages")
+struct StepModelTests {
+    private let compute = ComputeCost(
+        samples: [
+            ComputeCost.Sample(images: 1, encodesTwice: false, data: 0, forward: 1, backward: 2, update: 0.5)
+        ], encoderShare: 0.5)
+    private let one = StepModel.Division(images: 1, accumulation: 1, spansMicroBatches: false)
+
+    private func cluster(
+        nodes: Int, perNode: Int = 1, bandwidth: Double = 1e6, latency: Double = 0.1, local: Double = .infinity
+    ) -> Cluster {
+        Cluster(
+            nodes: nodes, ranksPerNode: perNode, linkBandwidth: bandwidth, linkLatency: latency, rankBandwidth: local,
+            messageOverhead: 0)
+    }
+
+    /// A gradient of 4 MB that is finished at backward's end, and a feature of 4 bytes.
+    private let small = StepModel(
+        gradientStages: [StepModel.GradientStage(elements: 1_000_000, share: 1)], bucketBytes: 8 << 20,
+        decoderBlockShares: [1], exchange: .sum(elements: 1))
+
+    /// ViT-B/16's size.
+    private let large = StepModel(
+        gradientStages: (0..<21).map { _ in StepModel.GradientStage(elements: 5_300_000, share: 1 / 21) },
+        bucketBytes: 8 << 20, decoderBlockShares: [Double](repeating: 1 / 16, count: 8),
+        exchange: .sum(elements: 296_000))
+
+    @Test("one rank only computes")
+    func oneRank() {
+        let prediction = small.predict(one, compute: compute, on: cluster(nodes: 1))
+        #expect(prediction.stepSeconds == 3.5 && prediction.exposedSeconds == 0)
+        #expect(prediction.communicationSeconds == 0)
+    }
+
+    @Test("two nodes, worked out by hand")
+    func byHand() {
+        let prediction = small.predict(one, compute: compute, on: cluster(nodes: 2))
+        // The gradient leaves when nothing is left to hide it: 4 s and 0.1 s, up and down the tree. The feature's first
+        // round is over when the decoder ends, its second is waited for. The agreement is one exchange.
+        let gradient = 2 * (4 + 0.1)
+        let (feature, agreement) = (0.1 + 4e-6, 0.1 + 48e-6)
+        #expect(abs(prediction.exposedSeconds - (gradient + feature + agreement)) < 1e-9)
+        #expect(abs(prediction.stepSeconds - (3.5 + gradient + feature + agreement)) < 1e-9)
+        #expect(abs(prediction.communicationSeconds - (gradient + 2 * feature + agreement)) < 1e-9)
+    }
+
+    @Test("messages between losses and gradient are waited for at every exchange")
+    func followUp() {
+        var model = small
+        model.followUp = .sum
+        let division = StepModel.Division(images: 1, accumulation: 3, spansMicroBatches: false)
+        let plain = small.predict(division, compute: compute, on: cluster(nodes: 2))
+        let more = model.predict(division, compute: compute, on: cluster(nodes: 2))
+        #expect(abs(more.stepSeconds - plain.stepSeconds - 3 * (0.1 + 8e-6)) < 1e-9)
+        model.followUp = .gather(bytes: 1000)
+        let gathered = model.predict(one, compute: compute, on: cluster(nodes: 2))
+        let alone = small.predict(one, compute: compute, on: cluster(nodes: 2))
+        #expect(abs(gathered.stepSeconds - alone.stepSeconds - (0.1 + 1e-3)) < 1e-9)
+    }
+
+    @Test("a regulariser that spans micro-batches encodes twice and exchanges once")
+    func spanning() {
+        let apart = StepModel.Division(images: 1, accumulation: 4, spansMicroBatches: false)
+        let spanning = StepModel.Division(images: 1, accumulation: 4, spansMicroBatches: true)
+        let alone = cluster(nodes: 1)
+        #expect(abs(small.predict(apart, compute: compute, on: alone).stepSeconds - 12.5) < 1e-12)
+        #expect(abs(small.predict(spanning, compute: compute, on: alone).stepSeconds - 14.5) < 1e-12)
+        let two = cluster(nodes: 2)
+        let (a, b) = (
+            small.predict(apart, compute: compute, on: two), small.predict(spanning, compute: compute, on: two)
+        )
+        #expect(abs(a.communicationSeconds - b.communicationSeconds - 3 * 2 * (0.1 + 4e-6)) < 1e-9)
+    }
+
+    @Test("a network without limits exposes nothing")
+    func unlimited() {
+        let free = cluster(nodes: 64, perNode: 8, bandwidth: .infinity, latency: 0)
+        let prediction = large.predict(one, compute: compute, on: free)
+        #expect(abs(prediction.exposedSeconds) < 1e-12 && prediction.communicationSeconds == 0)
+    }
+
+    @Test("a faster link or a shorter latency is not slower, more nodes not quicker", arguments: [1, 2, 3, 8])
+    func monotone(perNode: Int) {
+        func step(_ nodes: Int, _ bandwidth: Double, _ latency: Double) -> Double {
+            large.predict(
+                one, compute: compute,
+                on: cluster(nodes: nodes, perNode: perNode, bandwidth: bandwidth, latency: latency, local: 3e9)
+            ).stepSeconds
+        }
+        let speeds = [1e8, 1.25e8, 1.25e9, 1.25e10, 1e11].map { step(16, $0, 5e-5) }
+        // Where nearly all is hidden anyway, messages that have arrived sooner leave fewer looks for the others.
+        let slack = 1e-3 * (1 + 2 + 0.5)
+        #expect(zip(speeds, speeds.dropFirst()).allSatisfy { $0 >= $1 - slack }, "\(speeds)")
+        let latencies = [0, 1e-6, 5e-5, 1e-3].map { step(16, 1.25e9, $0) }
+        #expect(zip(latencies, latencies.dropFirst()).allSatisfy { $0 <= $1 + slack }, "\(latencies)")
+        let sizes = (2...10).map { step(1 << $0, 1.25e9, 5e-5) }
+        #expect(zip(sizes, sizes.dropFirst()).allSatisfy { $0 <= $1 + slack }, "\(sizes)")
+    }
+
+    @Test("TCP hides less than a network that moves messages by itself, and no less than nothing")
+    func window() {
+        func exposed(_ window: Double) -> Double {
+            var tcp = cluster(nodes: 2, bandwidth: 1.25e9, latency: 5e-5, local: 3e9)
+            tcp.window = window
+            return large.predict(one, compute: compute, on: tcp).exposedSeconds
+        }
+        // 20 looks while buckets are under way in backward hide 2 MB each, 8 in the decoder all of the features.
+        let hidden = exposed(0) - exposed(2e6)
+        #expect(hidden > 0.9 * 20 * 2e6 / 1.25e9 && hidden < 30 * 2e6 / 1.25e9, "\(hidden)")
+        #expect(exposed(.infinity) < 0.5 * exposed(2e6))
+    }
+
+    @Test("hidden messages are not exposed, all of them are at most")
+    func bounds() {
+        for nodes in [1, 2, 5, 64, 1024] {
+            let prediction = large.predict(one, compute: compute, on: cluster(nodes: nodes, perNode: 8, local: 3e9))
+            #expect(prediction.exposedSeconds > 0)
+            #expect(prediction.exposedSeconds <= prediction.communicationSeconds + 1e-9)
+        }
+    }
+
+    @Test("buckets leave as soon as they are full, the last with what is left")
+    func buckets() {
+        let model = StepModel(
+            gradientStages: [10, 20, 5, 40, 3].map { StepModel.GradientStage(elements: $0, share: 0.2) },
+            bucketBytes: 100, decoderBlockShares: [], exchange: .sum(elements: 1))
+        #expect(model.bucketElements.map(\.stage) == [1, 3, 3, 4])
+        #expect(model.bucketElements.map(\.elements) == [25, 25, 25, 3])
+    }
+
+    @Test("computing is interpolated between measured sizes, in proportion beyond them")
+    func interpolation() {
+        func sample(_ images: Int, _ forward: Double, twice: Bool = false) -> ComputeCost.Sample {
+            ComputeCost.Sample(
+                images: images, encodesTwice: twice, data: 0.1, forward: forward, backward: 2 * forward, update: 0.25)
+        }
+        let cost = ComputeCost(samples: [sample(32, 8), sample(8, 3)], encoderShare: 0.25)
+        #expect(cost.microBatch(images: 8, encodesTwice: false).forward == 3)
+        #expect(cost.microBatch(images: 14, encodesTwice: false).forward == 4.25)
+        #expect(cost.microBatch(images: 14, encodesTwice: false).backward == 8.5)
+        #expect(cost.microBatch(images: 64, encodesTwice: false).forward == 16)
+        #expect(cost.microBatch(images: 4, encodesTwice: false).forward == 1.5)
+        #expect(cost.update == 0.25)
+        // Not measured so: a quarter of forward more, images prepared twice.
+        let twice = cost.microBatch(images: 32, encodesTwice: true)
+        #expect(twice.collecting == 2 && twice.forward == 8 && twice.data == 0.2 && twice.backward == 16)
+        // Measured so: of 10 seconds forward 2 were the first encoding.
+        let measured = ComputeCost(samples: [sample(32, 8), sample(32, 10, twice: true)], encoderShare: 0.25)
+        let known = measured.microBatch(images: 32, encodesTwice: true)
+        #expect(known.collecting == 2 && known.forward == 8 && known.data == 0.1)
+    }
+}
