@@ -36,7 +36,8 @@ package protocol Communicator: AnyObject, Sendable {
     func watchForStalls(timeout: Double)
     /// Says at which step this rank is, for such a report.
     func mark(step: Int)
-    /// Ends all ranks at once. Not collective: for failures that one rank meets alone.
+    /// Ends all ranks at once, after saying what this rank's last collectives were. Not collective: for failures that one
+    /// rank meets alone.
     func abort(exitCode: Int32) -> Never
 }
 
@@ -53,6 +54,8 @@ package struct CommunicationError: Error, CustomStringConvertible {
 package final class CollectiveSlot: @unchecked Sendable {
     package internal(set) var isDone = true
     let request = Storage<UInt64>(count: 2)
+    /// Of the collective, as `HostTable` counts them; 0 where nobody does.
+    var number = 0
     private var send: Matrix?
     private var receive: Matrix?
     private var poll: ((CollectiveSlot, Bool) throws(CommunicationError) -> Bool)?
@@ -66,6 +69,7 @@ package final class CollectiveSlot: @unchecked Sendable {
         self.send = send
         self.receive = receive
         self.poll = poll
+        number = 0
         isDone = false
     }
 
