@@ -22,8 +22,9 @@ let package = Package(
     name: "umae-dist",
     products: [
         .executable(name: "umae-dist", targets: ["umae-dist"]),
-        // Only for tests, which preload it.
+        // Only for tests, which preload them.
         .library(name: "AllocationCounter", type: .dynamic, targets: ["AllocationCounter"]),
+        .library(name: "FaultInjector", type: .dynamic, targets: ["FaultInjector"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -73,6 +74,8 @@ let package = Package(
         tests("CheckpointsTests", ["Checkpoints", "Tensors"]),
         tests("DataParallelTests", ["Communication", "DataParallel", "Tensors"]),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+        .target(name: "FaultInjector", path: "Tests/FaultInjector"),
+        tests("CommunicationTests", ["AllocationCounter", "Communication"]),
         tests("EndToEndTests", ["AllocationCounter", "Checkpoints", "Models", "Tensors", "umae-dist"]),
         tests("ImageDataTests", ["ImageData", "Tensors"], resources: [.copy("Fixtures")]),
         tests("LayersTests", ["Layers", "Tensors"]),

@@ -39,6 +39,11 @@ struct OpenFile: ~Copyable, Sendable {
         try OpenFile(path, O_WRONLY | O_CREAT | O_TRUNC)
     }
 
+    /// Opens a file at its end, or creates it.
+    static func appending(_ path: String) throws(CheckpointError) -> OpenFile {
+        try OpenFile(path, O_WRONLY | O_CREAT | O_APPEND)
+    }
+
     static func directory(_ path: String) throws(CheckpointError) -> OpenFile {
         try OpenFile(path, O_RDONLY | O_DIRECTORY)
     }

@@ -42,7 +42,8 @@ package protocol Communicator: AnyObject, Sendable {
     func watchForStalls(timeout: Double)
     /// Says at which step this rank is, for such a report.
     func mark(step: Int)
-    /// Ends all ranks at once. Not collective: for failures that one rank meets alone.
+    /// Ends all ranks at once, after saying what this rank's last collectives were. Not collective: for failures that one
+    /// rank meets alone.
     func abort(exitCode: Int32) -> Never
 }
 
@@ -77,6 +78,8 @@ package struct CommunicationError: Error, CustomStringConvertible {
 package final class CollectiveSlot: @unchecked Sendable {
     package internal(set) var isDone = true
     let request = Storage<UInt64>(count: 2)
+    /// Of the collective, as `HostTable` counts them; 0 where nobody does.
+    var number = 0
     private var send: Operand?
     private var receive: Operand?
     private var parts: (RankParts?, RankParts?)
@@ -93,6 +96,7 @@ package final class CollectiveSlot: @unchecked Sendable {
         self.receive = receive
         self.parts = parts
         self.poll = poll
+        number = 0
         isDone = false
     }
 

@@ -29,7 +29,7 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
         size = Int(values.size)
         localRank = Int(values.localRank)
         localSize = Int(values.localSize)
-        watch = Self.makeWatch(rank: rank, localRank: localRank, localSize: localSize)
+        watch = try Self.makeWatch(rank: rank, size: size, localRank: localRank, localSize: localSize)
         let watch = watch
         // Made once: a closure per reduction would be an allocation per step.
         poll = { slot, waiting throws(CommunicationError) in
@@ -39,39 +39,55 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
                 watch?.begin(.waitForSum)
                 defer { watch?.begin(.computing) }
                 try unsafe check(umae_mpi_wait(request), "MPI_Wait", rank: rank)
+                watch?.table.complete(slot.number)
                 return true
             }
             var done = false
             try unsafe check(umae_mpi_test(request, &done), "MPI_Test", rank: rank)
+            if done { watch?.table.complete(slot.number) }
             return done
         }
     }
 
     /// Memory that this host's ranks share, found by the process of the one with local rank 0.
-    private static func makeWatch(rank: Int, localRank: Int, localSize: Int) -> StallWatch? {
+    private static func makeWatch(
+        rank: Int, size: Int, localRank: Int, localSize: Int
+    ) throws(CommunicationError) -> StallWatch? {
+        let hosts = try hostNames(rank: rank, size: size)
         var process = localRank == 0 ? Int64(getpid()) : 0
-        guard unsafe umae_mpi_local_sum(&process) == 0 else { return nil }
+        try unsafe check(umae_mpi_local_sum(&process), "MPI_Allreduce", rank: rank)
         let path = "/dev/shm/umae-dist-\(getuid())-\(process)"
-        let watch = StallWatch(path: path, rank: rank, localRank: localRank, localSize: localSize) {
-            _ = umae_mpi_abort(1)
-        }
+        let watch = StallWatch(path: path, rank: rank, localRank: localRank, localSize: localSize, hosts: hosts)
         // All have it open, or could not: its name is needed no more.
         _ = umae_mpi_barrier()
         if localRank == 0 { unsafe unlink(path) }
         return watch
     }
 
+    /// The host of each rank. Collective.
+    private static func hostNames(rank: Int, size: Int) throws(CommunicationError) -> [String] {
+        let length = 64
+        var own = [CChar](repeating: 0, count: length)
+        _ = unsafe gethostname(&own, length - 1)
+        var all = [UInt8](repeating: 0, count: size * length)
+        try unsafe check(umae_mpi_allgather(own, &all, Int32(length), UMAE_MPI_U8), "MPI_Allgather", rank: rank)
+        return (0..<size).map { rank in
+            String(decoding: all[(rank * length)..<((rank + 1) * length)].prefix { $0 != 0 }, as: UTF8.self)
+        }
+    }
+
     /// Ends MPI. Collective; nothing may be sent afterwards.
     package func finalize() {
-        watch?.stop()
+        watch?.begin(.finalize)
         _ = umae_mpi_finalize()
+        watch?.stop()
     }
 
     package func watchForStalls(timeout: Double) { watch?.start(timeout: timeout) }
     package func mark(step: Int) { watch?.mark(step: step) }
 
     package func allReduce(_ values: Matrix, _ reduction: Reduction) throws(CommunicationError) {
-        watch?.begin(.allReduce)
+        watch?.begin(.allReduce, bytes: values.byteCount)
         defer { watch?.begin(.computing) }
         precondition(values.isContiguous)
         for start in stride(from: 0, to: values.count, by: Self.chunk) {
@@ -83,7 +99,7 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
     }
 
     package func allReduce(_ values: inout [Double], _ reduction: Reduction) throws(CommunicationError) {
-        watch?.begin(.allReduce)
+        watch?.begin(.allReduce, bytes: values.count * MemoryLayout<Double>.stride)
         defer { watch?.begin(.computing) }
         let count = Int32(values.count)
         let code = unsafe values.withUnsafeMutableBytes {
@@ -98,6 +114,7 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
         precondition(send.isContiguous && receive.isContiguous && send.count == receive.count)
         precondition(send.count <= Self.chunk, "a bucket is longer than one MPI message")
         slot.begin(send: Operand(send), receive: Operand(receive), poll: poll)
+        slot.number = watch?.table.post(.startAllReduce, bytes: send.byteCount) ?? 0
         let request = unsafe UnsafeMutableRawPointer(slot.request.address)
             .assumingMemoryBound(to: umae_mpi_request.self)
         try unsafe check(
@@ -112,6 +129,7 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
         precondition(rows.isContiguous && all.isContiguous && all.count == rows.count * size)
         precondition(all.count <= Self.chunk, "more gathered elements than one MPI message holds")
         slot.begin(send: Operand(rows), receive: Operand(all), poll: poll)
+        slot.number = watch?.table.post(.startAllGather, bytes: all.byteCount) ?? 0
         let request = unsafe UnsafeMutableRawPointer(slot.request.address)
             .assumingMemoryBound(to: umae_mpi_request.self)
         try unsafe check(
@@ -124,6 +142,7 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
     ) throws(CommunicationError) {
         precondition(send.element == receive.element && send.columns <= Self.chunk && receive.columns <= Self.chunk)
         slot.begin(send: send, receive: receive, parts: (sendParts, receiveParts), poll: poll)
+        slot.number = watch?.table.post(.startAllToAll, bytes: send.columns * send.element.byteCount) ?? 0
         let request = unsafe UnsafeMutableRawPointer(slot.request.address)
             .assumingMemoryBound(to: umae_mpi_request.self)
         try unsafe check(
@@ -138,6 +157,7 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
     ) throws(CommunicationError) {
         precondition(values.columns <= Self.chunk)
         slot.begin(send: values, receive: values, parts: (parts, nil), poll: poll)
+        slot.number = watch?.table.post(.startAllGather, bytes: values.columns * values.element.byteCount) ?? 0
         let request = unsafe UnsafeMutableRawPointer(slot.request.address)
             .assumingMemoryBound(to: umae_mpi_request.self)
         try unsafe check(
@@ -147,7 +167,7 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
     }
 
     package func allGather(_ rows: Matrix, rowCounts: [Int], into all: Matrix) throws(CommunicationError) {
-        watch?.begin(.allGather)
+        watch?.begin(.allGather, bytes: all.byteCount)
         defer { watch?.begin(.computing) }
         precondition(rows.isContiguous && all.isContiguous && rowCounts.count == size && rowCounts[rank] == rows.rows)
         precondition(all.rows == rowCounts.reduce(0, +) && all.columns == rows.columns)
@@ -166,7 +186,7 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
     }
 
     package func allGather(_ bytes: [UInt8]) throws(CommunicationError) -> [[UInt8]] {
-        watch?.begin(.allGather)
+        watch?.begin(.allGather, bytes: bytes.count)
         defer { watch?.begin(.computing) }
         var lengths = [Int64](repeating: 0, count: size)
         var length = Int64(bytes.count)
@@ -187,7 +207,7 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
     }
 
     package func broadcast(_ values: Matrix, from root: Int) throws(CommunicationError) {
-        watch?.begin(.broadcast)
+        watch?.begin(.broadcast, bytes: values.byteCount)
         defer { watch?.begin(.computing) }
         precondition(values.isContiguous)
         for start in stride(from: 0, to: values.count, by: Self.chunk) {
@@ -205,8 +225,8 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
     }
 
     package func abort(exitCode: Int32) -> Never {
-        _ = umae_mpi_abort(exitCode)
-        exit(exitCode)
+        if let last = watch?.lastCollectives { Departure.write(last + "\n") }
+        Departure.endRun(exitCode: exitCode, spansHosts: watch?.spansHosts ?? false)
     }
 }
 

@@ -4,79 +4,42 @@ import Glibc
 /// one has done the same for too long, the lowest rank that is alive says who waits where and who is missing, and ends
 /// the run. A rank that was stopped, or hangs outside MPI, cannot say so itself.
 ///
-/// Only ranks of one host see each other; on several, each host's watch speaks for its own.
+/// Only ranks of one host see each other; on several, each host's watch speaks for its own: where all of them wait, it is
+/// for another host.
 @safe
 final class StallWatch: @unchecked Sendable {
-    /// What a rank is doing.
-    enum Operation: Int64, CaseIterable {
-        case computing, allReduce, waitForSum, allGather, broadcast, barrier
-
-        var name: String {
-            switch self {
-            case .computing: "computing"
-            case .allReduce: "MPI_Allreduce"
-            case .waitForSum: "MPI_Wait for a sum or features"
-            case .allGather: "MPI_Allgather"
-            case .broadcast: "MPI_Bcast"
-            case .barrier: "MPI_Barrier"
-            }
-        }
-    }
-
-    private enum Field: Int, CaseIterable { case rank, process, heartbeat, operation, since, step }
-
-    /// A line of the table is a cache line.
-    private static var fields: Int { 8 }
-    private let table: UnsafeMutablePointer<Int64>
-    private let byteCount: Int
-    private let localRank: Int
-    private let localSize: Int
+    let table: HostTable
+    /// By rank.
+    private let hosts: [String]
     private var timeout = 0.0
     private var thread: pthread_t?
     private var stopping = false
-    private let abort: () -> Void
 
     /// - Parameters:
     ///   - path: of a file that all ranks of this host can open and that nobody else does.
-    ///   - abort: ends all ranks.
-    /// - Returns: nil if there is no such memory here; then nobody watches.
-    init?(path: String, rank: Int, localRank: Int, localSize: Int, abort: @escaping () -> Void) {
-        byteCount = localSize * Self.fields * MemoryLayout<Int64>.stride
-        let file = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard file >= 0 else { return nil }
-        defer { close(file) }
-        guard ftruncate(file, byteCount) == 0 else { return nil }
-        let address = unsafe mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0)
-        guard let address = unsafe address, unsafe address != MAP_FAILED else { return nil }
-        unsafe table = address.bindMemory(to: Int64.self, capacity: byteCount / MemoryLayout<Int64>.stride)
-        self.localRank = localRank
-        self.localSize = localSize
-        self.abort = abort
-        set(.rank, Int64(rank))
-        set(.process, Int64(getpid()))
-        set(.heartbeat, Self.now())
-        set(.since, Self.now())
+    ///   - hosts: the host of each rank.
+    /// - Returns: nil if there is no memory; then nobody watches.
+    init?(path: String, rank: Int, localRank: Int, localSize: Int, hosts: [String]) {
+        guard let table = HostTable(path: path, rank: rank, localRank: localRank, localSize: localSize) else {
+            return nil
+        }
+        self.table = table
+        self.hosts = hosts
     }
 
-    deinit {
-        stop()
-        unsafe munmap(table, byteCount)
-    }
+    deinit { stop() }
 
     /// Notes that an operation begins; `computing` when it is over.
-    func begin(_ operation: Operation) {
-        set(.operation, operation.rawValue)
-        set(.since, Self.now())
-    }
+    func begin(_ operation: HostTable.Operation, bytes: Int = 0) { table.begin(operation, bytes: bytes) }
 
-    func mark(step: Int) { set(.step, Int64(step)) }
+    func mark(step: Int) { table.mark(step: step) }
 
     /// From now on, a rank that does one thing for longer than `seconds` ends the run.
     func start(timeout seconds: Double) {
         guard thread == nil else { return }
         timeout = seconds
-        set(.heartbeat, Self.now())
-        set(.since, Self.now())
+        table.set(.heartbeat, HostTable.now())
+        table.set(.since, HostTable.now())
         var thread = pthread_t()
         let argument = unsafe Unmanaged.passRetained(Reference(watch: self)).toOpaque()
         let code = unsafe pthread_create(
@@ -87,10 +50,13 @@ final class StallWatch: @unchecked Sendable {
                 unsafe reference.watch.watch()
                 return nil
             }, argument)
-        if code == 0 { self.thread = thread }
+        guard code == 0 else { return }
+        self.thread = thread
+        table.set(.watched, 1)
     }
 
     func stop() {
+        table.set(.watched, 0)
         stopping = true
         if let thread { pthread_join(thread, nil) }
         thread = nil
@@ -105,51 +71,84 @@ final class StallWatch: @unchecked Sendable {
     private func watch() {
         while !stopping {
             usleep(100_000)
-            set(.heartbeat, Self.now())
+            table.set(.heartbeat, HostTable.now())
+            leaveIfAnotherEnded()
             guard let report = report() else { continue }
-            Self.say(report)
-            return abort()
+            Departure.say(report)
+            table.set(.ended, HostTable.now())
+            Departure.endRun(exitCode: 1, spansHosts: spansHosts)
         }
+    }
+
+    /// Follows a rank of this host that has ended the run, where the launcher, cut off itself, does not see to it.
+    private func leaveIfAnotherEnded() {
+        let now = HostTable.now()
+        let isLeft = (0..<table.localSize).contains {
+            let ended = table.get(.ended, of: $0)
+            return $0 != table.localRank && ended != 0 && Double(now - ended) * 1e-9 > Double(Departure.grace)
+        }
+        if isLeft { Departure.leave(exitCode: 1) }
     }
 
     /// What there is to say, if this rank is the one to say it.
     private func report() -> String? {
-        let now = Self.now()
-        func age(_ field: Field, _ rank: Int) -> Double { Double(now - get(field, rank)) * 1e-9 }
+        let now = HostTable.now()
+        let rows = (0..<table.localSize).filter { table.get(.watched, of: $0) != 0 }
+        func age(_ field: HostTable.Field, _ row: Int) -> Double { Double(now - table.get(field, of: row)) * 1e-9 }
         // Who has shown no sign of life for a second or more, beyond a busy machine's delays, does not speak.
-        let alive = (0..<localSize).filter { age(.heartbeat, $0) < max(1, timeout / 2) }
-        guard alive.first == localRank else { return nil }
-        let silent = (0..<localSize).filter { age(.heartbeat, $0) >= timeout }
-        let stuck = (0..<localSize).filter { age(.since, $0) >= timeout }
+        let alive = rows.filter { age(.heartbeat, $0) < max(1, timeout / 2) }
+        guard alive.first == table.localRank else { return nil }
+        let silent = rows.filter { age(.heartbeat, $0) >= timeout }
+        let stuck = rows.filter { age(.since, $0) >= timeout }
         guard !silent.isEmpty || !stuck.isEmpty else { return nil }
-        func line(_ rank: Int) -> String {
-            let operation = Operation(rawValue: get(.operation, rank)) ?? .computing
+        func line(_ row: Int) -> String {
+            let operation = HostTable.Operation(rawValue: table.get(.operation, of: row)) ?? .computing
             let doing =
-                silent.contains(rank)
-                ? "no sign of life for \(Int(age(.heartbeat, rank))) s, stopped or dead; last seen"
-                : "for \(Int(age(.since, rank))) s"
-            return "rank \(get(.rank, rank)) (process \(get(.process, rank))), step \(get(.step, rank)): \(doing) "
-                + (operation == .computing ? "computing, outside MPI" : "in \(operation.name)")
+                silent.contains(row)
+                ? "no sign of life for \(Int(age(.heartbeat, row))) s, stopped or dead; last seen"
+                : "for \(Int(age(.since, row))) s"
+            return "rank \(rank(row)) (process \(table.get(.process, of: row))), step \(table.get(.step, of: row)): "
+                + "\(doing) " + (operation == .computing ? "computing, outside MPI" : "in \(operation.name)")
         }
-        let culprits = silent.isEmpty ? stuck.filter { get(.operation, $0) == Operation.computing.rawValue } : silent
-        let names = culprits.map { "\(get(.rank, $0))" }.joined(separator: ", ")
-        return "no progress for \(Int(timeout)) s"
-            + (culprits.isEmpty ? "" : ", because of rank \(names)") + "; the run ends. "
-            + (0..<localSize).map(line).joined(separator: "; ")
+        let outside = stuck.filter { table.get(.operation, of: $0) == HostTable.Operation.computing.rawValue }
+        let culprits = silent.isEmpty ? outside : silent
+        let cause =
+            culprits.isEmpty
+            ? waitingForOthers : ", because of rank " + culprits.map { "\(rank($0))" }.joined(separator: ", ")
+        return "no progress for \(Int(timeout)) s" + cause
+            + "; the run ends, --resume auto goes on from the last checkpoint. "
+            + rows.map(line).joined(separator: "; ") + collectives(rows)
     }
 
-    private static func say(_ text: String) {
-        let line = Array("umae-dist: \(text)\n".utf8)
-        _ = unsafe line.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    var spansHosts: Bool { Set(hosts).count > 1 }
+
+    private func rank(_ row: Int) -> Int { Int(table.get(.rank, of: row)) }
+
+    /// Where no rank of this host is to blame: the others.
+    private var waitingForOthers: String {
+        let own = hosts[rank(table.localRank)]
+        var others: [String: [Int]] = [:]
+        for (rank, host) in hosts.enumerated() where host != own { others[host, default: []].append(rank) }
+        guard !others.isEmpty else { return "" }
+        let sorted = others.sorted { $0.value[0] < $1.value[0] }
+        let shown = sorted.prefix(8).map { host, ranks in
+            "\(host) (rank \(ranks.prefix(8).map(String.init).joined(separator: ", "))\(ranks.count > 8 ? ", …" : ""))"
+        }
+        return ": \(own) waits for " + shown.joined(separator: ", ") + (sorted.count > 8 ? ", …" : "")
+            + ", which may be down or cut off: look at these hosts and at the network"
     }
 
-    private func set(_ field: Field, _ value: Int64) { unsafe table[localRank * Self.fields + field.rawValue] = value }
-    private func get(_ field: Field, _ rank: Int) -> Int64 { unsafe table[rank * Self.fields + field.rawValue] }
+    /// A line for each rank; where they differ, one was behind or did something else.
+    private func collectives(_ rows: [Int]) -> String {
+        rows.map { row in
+            let last = table.lastCollectives(of: row, most: 4).map(\.description).joined(separator: "; ")
+            return "\n  last collectives of rank \(rank(row)), newest first: \(last.isEmpty ? "none" : last)"
+        }.joined()
+    }
 
-    /// Of the clock that all processes of a host share.
-    private static func now() -> Int64 {
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+    /// What this rank did last, for one that ends alone: a line each, none if there is nothing to tell.
+    var lastCollectives: String? {
+        let last = table.lastCollectives(of: table.localRank, most: 8).map { "\n    \($0)" }.joined()
+        return last.isEmpty ? nil : "  last collectives of rank \(rank(table.localRank)), newest first:\(last)"
     }
 }

@@ -149,9 +149,7 @@ package final class PretrainStep {
         if weightGather != nil { try communicator.allReduce(&squaredNorm, .sum) }
         outcome.gradientNorm = squaredNorm[0].squareRoot()
         guard outcome.gradientNorm.isFinite else {
-            throw NonFiniteError(
-                description: "the gradient is not finite at step \(update) while the losses are: training stopped "
-                    + "before the update; lower --lr, or set --clip-grad, and --resume auto from the last checkpoint")
+            throw try nonFiniteGradient(update: update)
         }
         outcome.learningRate = learningRate
         if let spike = try judge(outcome, update: update) {
@@ -243,6 +241,21 @@ package final class PretrainStep {
         return StepOutcome(
             images: configuration.effectiveBatchSize, reconstruction: sums[0], uniformity: sums[1],
             spectral: sums[5], crossEntropy: sums[2], correct: sums[3], stopRequested: sums[4] > 0)
+    }
+
+    /// Names the ranks whose own part of the gradient is at fault. Collective.
+    private func nonFiniteGradient(update: Int) throws -> NonFiniteError {
+        var isFinite = true
+        model.parameters.gradients.withElements { elements in
+            for index in elements.indices where !elements[index].isFinite { isFinite = false }
+        }
+        let reports = try communicator.allGather(isFinite ? [] : [1])
+        let ranks = reports.indices.filter { !reports[$0].isEmpty }.map(String.init)
+        let place = ranks.isEmpty ? "the sum of all ranks'" : "that of rank \(ranks.joined(separator: ", "))"
+        return NonFiniteError(
+            description: "the gradient is not finite at step \(update)"
+                + (communicator.size > 1 ? " (\(place))" : "") + " while the losses are: training stopped before the "
+                + "update; lower --lr, or set --clip-grad, and --resume auto from the last checkpoint")
     }
 
     private func nonFiniteError(_ shares: LossShares, update: Int) throws -> NonFiniteError {

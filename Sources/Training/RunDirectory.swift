@@ -34,23 +34,13 @@ package struct RunDirectory: Sendable {
     }
 
     package func write(_ text: String, to name: String) throws {
-        do { try text.write(toFile: "\(path)/\(name)", atomically: true, encoding: .utf8) } catch {
-            throw RunDirectoryError(description: "cannot write \(path)/\(name): \(error.localizedDescription)")
-        }
+        try TextFile.replace("\(path)/\(name)", by: text)
     }
 
     private var logPath: String { "\(path)/log.txt" }
 
     func appendToLog(_ line: LogLine) throws {
-        do {
-            if !FileManager.default.fileExists(atPath: logPath) { try Data().write(to: URL(fileURLWithPath: logPath)) }
-            let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: logPath))
-            try handle.seekToEnd()
-            try handle.write(contentsOf: Data((try line.json() + "\n").utf8))
-            try handle.close()
-        } catch {
-            throw RunDirectoryError(description: "cannot write \(logPath): \(error.localizedDescription)")
-        }
+        try TextFile.append(try line.json() + "\n", to: logPath)
     }
 
     /// Drops the lines of epochs that a resumed run will go through again.
@@ -71,7 +61,7 @@ package struct RunDirectory: Sendable {
     }
 }
 
-/// A file of the run directory that cannot be written.
+/// A run directory that cannot be used as it is asked for.
 package struct RunDirectoryError: Error, CustomStringConvertible {
     package let description: String
 }

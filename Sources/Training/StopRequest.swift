@@ -8,7 +8,7 @@ import Synchronization
 package enum StopRequest {
     private static let received = Atomic<Int32>(0)
 
-    /// A second signal of the same kind ends the process at once, as if nobody listened.
+    /// From here on these signals are noted. A second SIGINT ends the process at once; others may be repeated.
     package static func listen() {
         var mask = sigset_t()
         unsafe sigemptyset(&mask)

@@ -148,7 +148,13 @@ struct PretrainCommand: WorldCommand {
                     }
                     return try CheckpointStore.open(path) { reporter.say("note: \($0)") }
                 }
-                return try output.latest { reporter.say("note: \($0)") }
+                if let latest = try output.latest(reportingDamaged: { reporter.say("note: \($0)") }) { return latest }
+                guard try !output.hasCheckpoints() else {
+                    throw ModelError(
+                        "\(output.path) holds no undamaged checkpoint: to begin anew, move it away or choose another "
+                            + "--output-dir")
+                }
+                return nil
             }
             return try CheckpointStore.open(options.run.resume) { reporter.say("note: \($0)") }
         }

@@ -1,68 +1,118 @@
 import Foundation
 import Testing
 
-/// Ranks that stop, die or drift: the run ends, says why, and leaves what it had saved.
+/// Ranks that stop, die, are slow, or find that the system fails them: the run ends, says why, and leaves what it had
+/// saved; or goes on.
 @Suite("A rank that fails does not leave the others waiting", .serialized)
 struct FaultTests {
-    /// The processes of a run's ranks, in no particular order.
-    private func ranks(of launcher: Process) -> [pid_t] {
-        let all = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
-        return all.compactMap { pid_t($0) }.filter { process in
-            let status = (try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)) ?? ""
-            return status.split(separator: "\n").contains("PPid:\t\(launcher.processIdentifier)")
-        }
+    /// Epochs without end, for runs that a fault ends.
+    private func endless(_ folder: TemporaryDirectory, _ more: [String] = []) -> [String] {
+        SmallRun.arguments(folder.file("run"), epochs: 100_000, images: 400, batch: 9)
+            + ["--checkpoint-every", "1"] + more
     }
 
-    /// A checkpoint gets its name when it is whole.
-    private func hasCheckpoint(_ run: String) -> Bool {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: run)) ?? []
-        return names.contains { $0.hasPrefix("checkpoint-") && !$0.contains(".") }
-    }
-
-    /// Waits until the run has a checkpoint, then does something to one of its ranks.
-    private func run(_ folder: TemporaryDirectory, _ more: [String], _ harm: @escaping (pid_t) -> Void) throws
+    /// Waits until the run has saved a checkpoint, then does something to its ranks.
+    private func run(_ folder: TemporaryDirectory, _ more: [String] = [], _ harm: @escaping (Ranks) throws -> Void)
+        throws
         -> Program.Result
     {
-        try Program.run(
-            SmallRun.arguments(folder.file("run"), epochs: 100_000, images: 400, batch: 9) + [
-                "--checkpoint-every", "1",
-            ] + more,
-            ranks: 3, timeout: 60
-        ) { process in
-            let deadline = Date().addingTimeInterval(30)
-            while !hasCheckpoint(folder.file("run")) && Date() < deadline { usleep(20_000) }
-            let victims = ranks(of: process)
-            try #require(victims.count == 3)
-            harm(victims[1])
+        try Program.run(endless(folder, more), ranks: 3, timeout: 60) { _ in
+            try wait { fileExists(folder.file("run/checkpoint-00000044")) }
+            try harm(Ranks(count: 3, of: folder.file("run")))
         }
     }
 
-    @Test("a rank that is stopped is named, and the run ends")
-    func stopped() throws {
+    @Test("a rank that is stopped (SIGSTOP) is named, and the run ends", arguments: 0..<3)
+    func stopped(rank: Int) throws {
         let folder = try TemporaryDirectory()
         var victim: pid_t = 0
         let result = try run(folder, ["--stall-timeout", "3"]) {
-            victim = $0
-            kill($0, SIGSTOP)
+            victim = $0[rank]
+            kill(victim, SIGSTOP)
         }
         #expect(result.exitCode != 0)
-        let line = result.messages.first { $0.contains("no progress for 3 s") } ?? ""
+        let line = result.messages.first { $0.contains("no progress for 3 s, because of rank \(rank);") } ?? ""
         #expect(line.contains("process \(victim)") && line.contains("no sign of life"), "\(result.errors)")
         #expect(line.contains("MPI_"), "says where the others wait: \(line)")
-        let deadline = Date().addingTimeInterval(5)
-        while kill(victim, 0) == 0 && Date() < deadline { usleep(50_000) }
-        #expect(kill(victim, 0) != 0, "the stopped rank is gone too")
+        #expect(line.contains("--resume auto"), "says what to do: \(line)")
+        #expect(Ranks.isGone(victim), "the stopped rank is gone too")
+        for other in 0..<3 {
+            let last = result.errors.split(separator: "\n").first { $0.contains("last collectives of rank \(other),") }
+            #expect(last?.contains(" MPI_") == true && last?.contains(", step ") == true, "\(result.errors)")
+        }
+        #expect(result.errors.contains("under way for 3."), "\(result.errors)")
     }
 
-    @Test("a rank that is killed ends the run; the last checkpoint is whole", arguments: [SIGKILL, SIGSEGV])
-    func killed(signal: Int32) throws {
+    @Test(
+        "a rank that is killed (SIGKILL) or crashes (SIGSEGV) is named and ends the run; the last checkpoint is whole",
+        arguments: [SIGKILL, SIGSEGV], 0..<3)
+    func killed(signal: Int32, rank: Int) throws {
         let folder = try TemporaryDirectory()
-        let result = try run(folder, []) { kill($0, signal) }
+        let result = try run(folder) { kill($0[rank], signal) }
         #expect(result.exitCode != 0)
-        let resumed = try Program.run(
-            SmallRun.arguments(folder.file("run"), epochs: 100_000, images: 400, batch: 9) + [
-                "--resume", "auto", "--dry-run",
-            ])
+        let text = result.errors.replacing("\n", with: " ")
+        #expect(text.contains("process rank \(rank) with PID") && text.contains("signal \(signal)"), "\(result.errors)")
+        let resumed = try Program.run(endless(folder, ["--resume", "auto", "--dry-run"]))
         #expect(resumed.exitCode == 0, "\(resumed.errors)")
+    }
+
+    @Test("an error that one rank alone meets ends all, with its rank and its last collectives")
+    func loneError() throws {
+        let folder = try TemporaryDirectory()
+        // The thread that prepares batches.
+        let refusing = try ["env", "LD_PRELOAD=\(Program.library("FaultInjector"))", "FAULT_THREAD_REFUSED=1"]
+        let program = [Program.path] + endless(folder)
+        let result = try Program.run(commands: [program, refusing + program, program], timeout: 60)
+        #expect(result.exitCode != 0)
+        #expect(result.messages.count == 1, "\(result.errors)")
+        #expect(result.messages.first?.hasPrefix("umae-dist: rank 1: ") == true, "\(result.errors)")
+        #expect(result.messages.first?.contains("thread") == true, "\(result.errors)")
+        #expect(result.errors.contains("last collectives of rank 1, newest first:\n    #"), "\(result.errors)")
+        #expect(!result.errors.contains("last collectives of rank 0"), "\(result.errors)")
+    }
+
+    @Test("a slow rank slows the others, is named, and changes nothing")
+    func slow() throws {
+        let folder = try TemporaryDirectory()
+        func arguments(_ name: String) -> [String] {
+            SmallRun.arguments(folder.file(name), epochs: 1, images: 40_000) + ["--stall-timeout", "5"]
+        }
+        let whole = try Program.run(arguments("whole"), ranks: 2)
+        #expect(whole.exitCode == 0, "\(whole.errors)")
+        let result = try Program.run(arguments("run"), ranks: 2) { process in
+            let slow = try Ranks(count: 2, of: folder.file("run"))[1]
+            // Four fifths of the time it stands still.
+            while process.isRunning && kill(slow, SIGSTOP) == 0 {
+                usleep(80_000)
+                kill(slow, SIGCONT)
+                usleep(20_000)
+            }
+        }
+        #expect(result.exitCode == 0, "\(result.errors)")
+        #expect(result.output.contains("note: rank 1 computed for"), "\(result.output)")
+        let weights = { (name: String) in try SmallRun.weights(folder.file(name), step: 5000, keyBiases: true) }
+        #expect(try weights("run") == weights("whole"))
+    }
+
+    @Test("a wall clock that jumps by days changes nothing: no deadline rests on it")
+    func clockJumps() throws {
+        let folder = try TemporaryDirectory()
+        func arguments(_ name: String) -> [String] {
+            SmallRun.arguments(folder.file(name), epochs: 4, images: 4000) + [
+                "--checkpoint-every", "1", "--stall-timeout", "5",
+            ]
+        }
+        let whole = try Program.run(arguments("whole"), ranks: 2)
+        #expect(whole.exitCode == 0, "\(whole.errors)")
+        let result = try Program.run(
+            arguments("run"), ranks: 2,
+            environment: ["LD_PRELOAD": Program.library("FaultInjector"), "FAULT_CLOCK": "1"])
+        #expect(result.exitCode == 0 && result.messages.isEmpty, "\(result.errors)")
+        let weights = { (name: String) in try SmallRun.weights(folder.file(name), step: 2000, keyBiases: true) }
+        #expect(try weights("run") == weights("whole"))
+        struct Line: Decodable { let images_per_second: Double }
+        let log = try String(contentsOfFile: folder.file("run/log.txt"), encoding: .utf8).split(separator: "\n")
+        let speeds = try log.map { try JSONDecoder().decode(Line.self, from: Data($0.utf8)).images_per_second }
+        #expect(speeds.count == 4 && speeds.allSatisfy { $0 > 100 && $0 < 1e7 }, "\(speeds)")
     }
 }

@@ -40,14 +40,29 @@ enum Program {
 
     /// As `run`, with arguments of their own for each rank.
     static func run(eachRank arguments: [[String]], timeout: Double = 120) throws -> Result {
-        var command = ["mpirun", "--oversubscribe", "--bind-to", "none"]
-        for (index, own) in arguments.enumerated() { command += (index > 0 ? [":"] : []) + ["-n", "1", path] + own }
-        return try launch(command, environment: [:], timeout: timeout) { _ in }
+        try run(commands: arguments.map { [path] + $0 }, timeout: timeout)
     }
 
-    private static func launch(
-        _ command: [String], environment: [String: String], directory: String? = nil, timeout: Double,
-        whileRunning: (Process) throws -> Void
+    /// As `run`, with a command of its own for each rank; mpirun's options may stand before it.
+    static func run(
+        commands: [[String]], timeout: Double = 120, whileRunning: (Process) throws -> Void = { _ in }
+    ) throws -> Result {
+        var command = ["mpirun", "--oversubscribe", "--bind-to", "none"]
+        for (index, own) in commands.enumerated() { command += (index > 0 ? [":"] : []) + ["-n", "1"] + own }
+        return try launch(command, timeout: timeout, whileRunning: whileRunning)
+    }
+
+    /// A library of these tests, to be preloaded into the program.
+    static func library(_ name: String) throws -> String {
+        let path = URL(fileURLWithPath: path).deletingLastPathComponent().appendingPathComponent("lib\(name).so").path
+        try #require(FileManager.default.fileExists(atPath: path), "\(name) was not built")
+        return path
+    }
+
+    /// Runs any command and waits, as `run`.
+    static func launch(
+        _ command: [String], environment: [String: String] = [:], directory: String? = nil, timeout: Double,
+        whileRunning: (Process) throws -> Void = { _ in }
     ) throws -> Result {
         let folder = try TemporaryDirectory()
         let (outputPath, errorPath) = (folder.file("output"), folder.file("errors"))
@@ -70,7 +85,12 @@ enum Program {
         unsafe sigfillset(&mask)
         unsafe pthread_sigmask(SIG_UNBLOCK, &mask, nil)
         try process.run()
-        try whileRunning(process)
+        do { try whileRunning(process) } catch {
+            // What was waited for never came: the run says why.
+            process.terminate()
+            Issue.record("\((try? String(contentsOfFile: errorPath, encoding: .utf8)) ?? "")")
+            throw error
+        }
         let deadline = Date().addingTimeInterval(timeout)
         while process.isRunning && Date() < deadline { usleep(20_000) }
         if process.isRunning {

@@ -18,12 +18,9 @@ struct SteadyStateTests {
 
     /// Heap allocations of a whole run, by a library that counts them.
     private func allocations(steps: Int, threads: Int, _ more: [String]) throws -> Int {
-        let counter = URL(fileURLWithPath: Program.path).deletingLastPathComponent()
-            .appendingPathComponent("libAllocationCounter.so").path
-        try #require(FileManager.default.fileExists(atPath: counter))
         let result = try Program.run(
             Self.micro + ["--steps", "\(steps)", "--threads", "\(threads)"] + more,
-            environment: ["LD_PRELOAD": counter])
+            environment: ["LD_PRELOAD": Program.library("AllocationCounter")])
         try #require(result.exitCode == 0, "\(result.errors)")
         // The launcher's `env` reports too, before it becomes the program.
         let line = try #require(result.errors.split(separator: "\n").last { $0.hasPrefix("allocations: ") })

@@ -1,0 +1,112 @@
+import Foundation
+import Testing
+
+/// Two hosts that are network namespaces of this machine, made and removed by scripts/two-hosts.
+private enum TwoHosts {
+    static let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().appendingPathComponent("scripts/two-hosts").path
+
+    /// Whether this process may make them: as root, with iproute2, outside most containers.
+    static let arePossible: Bool = {
+        let trial = try? Program.launch(
+            ["sh", "-c", "ip netns add umae-trial-$$ && ip netns delete umae-trial-$$ && command -v tc"], timeout: 10)
+        return trial?.exitCode == 0
+    }()
+
+    static func setLink(_ host: String, _ state: String) throws {
+        let done = try Program.launch(["ip", "-n", host, "link", "set", "eth0", state], timeout: 10)
+        try #require(done.exitCode == 0, "\(done.errors)")
+    }
+}
+
+@Suite(
+    "A link between hosts that fails", .serialized,
+    .enabled(if: TwoHosts.arePossible, "network namespaces need root and iproute2"))
+struct NetworkFaultTests {
+    private let name = "umae\(getpid())"
+
+    private func run(
+        _ folder: TemporaryDirectory, options: [String], _ more: [String], whileRunning: (Process) throws -> Void
+    ) throws -> Program.Result {
+        let arguments =
+            SmallRun.arguments(folder.file("run"), epochs: 100_000, images: 400) + ["--checkpoint-every", "1"]
+        return try Program.launch(
+            ["bash", TwoHosts.script, "--name", name] + options.flatMap { ["--mpirun", $0] } + ["--", Program.path]
+                + arguments + more, timeout: 60, whileRunning: whileRunning)
+    }
+
+    private func expectNothingLeft(_ ranks: [pid_t], _ folder: TemporaryDirectory) throws {
+        for rank in ranks { #expect(Ranks.isGone(rank), "process \(rank) is still there") }
+        let names = try Program.launch(["ip", "netns", "list"], timeout: 10).output
+        #expect(!names.contains(name), "\(names)")
+        let resumed = try Program.run(
+            SmallRun.arguments(folder.file("run"), epochs: 100_000, images: 400) + ["--resume", "auto", "--dry-run"])
+        #expect(resumed.exitCode == 0 && !resumed.output.contains("skipping"), "\(resumed.errors)\(resumed.output)")
+    }
+
+    @Test(
+        "a link that is cut: both sides say who waits for whom and end, and mpirun with them", arguments: ["a", "b"])
+    func cut(side: String) throws {
+        let folder = try TemporaryDirectory()
+        var ranks: [pid_t] = []
+        var cutAt = Date()
+        let result = try run(
+            folder, options: ["--output-filename", folder.file("streams")], ["--stall-timeout", "3"]
+        ) { _ in
+            try wait { fileExists(folder.file("run/log.txt")) }
+            ranks = try Ranks(count: 2, of: folder.file("run")).processes
+            try TwoHosts.setLink("\(name)-\(side)", "down")
+            cutAt = Date()
+            // The launcher may take longer; what computes may not.
+            for rank in ranks { #expect(Ranks.isGone(rank, within: 20), "process \(rank) is still there") }
+        }
+        let seconds = Date().timeIntervalSince(cutAt)
+        #expect(result.exitCode != 0)
+        #expect(seconds < 40, "mpirun was gone after \(seconds) s; by itself it takes a quarter of an hour")
+        for (own, other) in [(0, 1), (1, 0)] {
+            let hosts = ["\(name)-a", "\(name)-b"]
+            let errors = try String(contentsOfFile: folder.file("streams/1/rank.\(own)/stderr"), encoding: .utf8)
+            let line = errors.split(separator: "\n").first { $0.hasPrefix("umae-dist: ") } ?? ""
+            #expect(line.contains("no progress for 3 s: \(hosts[own]) waits for \(hosts[other]) (rank \(other))"))
+            #expect(line.contains("look at these hosts and at the network"), "\(errors)")
+            #expect(errors.contains("last collectives of rank \(own), newest first: #"), "\(errors)")
+        }
+        try expectNothingLeft(ranks, folder)
+    }
+
+    @Test("a link that is cut is noticed by mpirun itself, with the settings of scripts/open-mpi-environment shortened")
+    func keepalive() throws {
+        let folder = try TemporaryDirectory()
+        var ranks: [pid_t] = []
+        let keepalive = ["time", "2", "intvl", "1", "probes", "3"]
+        let options = stride(from: 0, to: 6, by: 2).flatMap {
+            ["--mca", "oob_tcp_keepalive_\(keepalive[$0])", keepalive[$0 + 1]]
+        }
+        let result = try run(folder, options: options, []) { _ in
+            try wait { fileExists(folder.file("run/log.txt")) }
+            ranks = try Ranks(count: 2, of: folder.file("run")).processes
+            try TwoHosts.setLink("\(name)-b", "down")
+        }
+        #expect(result.exitCode != 0 && result.errors.contains("lost communication with a remote daemon"))
+        try expectNothingLeft(ranks, folder)
+    }
+
+    @Test("a link that is down for a moment: the run goes on")
+    func interruption() throws {
+        let folder = try TemporaryDirectory()
+        var ranks: [pid_t] = []
+        let result = try run(folder, options: [], ["--stall-timeout", "10"]) { process in
+            try wait { fileExists(folder.file("run/log.txt")) }
+            ranks = try Ranks(count: 2, of: folder.file("run")).processes
+            try TwoHosts.setLink("\(name)-b", "down")
+            usleep(1_000_000)
+            try TwoHosts.setLink("\(name)-b", "up")
+            usleep(500_000)
+            let before = try Data(contentsOf: URL(fileURLWithPath: folder.file("run/log.txt"))).count
+            try wait { (FileManager.default.contents(atPath: folder.file("run/log.txt"))?.count ?? 0) > before }
+            for rank in ranks { kill(rank, SIGUSR1) }
+        }
+        #expect(result.exitCode == 85, "\(result.errors)")
+        try expectNothingLeft(ranks, folder)
+    }
+}

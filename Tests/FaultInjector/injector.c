@@ -1,0 +1,61 @@
+// Preloaded into the program by tests, makes the system fail it:
+//
+//   FAULT_CLOCK=1           the wall clock is a day early, right, and a day late in turn, changing every 20 ms
+//   FAULT_THREAD_REFUSED=N  the Nth thread that the program itself, not a library, wants to start is refused
+#define _GNU_SOURCE
+#include "injector.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+static int number_in(const char *variable) {
+    const char *text = getenv(variable);
+    return text ? atoi(text) : 0;
+}
+
+long clock_error(void) {
+    static atomic_int wanted = -1;
+    if (atomic_load(&wanted) < 0) atomic_store(&wanted, number_in("FAULT_CLOCK"));
+    if (atomic_load(&wanted) == 0) return 0;
+    struct timespec now;
+    syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
+    return ((now.tv_sec * 50 + now.tv_nsec / 20000000) % 3 - 1) * 86400;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *time) {
+    int result = (int)syscall(SYS_clock_gettime, clock, time);
+    if (result == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) time->tv_sec += clock_error();
+    return result;
+}
+
+int gettimeofday(struct timeval *restrict time, void *restrict zone) {
+    int result = (int)syscall(SYS_gettimeofday, time, zone);
+    if (result == 0) time->tv_sec += clock_error();
+    return result;
+}
+
+time_t time(time_t *result) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (result) *result = now.tv_sec;
+    return now.tv_sec;
+}
+
+int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attributes, void *(*body)(void *),
+                   void *restrict argument) {
+    static atomic_int started;
+    typedef int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+    create next = (create)dlsym(RTLD_NEXT, "pthread_create");
+    Dl_info caller;
+    int is_program = dladdr((void *)body, &caller) && caller.dli_fname && strstr(caller.dli_fname, "umae-dist");
+    if (is_program && atomic_fetch_add(&started, 1) + 1 == number_in("FAULT_THREAD_REFUSED")) return EAGAIN;
+    return next(thread, attributes, body, argument);
+}
