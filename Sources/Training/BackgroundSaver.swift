@@ -20,6 +20,7 @@ final class BackgroundSaver: @unchecked Sendable {
     private var thread: pthread_t?
     private var state: RunState
     private var isRequested = false
+    private let isPatient: Bool
     /// Guarded by the mutex; what the thread has come to.
     private var result: Result<CheckpointStore.SaveResult, any Error>?
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
@@ -27,9 +28,16 @@ final class BackgroundSaver: @unchecked Sendable {
     /// The lowest priority: a sixtieth of a core that somebody else wants.
     private static var niceness: Int32 { 19 }
 
-    /// - Parameter state: any; each save brings its own.
-    init(output: RunDirectory, model: MaskedAutoencoder, optimizer: AdamW, state: RunState, plan: MemoryPlan) {
+    /// - Parameters:
+    ///   - state: any; each save brings its own.
+    ///   - isPatient: whether to let whoever computes go first; where ranks outnumber cores, that would take
+    ///     too long.
+    init(
+        output: RunDirectory, model: MaskedAutoencoder, optimizer: AdamW, state: RunState, isPatient: Bool,
+        plan: MemoryPlan
+    ) {
         self.output = output
+        self.isPatient = isPatient
         self.state = state
         let parameters = model.parameters
         let snapshot = AdamW.Snapshot(count: parameters.values.count, plan: plan)
@@ -122,7 +130,7 @@ final class BackgroundSaver: @unchecked Sendable {
 
     private func save() {
         // Of this thread alone; 0 means the caller.
-        setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Self.niceness)
+        if isPatient { setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Self.niceness) }
         let outcome = Result { try output.save(weights: weights, moments: moments, state) }
         unsafe pthread_mutex_lock(mutex)
         result = outcome

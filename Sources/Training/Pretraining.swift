@@ -94,8 +94,10 @@ package final class Pretraining {
             plan: plan)
         step.spikeGuard = state.spikeGuard
         let (model, state) = (model, state)
+        let isPatient = communicator.localSize * team.count <= ProcessInfo.processInfo.processorCount
         let saver = output.map {
-            BackgroundSaver(output: $0, model: model, optimizer: optimizer, state: state, plan: plan)
+            BackgroundSaver(
+                output: $0, model: model, optimizer: optimizer, state: state, isPatient: isPatient, plan: plan)
         }
         self.saver = saver
         if let saver {
