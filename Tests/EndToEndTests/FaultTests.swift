@@ -40,7 +40,8 @@ struct FaultTests {
             let last = result.errors.split(separator: "\n").first { $0.contains("last collectives of rank \(other),") }
             #expect(last?.contains(" MPI_") == true && last?.contains(", step ") == true, "\(result.errors)")
         }
-        #expect(result.errors.contains("under way for 3."), "\(result.errors)")
+        // The others may have begun to wait a little after its last sign of life.
+        #expect(result.errors.contains(/under way for [23]\./), "\(result.errors)")
     }
 
     @Test(

@@ -4,18 +4,23 @@ import Testing
 /// What can happen around a save.
 @Suite("A save that is disturbed loses nothing but what came after the last checkpoint", .serialized)
 struct SaveFaultTests {
-    /// A run of 40 epochs that saves after each; large enough for a save to take a while.
+    /// A run of 16 epochs of 8 steps that saves after each; large enough for a save to take a while.
     private func arguments(_ output: String, _ more: [String] = []) -> [String] {
-        SmallRun.arguments(output, epochs: 40, images: 64)
+        SmallRun.arguments(output, epochs: 16, images: 64)
             + ["--embed-dim", "192", "--depth", "4", "--checkpoint-every", "1"] + more
     }
+    private let lastStep = 128
 
-    private func isSaving(_ run: String, _ file: String? = nil) -> Bool {
+    /// Whether a checkpoint is being written and its writer has come to this file, or its directory. What a run that was
+    /// killed has left behind is older than `start`.
+    private func isSaving(_ run: String, _ file: String? = nil, since start: Date = .distantPast) -> Bool {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: run)) ?? []
-        guard let partial = names.first(where: { $0.hasSuffix(".partial") && $0.hasPrefix("checkpoint-") }) else {
-            return false
+        return names.contains { name in
+            guard name.hasSuffix(".partial") && name.hasPrefix("checkpoint-") else { return false }
+            let path = "\(run)/\(name)" + (file.map { "/\($0)" } ?? "")
+            let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+            return (attributes?[.modificationDate] as? Date).map { $0 >= start } ?? false
         }
-        return file.map { fileExists("\(run)/\(partial)/\($0)") } ?? true
     }
 
     @Test("killed at every stage of a save, and resumed each time, a run ends with the same bits")
@@ -26,12 +31,13 @@ struct SaveFaultTests {
         let run = folder.file("run")
         var kills = 0
         for stage in [nil, "model.safetensors", "optimizer.safetensors", "state.json", "manifest.json"] {
-            let result = try Program.run(arguments(run, ["--resume", "auto"]), ranks: 2, timeout: 60) { process in
+            let start = Date()
+            let result = try Program.run(arguments(run, ["--resume", "auto"]), ranks: 2, timeout: 120) { process in
                 let writer = try Ranks(count: 2, of: run)[0]
-                try wait { isSaving(run, stage) || !process.isRunning }
+                try wait { isSaving(run, stage, since: start) || !process.isRunning }
                 kill(writer, SIGKILL)
             }
-            #expect(result.exitCode != 0 || fileExists("\(run)/checkpoint-00000320"))
+            #expect(result.exitCode != 0 || fileExists("\(run)/checkpoint-00000\(lastStep)"))
             kills += result.exitCode != 0 ? 1 : 0
             #expect(!result.output.contains("skipping"), "no checkpoint is damaged: \(result.output)")
         }
@@ -39,7 +45,7 @@ struct SaveFaultTests {
         let last = try Program.run(arguments(run, ["--resume", "auto"]), ranks: 2)
         #expect(last.exitCode == 0 || last.errors.contains("nothing to resume"), "\(last.errors)")
         #expect(!last.output.contains("skipping"), "\(last.output)")
-        let weights = { (name: String) in try SmallRun.weights(folder.file(name), step: 320, keyBiases: true) }
+        let weights = { (name: String) in try SmallRun.weights(folder.file(name), step: lastStep, keyBiases: true) }
         #expect(try weights("run") == weights("whole"))
     }
 
@@ -49,14 +55,14 @@ struct SaveFaultTests {
         let whole = try Program.run(arguments(folder.file("whole")), ranks: 2)
         #expect(whole.exitCode == 0, "\(whole.errors)")
         let run = folder.file("run")
-        let stopped = try Program.run(arguments(run), ranks: 2, timeout: 60) { process in
+        let stopped = try Program.run(arguments(run), ranks: 2, timeout: 120) { process in
             try wait { isSaving(run) }
             kill(process.processIdentifier, SIGUSR1)
         }
         #expect(stopped.exitCode == 85, "\(stopped.errors)")
         let resumed = try Program.run(arguments(run, ["--resume", "auto"]), ranks: 2)
         #expect(resumed.exitCode == 0 && !resumed.output.contains("skipping"), "\(resumed.errors)\(resumed.output)")
-        let weights = { (name: String) in try SmallRun.weights(folder.file(name), step: 320, keyBiases: true) }
+        let weights = { (name: String) in try SmallRun.weights(folder.file(name), step: lastStep, keyBiases: true) }
         #expect(try weights("run") == weights("whole"))
     }
 
@@ -79,7 +85,7 @@ struct SaveFaultTests {
     func secondSignal(_ signals: Signals) throws {
         let folder = try TemporaryDirectory()
         let run = folder.file("run")
-        let result = try Program.run(arguments(run), ranks: 2, timeout: 60) { process in
+        let result = try Program.run(arguments(run), ranks: 2, timeout: 120) { process in
             try wait { fileExists("\(run)/checkpoint-00000008") }
             for number in signals.numbers {
                 kill(process.processIdentifier, number)
@@ -95,7 +101,7 @@ struct SaveFaultTests {
     func secondSignalAlone(number: Int32) throws {
         let folder = try TemporaryDirectory()
         let run = folder.file("run")
-        let result = try Program.run(arguments(run), timeout: 60) { process in
+        let result = try Program.run(arguments(run), timeout: 120) { process in
             try wait { fileExists("\(run)/checkpoint-00000008") }
             for _ in 0..<2 { kill(process.processIdentifier, number) }
         }
@@ -136,7 +142,7 @@ struct SaveFaultTests {
         #expect(resumed.output.contains("resume   \(run)/checkpoint-00000002"), "\(resumed.output)")
 
         try damage("\(run)/checkpoint-00000002", kind)
-        let refused = try Program.run(more, ranks: 2, timeout: 60)
+        let refused = try Program.run(more, ranks: 2, timeout: 120)
         #expect(refused.exitCode != 0 && refused.messages.count == 1, "\(refused.errors)")
         #expect(refused.messages.first?.contains("\(run) holds no undamaged checkpoint") == true, "\(refused.errors)")
         #expect(fileExists("\(run)/checkpoint-00000002/model.safetensors"))
