@@ -56,8 +56,10 @@ struct Dispatcher {
     private func parse(_ arguments: [String]) -> Parsed {
         do {
             let layered = try ArgumentLayers(arguments).merged()
-            let command = try UmaeDist.parseAsRoot(layered)
+            var command = try UmaeDist.parseAsRoot(layered)
             if let command = command as? any WorldCommand { return .command(command) }
+            // A request for help; run, it throws the text of the command it is about.
+            try command.run()
             return .message(UmaeDist.helpMessage(), exitCode: 0)
         } catch let error as RecipeError {
             return .message(error.description, exitCode: EX_USAGE)
