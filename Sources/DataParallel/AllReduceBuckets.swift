@@ -7,6 +7,8 @@ protocol BucketTransport: AnyObject {
     var sums: Matrix { get }
     /// Sends a bucket whose gradients are done. All ranks start all buckets in the same order.
     func start(_ bucket: Int) throws
+    /// Whether there is anything to let move, or to tell.
+    var isBusy: Bool { get }
     /// Lets messages move; calls `done` with each bucket whose sum is there since the last call.
     func progress(_ done: (Int) -> Void) throws
     /// Waits for all.
@@ -38,6 +40,8 @@ final class AllReduceBuckets: BucketTransport {
             send: local.columns(range), receive: sums.columns(range), in: slots[bucket])
         flying.append(bucket)
     }
+
+    var isBusy: Bool { !flying.isEmpty }
 
     func progress(_ done: (Int) -> Void) throws {
         for bucket in flying where try slots[bucket].test() { done(bucket) }

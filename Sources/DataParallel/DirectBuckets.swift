@@ -80,6 +80,8 @@ final class DirectBuckets: BucketTransport {
         started.append(bucket)
     }
 
+    var isBusy: Bool { returned < started.count }
+
     func progress(_ done: (Int) -> Void) throws { try advance(waiting: false, done) }
 
     func finish(_ done: (Int) -> Void) throws {

@@ -53,7 +53,10 @@ package final class FeatureExchange {
         }
     }
 
-    /// Lets MPI work; it does so only inside its calls.
+    /// Whether features are under way.
+    package var isBusy: Bool { !slot.isDone }
+
+    /// Lets messages move: Open MPI does that only inside its calls.
     package func progress() throws { try slot.test() }
 
     package func finish() throws { try slot.wait() }

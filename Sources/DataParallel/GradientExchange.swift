@@ -8,9 +8,16 @@ package struct GradientExchange: Codable, Equatable, Sendable {
         /// Every rank is sent its part of a bucket by all others (MPI_Ialltoallv), adds them up in a fixed tree, and
         /// hands the sum to all (MPI_Iallgatherv). As many bytes as the best all-reduce; with R ranks R messages.
         case direct
+        /// `direct` up to `mostDirectRanks`, `allReduce` beyond.
+        case auto
     }
 
-    package var algorithm = Algorithm.allReduce
+    /// Below 4 ranks MPI_Iallreduce sends every bucket whole, to one rank and back; further on it takes twice log₂ R rounds,
+    /// one after another, where `direct` takes two. Its many small messages, all at once, speak against `direct` on many
+    /// ranks.
+    package static var mostDirectRanks: Int { 16 }
+
+    package var algorithm = Algorithm.auto
     /// Bytes of fp32 gradients in a bucket, about.
     package var bucketBytes = 8 << 20
     /// What travels. Sums are fp32 either way; with bfloat16 each term, and then the sum, is rounded to 8 bits once.
@@ -34,8 +41,10 @@ package struct GradientExchange: Codable, Equatable, Sendable {
         shardsOptimizer && ranks > 1 ? layout(count: count, ranks: ranks).parts(of: rank) : nil
     }
 
-    /// `allReduce` can neither round nor keep a part or an order.
-    package var resolvedAlgorithm: Algorithm {
-        wire == .float32 && !shardsOptimizer && fixedShards == 0 ? algorithm : .direct
+    /// Never `auto`. `allReduce` can neither round nor keep a part or an order.
+    package func resolvedAlgorithm(ranks: Int) -> Algorithm {
+        guard wire == .float32 && !shardsOptimizer && fixedShards == 0 else { return .direct }
+        guard algorithm == .auto else { return algorithm }
+        return ranks <= Self.mostDirectRanks ? .direct : .allReduce
     }
 }

@@ -31,14 +31,15 @@ package final class GradientReducer {
         owned =
             exchange.owned(count: gradients.columns, rank: communicator.rank, ranks: communicator.size)
             ?? [0..<gradients.columns]
-        bytesPerElement = exchange.resolvedAlgorithm == .allReduce ? 4 : exchange.wire.byteCount
+        let algorithm = exchange.resolvedAlgorithm(ranks: communicator.size)
+        bytesPerElement = algorithm == .allReduce ? 4 : exchange.wire.byteCount
         guard communicator.size > 1 else {
             transport = nil
             self.gradients = gradients
             return
         }
         let transport: any BucketTransport =
-            exchange.resolvedAlgorithm == .allReduce
+            algorithm == .allReduce
             ? AllReduceBuckets(communicator, layout, gradients: gradients, plan: plan)
             : DirectBuckets(
                 communicator, layout, gradients: gradients, wire: exchange.wire, gathers: !exchange.shardsOptimizer,
@@ -56,11 +57,12 @@ package final class GradientReducer {
             departures[bucket] = .now
             try transport.start(bucket)
         }
-        // Open MPI makes progress only inside its calls.
-        try progress()
     }
 
-    /// Lets MPI work.
+    /// Whether buckets are under way.
+    package var isBusy: Bool { transport?.isBusy ?? false }
+
+    /// Lets messages move: Open MPI does that only inside its calls.
     package func progress() throws { try transport?.progress(tell) }
 
     /// Waits for all sums. Collective.

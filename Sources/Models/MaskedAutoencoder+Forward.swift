@@ -81,8 +81,7 @@ extension MaskedAutoencoder {
     /// The first block norms and projects each mask token once per position instead of once per image; the last one
     /// computes only what is predicted.
     ///
-    /// - Parameter afterBlock: called by the first member after each block, to look after messages under way.
-    package func decode(_ a: Activations, in context: LayerContext, afterBlock: () -> Void = {}) {
+    package func decode(_ a: Activations, in context: LayerContext) {
         let decoder = a.decoder
         fillDistinctTokens(a, in: context)
         for (index, block) in decoderBlocks.enumerated() {
@@ -109,7 +108,6 @@ extension MaskedAutoencoder {
                 block.finish(decoder.stream, own, decoder.workspace, in: context)
                 decoder.keepOutput(of: index, decoder.stream, in: context)
             }
-            if context.member.isFirst { afterBlock() }
         }
         decoderNorm.forward(a.predictedStream.values, into: a.decoderNormed, a.decoderNorm, in: context)
         decoderPred.forward(a.decoderNormed, into: a.predictions, in: context)

@@ -12,6 +12,9 @@ package struct Cluster: Equatable, Sendable {
     /// Bytes of a rank that leave between two looks after messages at most: what the sockets' buffers of TCP hold. Infinite
     /// where the network moves a posted message by itself.
     package var window: Double
+    /// Bytes per second at which a rank's core takes in, and sends as many, through the network's protocols. Infinite where
+    /// the network does without the core.
+    package var protocolBandwidth: Double
     /// Bytes per second at which a rank takes in what it receives, copying and adding, while the other ranks of its node
     /// do so too. It is the rank's own core that does this, within a node and between nodes.
     package var rankBandwidth: Double
@@ -20,13 +23,14 @@ package struct Cluster: Equatable, Sendable {
 
     package init(
         nodes: Int, ranksPerNode: Int, linkBandwidth: Double, linkLatency: Double, window: Double = .infinity,
-        rankBandwidth: Double, messageOverhead: Double
+        protocolBandwidth: Double = .infinity, rankBandwidth: Double, messageOverhead: Double
     ) {
         self.nodes = nodes
         self.ranksPerNode = ranksPerNode
         self.linkBandwidth = linkBandwidth
         self.linkLatency = linkLatency
         self.window = window
+        self.protocolBandwidth = protocolBandwidth
         self.rankBandwidth = rankBandwidth
         self.messageOverhead = messageOverhead
     }
@@ -68,13 +72,15 @@ extension [CollectiveRound] {
     package func costs(bytes: Int, on cluster: Cluster) -> [RoundCost] {
         map { round in
             let bytes = Double(bytes)
+            let protocols = round.link / Double(cluster.ranksPerNode) * bytes / cluster.protocolBandwidth
+            let sharedProtocols = round.received > 0 ? protocols * round.meanReceived / round.received : 0
             return RoundCost(
                 link: round.link * bytes / cluster.linkBandwidth,
                 latency: round.link > 0 ? cluster.linkLatency : 0,
                 handling: round.received * bytes / cluster.rankBandwidth
-                    + Double(round.messages) * cluster.messageOverhead,
+                    + Double(round.messages) * cluster.messageOverhead + protocols,
                 meanHandling: round.meanReceived * bytes / cluster.rankBandwidth
-                    + round.meanMessages * cluster.messageOverhead,
+                    + round.meanMessages * cluster.messageOverhead + sharedProtocols,
                 isOwnCopy: round.messages == 0 && round.link == 0)
         }
     }

@@ -56,6 +56,20 @@ package enum LinearGather {
     }
 }
 
+/// `--gradient-exchange direct`: every rank sends each other its part of the message, all at once (MPI_Ialltoallv), and the
+/// sum of the own part to all (MPI_Iallgatherv); both are linear in Open MPI 4.1 (ompi/mca/coll/libnbc).
+package enum DirectSum {
+    package static func rounds(ranks: Int, ranksPerNode: Int) -> [CollectiveRound] {
+        LinearGather.rounds(ranks: ranks, ranksPerNode: ranksPerNode).flatMap { round in
+            var part = round
+            part.link /= Double(ranks)
+            part.received /= Double(ranks)
+            part.meanReceived /= Double(ranks)
+            return [part, part]
+        }
+    }
+}
+
 /// Who sends to whom in each round.
 private struct RankPlaces {
     let ranks: Int

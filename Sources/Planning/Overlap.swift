@@ -1,8 +1,8 @@
 /// Messages under way while a rank computes.
 ///
-/// Open MPI makes progress only inside its calls, and the program calls it at the ends of intervals of computing: there
-/// new operations are posted, and then each operation under way is asked for once, which lets every one of them go on to
-/// its next round if what this round waits for has arrived. Bytes of posted rounds travel meanwhile, one round's after
+/// Open MPI makes progress only inside its calls, and the program calls it between operations of its own, several times in
+/// an interval of computing, at whose end new operations are posted. At such a look each operation under way is asked for
+/// once, which lets every one of them go on to its next round if what this round waits for has arrived. Bytes of posted rounds travel meanwhile, one round's after
 /// another's over the node's link: all of them where the network needs no core for it, and with TCP as many as its buffers
 /// took at the last look. What a rank has to copy and add is its own work, and holds its computing up.
 package struct Overlap: Sendable {
@@ -11,10 +11,13 @@ package struct Overlap: Sendable {
         package var seconds: Double
         /// The rounds of each operation.
         package var posted: [[RoundCost]]
+        /// At messages, evenly, the last at the end.
+        package var looks: Int
 
-        package init(seconds: Double, posted: [[RoundCost]] = []) {
+        package init(seconds: Double, posted: [[RoundCost]] = [], looks: Int = 1) {
             self.seconds = seconds
             self.posted = posted
+            self.looks = looks
         }
     }
 
@@ -45,7 +48,11 @@ package struct Overlap: Sendable {
     package static func exposedSeconds(_ intervals: [Interval], window: Double = .infinity) -> Double {
         var state = Overlap(window: window)
         for interval in intervals {
-            state.now += interval.seconds
+            for _ in 1..<interval.looks {
+                state.now += interval.seconds / Double(interval.looks)
+                state.look()
+            }
+            state.now += interval.seconds / Double(interval.looks)
             for rounds in interval.posted { state.post(rounds) }
             state.look()
         }

@@ -12,6 +12,23 @@ package struct StepModel: Sendable {
         }
     }
 
+    /// How gradients of all ranks are added.
+    package struct GradientSum: Equatable, Sendable {
+        /// Of each bucket, in fp32.
+        package var bucketBytes: Int
+        /// Whether every rank is sent its part by all others and hands the sum back (`--gradient-exchange direct`);
+        /// otherwise MPI_Iallreduce.
+        package var isDirect: Bool
+        /// Of a number on its way.
+        package var wireBytes: Int
+
+        package init(bucketBytes: Int, isDirect: Bool, wireBytes: Int = 4) {
+            self.bucketBytes = bucketBytes
+            self.isDirect = isDirect
+            self.wireBytes = wireBytes
+        }
+    }
+
     /// How the features of all ranks come together.
     package enum Exchange: Equatable, Sendable {
         /// Rows of every rank; the bytes of one rank.
@@ -53,19 +70,18 @@ package struct StepModel: Sendable {
 
     /// In backward's order.
     package var gradientStages: [GradientStage]
-    /// Of each bucket.
-    package var bucketBytes: Int
+    package var gradientSum: GradientSum
     /// Shares of a forward pass: each decoder block, and what comes before the first and after the last.
     package var decoderBlockShares: [Double]
     package var exchange: Exchange
     package var followUp: FollowUp
 
     package init(
-        gradientStages: [GradientStage], bucketBytes: Int, decoderBlockShares: [Double], exchange: Exchange,
+        gradientStages: [GradientStage], gradientSum: GradientSum, decoderBlockShares: [Double], exchange: Exchange,
         followUp: FollowUp = .none
     ) {
         self.gradientStages = gradientStages
-        self.bucketBytes = bucketBytes
+        self.gradientSum = gradientSum
         self.decoderBlockShares = decoderBlockShares
         self.exchange = exchange
         self.followUp = followUp
@@ -98,7 +114,7 @@ package struct StepModel: Sendable {
             stepSeconds: computing + exposed, computeSeconds: computing, communicationSeconds: messages)
     }
 
-    /// Elements of each bucket, by the stage at whose end it leaves: every `bucketBytes` of what is finished, and what is
+    /// Elements of each bucket, by the stage at whose end it leaves: every bucket's bytes of what is finished, and what is
     /// left with the last.
     package var bucketElements: [(stage: Int, elements: Int)] {
         var buckets: [(stage: Int, elements: Int)] = []
@@ -106,7 +122,7 @@ package struct StepModel: Sendable {
         for (index, stage) in gradientStages.enumerated() {
             waiting += stage.elements
             let isLast = index == gradientStages.count - 1
-            let whole = max(bucketBytes / Self.bytesPerElement, 1)
+            let whole = max(gradientSum.bucketBytes / Self.bytesPerElement, 1)
             while waiting >= whole || (isLast && waiting > 0) {
                 buckets.append((index, min(waiting, whole)))
                 waiting -= min(waiting, whole)
@@ -117,9 +133,16 @@ package struct StepModel: Sendable {
 
     /// Backward of the last micro-batch, and the buckets that leave meanwhile.
     private func buckets(backward: Double, on cluster: Cluster) -> [Overlap.Interval] {
-        var intervals = gradientStages.map { Overlap.Interval(seconds: $0.share * backward) }
+        var intervals = gradientStages.map {
+            Overlap.Interval(seconds: $0.share * backward, looks: Self.operationsOfBackward)
+        }
         var known: [SumAlgorithm: [CollectiveRound]] = [:]
+        let direct = DirectSum.rounds(ranks: cluster.ranks, ranksPerNode: cluster.ranksPerNode)
         for (stage, elements) in bucketElements {
+            guard !gradientSum.isDirect else {
+                intervals[stage].posted.append(direct.costs(bytes: elements * gradientSum.wireBytes, on: cluster))
+                continue
+            }
             let algorithm = SumAlgorithm.nonBlocking(ranks: cluster.ranks, elements: elements)
             let rounds =
                 known[algorithm] ?? algorithm.rounds(ranks: cluster.ranks, ranksPerNode: cluster.ranksPerNode)
@@ -129,10 +152,15 @@ package struct StepModel: Sendable {
         return intervals
     }
 
+    /// Operations of a transformer block, forward and backward, that take most of its time; messages are looked after
+    /// between them.
+    private static var operationsOfForward: Int { 4 }
+    private static var operationsOfBackward: Int { 8 }
+
     /// The decoder's forward pass, at whose beginning features leave.
     private func decoding(_ features: [RoundCost], forward: Double) -> [Overlap.Interval] {
         [Overlap.Interval(seconds: 0, posted: [features])]
-            + decoderBlockShares.map { Overlap.Interval(seconds: $0 * forward) }
+            + decoderBlockShares.map { Overlap.Interval(seconds: $0 * forward, looks: Self.operationsOfForward) }
     }
 
     private func exchangeCosts(on cluster: Cluster) -> [RoundCost] {

@@ -9,6 +9,9 @@ import Synchronization
 @safe
 package final class Team: @unchecked Sendable {
     package let count: Int
+    /// Called by the first member after its part of every operation, before it waits for the others: for what has to be
+    /// looked after now and then, such as messages under way. Set while no job runs, or by the first member.
+    package var betweenOperations: (() -> Void)?
 
     private let generation = Atomic<UInt64>(0)
     private let pending = Atomic<Int>(0)
@@ -149,7 +152,10 @@ package struct TeamMember: Sendable {
     package var isFirst: Bool { index == 0 }
 
     /// Returns when every member has called it.
-    package func wait() { team.wait() }
+    package func wait() {
+        if isFirst { team.betweenOperations?() }
+        team.wait()
+    }
 
     /// Divides 0 ..< total into one contiguous range per member, each a multiple of `multiple` but the last, does this
     /// member's, and waits for the others. Every member calls it.

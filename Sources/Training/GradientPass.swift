@@ -40,6 +40,10 @@ package final class GradientPass {
     private let tree: GradientTree?
     private var keepJob: (TeamMember) -> Void = { _ in }
     private var exchangeStart = ContinuousClock.now
+    private var lookAfterMessages: () -> Void = {}
+    private var lastLook = ContinuousClock.now
+    /// What the first thread is at.
+    private var computing = PhaseClock.Phase.forward
 
     /// A regulariser and the messages it needs.
     private struct Regularization {
@@ -119,6 +123,7 @@ package final class GradientPass {
         encodeJob = { [unowned self] in encode(by: $0) }
         gradientJob = { [unowned self] in decodeAndDifferentiate(by: $0) }
         keepJob = { [unowned self] in tree?.keep(term: batch.micro, by: $0) }
+        lookAfterMessages = { [unowned self] in look() }
     }
 
     /// What the pass writes for a micro-batch; its masking is drawn before the micro-batch is given to the pass.
@@ -154,7 +159,9 @@ package final class GradientPass {
         clock.lap(.forward)
         if !collects { try startExchange() }
         clock.lap(.communication)
+        team.betweenOperations = communicator.size > 1 ? lookAfterMessages : nil
         team.run(gradientJob)
+        team.betweenOperations = nil
         clock.lap(.backward)
         if let failure { throw failure }
         if isLast {
@@ -213,11 +220,13 @@ package final class GradientPass {
         let a = batch.activations
         let regularizer = batch.regularization.regularizer
 
-        model.decode(a, in: context) { attempt { try batch.regularization.exchange.progress() } }
+        if member.isFirst { computing = .forward }
+        model.decode(a, in: context)
         let reconstruction = model.reconstructionLoss(batch.images, a, globalImages: division.total, in: context)
         if member.isFirst {
             shares.reconstruction = reconstruction
             clock.lap(.forward)
+            computing = .backward
         }
         // One loss of the whole update, or the mean of the micro-batches' losses.
         let part = collects ? 1 : 1 / Double(division.accumulation)
@@ -290,6 +299,25 @@ package final class GradientPass {
         attempt { try reducer.ready(range) }
         clock.lap(.communication)
     }
+
+    /// Lets messages move, between two operations of the first thread.
+    private func look() {
+        let exchange = batch.regularization.exchange
+        guard failure == nil && (exchange.isBusy || reducer.isBusy) else { return }
+        let start = ContinuousClock.now
+        guard start - lastLook > Self.lookEvery else { return }
+        attempt {
+            if exchange.isBusy { try exchange.progress() }
+            try reducer.progress()
+        }
+        lastLook = .now
+        guard lastLook - start > Self.lookEvery else { return }
+        clock.lap(computing, until: start)
+        clock.lap(.communication)
+    }
+
+    /// A look takes a microsecond or two if nothing has come, and is then no lap of its own.
+    private static var lookEvery: Duration { .microseconds(100) }
 
     /// An error of the first thread waits until all are done.
     private func attempt(_ body: () throws -> Void) {

@@ -29,11 +29,13 @@ package final class PhaseClock {
     }
 
     /// Time since the last call belongs to `phase`.
-    package func lap(_ phase: Phase) {
-        let now = clock.now
-        seconds[phase.rawValue] += (now - last) / .seconds(1)
-        timeline?.add(phase.kind, from: last, to: now)
-        last = now
+    package func lap(_ phase: Phase) { lap(phase, until: clock.now) }
+
+    /// Time from the last call to `end`, which is not before it, belongs to `phase`.
+    package func lap(_ phase: Phase, until end: ContinuousClock.Instant) {
+        seconds[phase.rawValue] += (end - last) / .seconds(1)
+        timeline?.add(phase.kind, from: last, to: end)
+        last = end
     }
 
     /// Forgets everything and starts at now.

@@ -1,4 +1,5 @@
 internal import Communication
+internal import DataParallel
 internal import ImageData
 package import Models
 package import Planning
@@ -71,7 +72,6 @@ package struct ScalingPlan {
     package let nodes: [Int]
     /// Of the training set, if known.
     package let datasetImages: Int?
-    package let bucketBytes: Int
     /// What memory depends on besides.
     package let classes: Int
     package let prefetch: Int
@@ -79,7 +79,7 @@ package struct ScalingPlan {
 
     package init(
         configuration: PretrainConfiguration, scaling: Scaling, mostImages: Int, cluster: Cluster, nodes: [Int],
-        datasetImages: Int?, bucketBytes: Int, classes: Int, prefetch: Int, recomputesActivations: Bool
+        datasetImages: Int?, classes: Int, prefetch: Int, recomputesActivations: Bool
     ) {
         self.configuration = configuration
         self.scaling = scaling
@@ -87,7 +87,6 @@ package struct ScalingPlan {
         self.cluster = cluster
         self.nodes = nodes
         self.datasetImages = datasetImages
-        self.bucketBytes = bucketBytes
         self.classes = classes
         self.prefetch = prefetch
         self.recomputesActivations = recomputesActivations
@@ -222,11 +221,16 @@ package struct ScalingPlan {
             case .koleo: .gather(bytes: images * MemoryLayout<Float>.stride)
             default: .none
             }
+        let gradients = configuration.gradientExchange
         return StepModel(
             gradientStages: model.gradientStages.map {
                 StepModel.GradientStage(elements: $0.elements, share: $0.share)
             },
-            bucketBytes: bucketBytes, decoderBlockShares: blocks + [flops.decoderPred / flops.total(c)],
+            gradientSum: StepModel.GradientSum(
+                bucketBytes: gradients.bucketBytes,
+                isDirect: gradients.resolvedAlgorithm(ranks: division.ranks) == .direct,
+                wireBytes: gradients.wire.byteCount),
+            decoderBlockShares: blocks + [flops.decoderPred / flops.total(c)],
             exchange: exchange, followUp: followUp)
     }
 }

@@ -12,10 +12,10 @@ struct ExchangeOptions: ParsableArguments {
 
     @Option(
         help: """
-            allreduce (MPI_Iallreduce) or direct (every rank adds up its part of each bucket, in an order that does not \
-            depend on MPI).
+            allreduce (MPI_Iallreduce), direct (every rank adds up its part of each bucket, in an order that does not \
+            depend on MPI), or auto (direct up to \(GradientExchange.mostDirectRanks) ranks).
             """)
-    var gradientExchange = GradientExchange.Algorithm.allReduce
+    var gradientExchange = GradientExchange.Algorithm.auto
 
     @Option(help: "MiB of gradients that leave together, as soon as backward is done with them.")
     var bucketMib = 8.0

@@ -45,7 +45,7 @@ struct PlanCommand: WorldCommand {
         let plan = ScalingPlan(
             configuration: configuration, scaling: options.scaling, mostImages: options.mostImages,
             cluster: options.machine.cluster(measured: local), nodes: options.machine.nodes.values,
-            datasetImages: data.images, bucketBytes: bucketBytes, classes: data.classes ?? Self.usualClasses,
+            datasetImages: data.images, classes: data.classes ?? Self.usualClasses,
             prefetch: min(max(options.run.data.numWorkers, 0), 8),
             recomputesActivations: options.run.compute.recomputeActivations)
         try world.agree {

@@ -39,10 +39,9 @@ struct PlanOptions: ParsableArguments {
     func check() throws {
         try machine.check()
         try measurement.check()
-        guard try run.exchange.configuration().resolvedAlgorithm == .allReduce else {
-            throw ModelError(
-                "plan knows the messages of MPI_Iallreduce alone: leave out --gradient-exchange direct, --gradient-wire "
-                    + "bf16, --shard-optimizer and --deterministic")
+        let exchange = try run.exchange.configuration()
+        guard !exchange.shardsOptimizer && exchange.fixedShards == 0 else {
+            throw ModelError("plan does not know --shard-optimizer and --deterministic: leave them out")
         }
         guard mostImages >= 1 && mostImages <= 1 << 20 else {
             throw ModelError("--batch-size is \(mostImages): it must be at least 1 and at most \(1 << 20)")
@@ -59,6 +58,8 @@ struct MachineOptions: ParsableArguments {
 
         /// Bytes of a rank under way while it computes, at most; of TCP what was measured with Linux's default buffers.
         var window: Double { self == .tcp ? 2e6 : .infinity }
+        /// Bytes per second of a core in each direction; of TCP what was measured on the machine of docs/scaling.md.
+        var protocolBandwidth: Double { self == .tcp ? 2.4e9 : .infinity }
     }
 
     @Option(help: "Numbers of nodes, as 1,2,8 or 1,2,4,...,1024.")
@@ -104,7 +105,7 @@ struct MachineOptions: ParsableArguments {
     func cluster(measured: (rankBandwidth: Double, messageOverhead: Double)?) -> Cluster {
         Cluster(
             nodes: 1, ranksPerNode: ranksPerNode, linkBandwidth: bandwidth * 1e9 / 8, linkLatency: latency * 1e-6,
-            window: transport.window,
+            window: transport.window, protocolBandwidth: transport.protocolBandwidth,
             rankBandwidth: localBandwidth.map { $0 * 1e9 } ?? measured?.rankBandwidth ?? 3e9,
             messageOverhead: localLatency.map { $0 * 1e-6 } ?? measured?.messageOverhead ?? 1e-6)
     }

@@ -67,7 +67,8 @@ struct PlanReport {
                 + "a message (%@); buckets of %g MiB, features %@", c.ranksPerNode, options.machine.bandwidth,
             options.machine.latency, options.machine.transport.rawValue, c.rankBandwidth / 1e9, c.messageOverhead * 1e6,
             localSource,
-            Double(plan.bucketBytes) / 1048576, exchange == .gram ? "as Gram matrices" : "gathered")
+            Double(plan.configuration.gradientExchange.bucketBytes) / 1048576,
+            exchange == .gram ? "as Gram matrices" : "gathered")
     }
 
     private var localSource: String {
@@ -199,7 +200,8 @@ struct PlanReport {
             }, ranksPerNode: plan.cluster.ranksPerNode, bandwidth: options.machine.bandwidth,
             latency: options.machine.latency, transport: options.machine.transport.rawValue,
             localBandwidth: plan.cluster.rankBandwidth / 1e9,
-            localLatency: plan.cluster.messageOverhead * 1e6, bucketBytes: plan.bucketBytes, rows: rows)
+            localLatency: plan.cluster.messageOverhead * 1e6,
+            bucketBytes: plan.configuration.gradientExchange.bucketBytes, rows: rows)
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
         return String(decoding: try encoder.encode(document), as: UTF8.self)

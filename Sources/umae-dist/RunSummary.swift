@@ -47,7 +47,9 @@ struct RunSummary {
         let c = run.configuration
         let exchange = c.gradientExchange
         var text = String(format: "gradients in buckets of %g MiB", Double(exchange.bucketBytes) / 1_048_576)
-        text += exchange.resolvedAlgorithm == .allReduce ? " by MPI_Iallreduce" : " summed by the ranks themselves"
+        text +=
+            exchange.resolvedAlgorithm(ranks: ranks) == .allReduce
+            ? " by MPI_Iallreduce" : " summed by the ranks themselves"
         if exchange.wire == .bfloat16 { text += ", rounded to bf16" }
         if exchange.shardsOptimizer { text += "; AdamW on the own share of the weights" }
         if exchange.fixedShards > 0 { text += "; the same bits at any number of ranks" }

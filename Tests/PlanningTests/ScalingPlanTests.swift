@@ -23,7 +23,7 @@ struct ScalingPlanTests {
             cluster: Cluster(
                 nodes: 1, ranksPerNode: perNode, linkBandwidth: 1e9, linkLatency: 1e-5, rankBandwidth: 3e9,
                 messageOverhead: 1e-6),
-            nodes: nodes, datasetImages: 50_000, bucketBytes: 8 << 20, classes: 10, prefetch: 2,
+            nodes: nodes, datasetImages: 50_000, classes: 10, prefetch: 2,
             recomputesActivations: false)
     }
 
