@@ -1,4 +1,4 @@
-#include "umae_kernels.h"
+#include "vector.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -81,6 +81,12 @@ bool umae_kernels_select(umae_isa isa) {
     chosen_isa = isa;
     chosen = table_of(isa);
     return true;
+}
+
+_Thread_local umae_meanwhile_hook umae_meanwhile;
+
+void umae_set_meanwhile(void (*body)(void *context), void *context) {
+    umae_meanwhile = (umae_meanwhile_hook){body, context};
 }
 
 void umae_cpu_pause(void) {

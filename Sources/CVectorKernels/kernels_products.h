@@ -166,6 +166,7 @@ INLINE void product_of(const umae_product *p, void *scratch, const bool bf) {
                 }
             }
             product_block(p, b, s, row, rows, column, columns, bf);
+            if (umae_meanwhile.body) umae_meanwhile.body(umae_meanwhile.context);
         }
     }
 }

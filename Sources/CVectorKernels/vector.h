@@ -19,4 +19,11 @@ typedef vu vu_unaligned __attribute__((aligned(2)));
 typedef vu16 vu16_unaligned __attribute__((aligned(2)));
 #define INLINE static inline __attribute__((always_inline))
 
+// See umae_set_meanwhile.
+typedef struct umae_meanwhile_hook {
+    void (*body)(void *context);
+    void *context;
+} umae_meanwhile_hook;
+extern _Thread_local umae_meanwhile_hook umae_meanwhile;
+
 #endif

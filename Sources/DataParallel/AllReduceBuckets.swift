@@ -13,6 +13,8 @@ protocol BucketTransport: AnyObject {
     func progress(_ done: (Int) -> Void) throws
     /// Waits for all.
     func finish(_ done: (Int) -> Void) throws
+    /// The ranks whose own terms of the sums are known here, until the next step, not to be finite.
+    var nonFiniteRanks: Set<Int> { get }
 }
 
 /// One MPI_Iallreduce for each bucket. Sums go to a second buffer: Open MPI serves in-place non-blocking sums with a slow
@@ -42,6 +44,8 @@ final class AllReduceBuckets: BucketTransport {
     }
 
     var isBusy: Bool { !flying.isEmpty }
+
+    var nonFiniteRanks: Set<Int> { Operand(local).isFinite ? [] : [communicator.rank] }
 
     func progress(_ done: (Int) -> Void) throws {
         for bucket in flying where try slots[bucket].test() { done(bucket) }

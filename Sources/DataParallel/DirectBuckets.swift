@@ -82,6 +82,21 @@ final class DirectBuckets: BucketTransport {
 
     var isBusy: Bool { returned < started.count }
 
+    /// What the others sent is still there; the own terms have become sums.
+    var nonFiniteRanks: Set<Int> {
+        var ranks: Set<Int> = []
+        for b in buckets where !b.own.isEmpty {
+            let arrivals = received.columns(b.arrivals)
+            let others = (0..<communicator.size).filter { $0 != communicator.rank }
+            let spoiled = others.enumerated().filter { place, _ in
+                !arrivals.columns(place * b.own.count..<(place + 1) * b.own.count).isFinite
+            }.map(\.element)
+            ranks.formUnion(spoiled)
+            if spoiled.isEmpty && !Operand(sums.columns(b.own)).isFinite { ranks.insert(communicator.rank) }
+        }
+        return ranks
+    }
+
     func progress(_ done: (Int) -> Void) throws { try advance(waiting: false, done) }
 
     func finish(_ done: (Int) -> Void) throws {

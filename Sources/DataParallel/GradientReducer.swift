@@ -75,6 +75,11 @@ package final class GradientReducer {
         exposedSeconds = (ContinuousClock.now - start) / .seconds(1)
     }
 
+    /// The ranks whose own part of the last step's gradient is not finite, as far as this rank alone can tell.
+    package var nonFiniteRanks: Set<Int> {
+        transport?.nonFiniteRanks ?? (Operand(gradients).isFinite ? [] : [communicator.rank])
+    }
+
     private func tell(_ bucket: Int) {
         onBucket?(departures[bucket], .now, layout.buckets[bucket].count * bytesPerElement)
     }

@@ -134,7 +134,7 @@ package struct StepModel: Sendable {
     /// Backward of the last micro-batch, and the buckets that leave meanwhile.
     private func buckets(backward: Double, on cluster: Cluster) -> [Overlap.Interval] {
         var intervals = gradientStages.map {
-            Overlap.Interval(seconds: $0.share * backward, looks: Self.operationsOfBackward)
+            Overlap.Interval(seconds: $0.share * backward, looks: Self.looksInBackward)
         }
         var known: [SumAlgorithm: [CollectiveRound]] = [:]
         let direct = DirectSum.rounds(ranks: cluster.ranks, ranksPerNode: cluster.ranksPerNode)
@@ -152,15 +152,14 @@ package struct StepModel: Sendable {
         return intervals
     }
 
-    /// Operations of a transformer block, forward and backward, that take most of its time; messages are looked after
-    /// between them.
-    private static var operationsOfForward: Int { 4 }
-    private static var operationsOfBackward: Int { 8 }
+    /// Looks at messages in a transformer block, forward and backward: at least between two operations.
+    private static var looksInForward: Int { 12 }
+    private static var looksInBackward: Int { 24 }
 
     /// The decoder's forward pass, at whose beginning features leave.
     private func decoding(_ features: [RoundCost], forward: Double) -> [Overlap.Interval] {
         [Overlap.Interval(seconds: 0, posted: [features])]
-            + decoderBlockShares.map { Overlap.Interval(seconds: $0 * forward, looks: Self.operationsOfForward) }
+            + decoderBlockShares.map { Overlap.Interval(seconds: $0 * forward, looks: Self.looksInForward) }
     }
 
     private func exchangeCosts(on cluster: Cluster) -> [RoundCost] {

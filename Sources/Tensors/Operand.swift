@@ -52,6 +52,19 @@ package struct Operand: @unchecked Sendable {
     /// The first element, for a C call. Valid while an operand of this memory is alive: pass it on at once.
     package var pointer: UnsafeMutableRawPointer { unsafe base }
 
+    /// Whether no element is an infinity or not a number.
+    package var isFinite: Bool {
+        (0..<rows).allSatisfy { row in
+            (0..<columns).allSatisfy { column in
+                let place = unsafe UnsafeRawPointer(address(row: row, column: column))
+                switch element {
+                case .float32: return unsafe place.load(as: Float.self).isFinite
+                case .bfloat16: return unsafe place.load(as: UInt16.self) & 0x7F80 != 0x7F80
+                }
+            }
+        }
+    }
+
     /// An element, for a C call, as `pointer`.
     package func address(row: Int, column: Int) -> UnsafeMutableRawPointer {
         precondition(row >= 0 && row <= rows && column >= 0 && column <= columns)

@@ -9,9 +9,20 @@ import Synchronization
 @safe
 package final class Team: @unchecked Sendable {
     package let count: Int
-    /// Called by the first member after its part of every operation, before it waits for the others: for what has to be
-    /// looked after now and then, such as messages under way. Set while no job runs, or by the first member.
-    package var betweenOperations: (() -> Void)?
+    /// Called by the first member after its part of every operation, before it waits for the others, and every 2 ms or
+    /// sooner within matrix products: for what has to be looked after now and then, such as messages under way. It starts
+    /// no product. Set by the caller of `run`.
+    package var meanwhile: (() -> Void)? {
+        didSet {
+            guard meanwhile != nil else { return umae_set_meanwhile(nil, nil) }
+            // The hook is this thread's, and goes before the team does.
+            unsafe umae_set_meanwhile(
+                { context in
+                    guard let context = unsafe context else { return }
+                    unsafe Unmanaged<Team>.fromOpaque(context).takeUnretainedValue().meanwhile?()
+                }, Unmanaged.passUnretained(self).toOpaque())
+        }
+    }
 
     private let generation = Atomic<UInt64>(0)
     private let pending = Atomic<Int>(0)
@@ -153,7 +164,7 @@ package struct TeamMember: Sendable {
 
     /// Returns when every member has called it.
     package func wait() {
-        if isFirst { team.betweenOperations?() }
+        if isFirst { team.meanwhile?() }
         team.wait()
     }
 

@@ -159,9 +159,9 @@ package final class GradientPass {
         clock.lap(.forward)
         if !collects { try startExchange() }
         clock.lap(.communication)
-        team.betweenOperations = communicator.size > 1 ? lookAfterMessages : nil
+        team.meanwhile = communicator.size > 1 ? lookAfterMessages : nil
         team.run(gradientJob)
-        team.betweenOperations = nil
+        team.meanwhile = nil
         clock.lap(.backward)
         if let failure { throw failure }
         if isLast {

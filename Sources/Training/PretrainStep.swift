@@ -245,12 +245,10 @@ package final class PretrainStep {
 
     /// Names the ranks whose own part of the gradient is at fault. Collective.
     private func nonFiniteGradient(update: Int) throws -> NonFiniteError {
-        var isFinite = true
-        model.parameters.gradients.withElements { elements in
-            for index in elements.indices where !elements[index].isFinite { isFinite = false }
-        }
-        let reports = try communicator.allGather(isFinite ? [] : [1])
-        let ranks = reports.indices.filter { !reports[$0].isEmpty }.map(String.init)
+        let suspects = pass.reducer.nonFiniteRanks
+        let reports = try communicator.allGather(
+            (0..<communicator.size).map { suspects.contains($0) ? 1 : 0 })
+        let ranks = (0..<communicator.size).filter { rank in reports.contains { $0[rank] != 0 } }.map(String.init)
         let place = ranks.isEmpty ? "the sum of all ranks'" : "that of rank \(ranks.joined(separator: ", "))"
         return NonFiniteError(
             description: "the gradient is not finite at step \(update)"

@@ -58,6 +58,8 @@ struct MachineOptions: ParsableArguments {
 
         /// Bytes of a rank under way while it computes, at most; of TCP what was measured with Linux's default buffers.
         var window: Double { self == .tcp ? 2e6 : .infinity }
+        /// What headers of Ethernet, IP and TCP leave of a link.
+        var payload: Double { self == .tcp ? 0.95 : 1 }
         /// Bytes per second of a core in each direction; of TCP what was measured on the machine of docs/scaling.md.
         var protocolBandwidth: Double { self == .tcp ? 2.4e9 : .infinity }
     }
@@ -104,7 +106,8 @@ struct MachineOptions: ParsableArguments {
     /// The machine, its local figures those given, measured here, or usual.
     func cluster(measured: (rankBandwidth: Double, messageOverhead: Double)?) -> Cluster {
         Cluster(
-            nodes: 1, ranksPerNode: ranksPerNode, linkBandwidth: bandwidth * 1e9 / 8, linkLatency: latency * 1e-6,
+            nodes: 1, ranksPerNode: ranksPerNode, linkBandwidth: bandwidth * 1e9 / 8 * transport.payload,
+            linkLatency: latency * 1e-6,
             window: transport.window, protocolBandwidth: transport.protocolBandwidth,
             rankBandwidth: localBandwidth.map { $0 * 1e9 } ?? measured?.rankBandwidth ?? 3e9,
             messageOverhead: localLatency.map { $0 * 1e-6 } ?? measured?.messageOverhead ?? 1e-6)

@@ -30,6 +30,10 @@ bool umae_kernels_select(umae_isa isa);
 /// Tells the core that this is a waiting loop.
 void umae_cpu_pause(void);
 
+/// From now on products of this thread call `body`, unless it is NULL, after every part of 2 ms or less: for what has to be
+/// looked after while a thread computes. It must not call umae_multiply.
+void umae_set_meanwhile(void (*body)(void *context), void *context);
+
 /// A matrix product and what is done to its result while it is in the cache.
 ///
 /// v = A·B + bias + residual; with z: v = v·GELU'(z). Then c = v, y = v, and with g: g = GELU(y), or GELU(z) if there
