@@ -193,16 +193,9 @@ package struct TransformerBlock: Sendable {
         fc2.forward(activated, addingTo: x, into: x, in: context)
     }
 
-    /// `d` [N·T, D] is the gradient of the output on entry and of the input on return; forms all parameter gradients of
-    /// the block.
-    package func backward(_ d: StreamGradient, _ a: Activations, _ w: Workspace, in context: LayerContext) {
-        finishBackward(d, a, w, in: context)
-        attendBackward(a, w, in: context)
-        projectBackward(w.qkv.rows(0..<a.qkv.rows), d, accumulate: true, a, w, in: context)
-    }
-
-    /// Back through `finish`: `d` [N·Q, D] becomes the gradient of the stream before it, `w.narrow` that of the
-    /// attention's result.
+    /// Back through `finish`, the first of three parts of backward, which form all parameter gradients of the block and
+    /// turn `d`, the gradient of its output, into that of its input. `d` [N·Q, D] becomes the gradient of the stream before
+    /// it, `w.narrow` that of the attention's result.
     package func finishBackward(_ d: StreamGradient, _ a: Activations, _ w: Workspace, in context: LayerContext) {
         let rows = 0..<d.values.rows
         let (dHidden, activated, narrow) = (w.hidden.rows(rows), w.activated.rows(rows), w.narrow.rows(rows))

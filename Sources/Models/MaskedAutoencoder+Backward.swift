@@ -33,8 +33,12 @@ extension MaskedAutoencoder {
         }
         for index in blocks.indices.reversed() {
             encoder.recompute(blocks[index], index, in: context)
-            blocks[index].backward(d, encoder.blocks[index], encoder.workspace, in: context)
-            finish(from: stageStarts.blocks[index])
+            let (block, own, w) = (blocks[index], encoder.blocks[index], encoder.workspace)
+            block.finishBackward(d, own, w, in: context)
+            finish(from: stageStarts.blocks[index].afterAttention)
+            block.attendBackward(own, w, in: context)
+            block.projectBackward(w.qkv.rows(0..<own.qkv.rows), d, accumulate: true, own, w, in: context)
+            finish(from: stageStarts.blocks[index].all)
         }
         embeddingBackward(a, in: context)
         finish(from: 0)
@@ -67,6 +71,7 @@ extension MaskedAutoencoder {
             } else {
                 block.finishBackward(d, own, w, in: context)
             }
+            finish(stageStarts.decoderBlocks[index].afterAttention)
             block.attendBackward(own, w, in: context)
             let dQKV = w.qkv.rows(0..<own.qkv.rows)
             if index == 0 {
@@ -76,7 +81,7 @@ extension MaskedAutoencoder {
             } else {
                 block.projectBackward(dQKV, d, accumulate: true, own, w, in: context)
             }
-            finish(stageStarts.decoderBlocks[index])
+            finish(stageStarts.decoderBlocks[index].all)
         }
         distinctTokensBackward(a, in: context)
     }

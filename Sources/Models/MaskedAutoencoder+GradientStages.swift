@@ -27,10 +27,14 @@ extension MaskedAutoencoder {
         finish(from: starts.end, after: 0)
         for index in decoderBlocks.indices.reversed() {
             let prediction = index == decoderBlocks.count - 1 ? flops.decoderPred : 0
-            finish(from: starts.decoderBlocks[index], after: prediction + flops.decoderBlock)
+            finish(from: starts.decoderBlocks[index].afterAttention, after: prediction + flops.decoderAfterAttention)
+            finish(from: starts.decoderBlocks[index].all, after: flops.decoderBlock - flops.decoderAfterAttention)
         }
         finish(from: starts.decoderEmbed, after: flops.decoderEmbed)
-        for index in blocks.indices.reversed() { finish(from: starts.blocks[index], after: flops.encoderBlock) }
+        for index in blocks.indices.reversed() {
+            finish(from: starts.blocks[index].afterAttention, after: flops.encoderAfterAttention)
+            finish(from: starts.blocks[index].all, after: flops.encoderBlock - flops.encoderAfterAttention)
+        }
         finish(from: 0, after: flops.patchEmbed)
         return stages
     }

@@ -27,7 +27,13 @@ package final class MaskedAutoencoder: Sendable {
     let decoderNorm: LayerNorm
     let decoderPred: Linear
     /// Where in the gradient buffer the parts begin that backward finishes one after another.
-    let stageStarts: (blocks: [Int], decoderEmbed: Int, decoderBlocks: [Int], end: Int)
+    let stageStarts: (blocks: [BlockStart], decoderEmbed: Int, decoderBlocks: [BlockStart], end: Int)
+
+    /// Of a block's gradients, those of what follows attention are finished first.
+    struct BlockStart {
+        let all: Int
+        let afterAttention: Int
+    }
 
     private let linearLayers: [Linear]
     /// What is summed over rows and micro-batches: everything but the weights of linear layers, whose gradients the
@@ -77,10 +83,15 @@ package final class MaskedAutoencoder: Sendable {
         decoderPred = linear("decoder_pred")
         linearLayers =
             [patchEmbed, decoderEmbed, decoderPred] + (blocks + decoderBlocks).flatMap { $0.linearLayers }
+        func start(of block: String) -> BlockStart {
+            BlockStart(
+                all: parameters.range(of: "\(block).norm1.weight").lowerBound,
+                afterAttention: parameters.range(of: "\(block).attn.proj.weight").lowerBound)
+        }
         stageStarts = (
-            (0..<c.depth).map { parameters.range(of: "blocks.\($0).norm1.weight").lowerBound },
+            (0..<c.depth).map { start(of: "blocks.\($0)") },
             parameters.range(of: "decoder_embed.weight").lowerBound,
-            (0..<c.decoderDepth).map { parameters.range(of: "decoder_blocks.\($0).norm1.weight").lowerBound },
+            (0..<c.decoderDepth).map { start(of: "decoder_blocks.\($0)") },
             parameters.range(of: "decoder_pred.bias").upperBound
         )
         summedGradients = parameters.trainable.filter { $0.initialization != .xavierUniform }

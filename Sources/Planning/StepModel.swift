@@ -134,7 +134,7 @@ package struct StepModel: Sendable {
     /// Backward of the last micro-batch, and the buckets that leave meanwhile.
     private func buckets(backward: Double, on cluster: Cluster) -> [Overlap.Interval] {
         var intervals = gradientStages.map {
-            Overlap.Interval(seconds: $0.share * backward, looks: Self.looksInBackward)
+            Overlap.Interval(seconds: $0.share * backward, looks: Self.looks)
         }
         var known: [SumAlgorithm: [CollectiveRound]] = [:]
         let direct = DirectSum.rounds(ranks: cluster.ranks, ranksPerNode: cluster.ranksPerNode)
@@ -152,14 +152,14 @@ package struct StepModel: Sendable {
         return intervals
     }
 
-    /// Looks at messages in a transformer block, forward and backward: at least between two operations.
-    private static var looksInForward: Int { 12 }
-    private static var looksInBackward: Int { 24 }
+    /// Looks at messages in a transformer block of forward, and in half a block of backward: at least between two
+    /// operations.
+    private static var looks: Int { 12 }
 
     /// The decoder's forward pass, at whose beginning features leave.
     private func decoding(_ features: [RoundCost], forward: Double) -> [Overlap.Interval] {
         [Overlap.Interval(seconds: 0, posted: [features])]
-            + decoderBlockShares.map { Overlap.Interval(seconds: $0 * forward, looks: Self.looksInForward) }
+            + decoderBlockShares.map { Overlap.Interval(seconds: $0 * forward, looks: Self.looks) }
     }
 
     private func exchangeCosts(on cluster: Cluster) -> [RoundCost] {

@@ -61,7 +61,7 @@ struct MachineOptions: ParsableArguments {
         /// What headers of Ethernet, IP and TCP leave of a link.
         var payload: Double { self == .tcp ? 0.95 : 1 }
         /// Bytes per second of a core in each direction; of TCP what was measured on the machine of docs/scaling.md.
-        var protocolBandwidth: Double { self == .tcp ? 2.4e9 : .infinity }
+        var protocolBandwidth: Double { self == .tcp ? 1.5e9 : .infinity }
     }
 
     @Option(help: "Numbers of nodes, as 1,2,8 or 1,2,4,...,1024.")

@@ -81,4 +81,16 @@ struct DeterministicTests {
         #expect(result.exitCode != 0)
         #expect(result.messages.count == 1 && result.messages.first?.contains(mentions) == true, "\(result.errors)")
     }
+
+    @Test("ranks that cannot share the parts are told how many can")
+    func unequalShares() throws {
+        let folder = try TemporaryDirectory()
+        let result = try Program.run(
+            SmallRun.arguments(folder.file("run"), batch: 24) + ["--deterministic"], ranks: 3)
+        #expect(result.exitCode != 0)
+        #expect(
+            result.messages.count == 1
+                && result.messages.first?.contains("8 parts, which 3 ranks cannot share") == true,
+            "\(result.errors)")
+    }
 }

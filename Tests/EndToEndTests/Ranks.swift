@@ -86,8 +86,13 @@ struct Ranks {
 /// Waits for something that a run does.
 func wait(_ seconds: Double = 30, until condition: () -> Bool) throws {
     let deadline = Date().addingTimeInterval(seconds)
-    while !condition() && Date() < deadline { usleep(2_000) }
-    try #require(condition(), "the run did not get that far in \(seconds) s")
+    // What is seen once may be gone when one looks again.
+    var isThere = condition()
+    while !isThere && Date() < deadline {
+        usleep(2_000)
+        isThere = condition()
+    }
+    try #require(isThere, "the run did not get that far in \(seconds) s")
 }
 
 func fileExists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }

@@ -34,7 +34,7 @@ struct SaveFaultTests {
             let start = Date()
             let result = try Program.run(arguments(run, ["--resume", "auto"]), ranks: 2, timeout: 120) { process in
                 let writer = try Ranks(count: 2, of: run)[0]
-                try wait { isSaving(run, stage, since: start) || !process.isRunning }
+                try wait(120) { isSaving(run, stage, since: start) || !process.isRunning }
                 kill(writer, SIGKILL)
             }
             #expect(result.exitCode != 0 || fileExists("\(run)/checkpoint-00000\(lastStep)"))

@@ -68,7 +68,10 @@ struct FiniteDifferenceTests {
             layer.forward(stream, activations, workspace, in: context)
         } backward: { dY, _, dX, context in
             context.member.serially { d.values.copy(from: dY) }
-            layer.backward(d, activations, workspace, in: context)
+            layer.finishBackward(d, activations, workspace, in: context)
+            layer.attendBackward(activations, workspace, in: context)
+            layer.projectBackward(
+                workspace.qkv.rows(0..<10), d, accumulate: true, activations, workspace, in: context)
             context.member.serially { dX.copy(from: d.values) }
         }
     }

@@ -126,10 +126,10 @@ struct StepModelTests {
             tcp.window = window
             return large.predict(one, compute: compute, on: tcp).exposedSeconds
         }
-        // 20 × 24 looks while buckets are under way in backward hide so much each, those in the decoder all of the
+        // 20 × 12 looks while buckets are under way in backward hide so much each, those in the decoder all of the
         // features.
         let hidden = exposed(0) - exposed(1e5)
-        #expect(hidden > 0.85 * 20 * 24 * 1e5 / 1.25e9 && hidden < 30 * 24 * 1e5 / 1.25e9, "\(hidden)")
+        #expect(hidden > 0.85 * 20 * 12 * 1e5 / 1.25e9 && hidden < 30 * 12 * 1e5 / 1.25e9, "\(hidden)")
         #expect(exposed(.infinity) < 0.5 * exposed(1e5))
     }
 
