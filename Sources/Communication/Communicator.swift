@@ -21,6 +21,9 @@ package protocol Communicator: AnyObject, Sendable {
     func allReduce(_ values: inout [Double], _ reduction: Reduction) throws(CommunicationError)
     /// Starts summing `send` over the ranks into `receive`; both stay untouched until `slot` is done.
     func startAllReduce(send: Matrix, receive: Matrix, in slot: CollectiveSlot) throws(CommunicationError)
+    func startAllReduce(
+        send: MatrixView<Double>, receive: MatrixView<Double>, in slot: CollectiveSlot
+    ) throws(CommunicationError)
     /// Starts stacking every rank's rows, all of one number, in rank order into `all`, as `startAllReduce`.
     func startAllGather(_ rows: Matrix, into all: Matrix, in slot: CollectiveSlot) throws(CommunicationError)
     /// Starts sending the parts of `send` to their ranks; what ranks send to this one lands in its part of `receive`. As
@@ -80,15 +83,16 @@ package final class CollectiveSlot: @unchecked Sendable {
     let request = Storage<UInt64>(count: 2)
     /// Of the collective, as `HostTable` counts them; 0 where nobody does.
     var number = 0
-    private var send: Operand?
-    private var receive: Operand?
+    private var send: AnyObject?
+    private var receive: AnyObject?
     private var parts: (RankParts?, RankParts?)
     private var poll: ((CollectiveSlot, Bool) throws(CommunicationError) -> Bool)?
 
     package init() {}
 
+    /// - Parameter send: what keeps the memory of either.
     func begin(
-        send: Operand, receive: Operand, parts: (RankParts?, RankParts?) = (nil, nil),
+        send: AnyObject, receive: AnyObject, parts: (RankParts?, RankParts?) = (nil, nil),
         poll: @escaping (CollectiveSlot, Bool) throws(CommunicationError) -> Bool
     ) {
         precondition(isDone, "a collective is started in a slot that is still in use")

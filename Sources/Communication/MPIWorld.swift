@@ -111,15 +111,26 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
     package func startAllReduce(
         send: Matrix, receive: Matrix, in slot: CollectiveSlot
     ) throws(CommunicationError) {
+        try startSum(of: send, into: receive, UMAE_MPI_F32, in: slot)
+    }
+
+    package func startAllReduce(
+        send: MatrixView<Double>, receive: MatrixView<Double>, in slot: CollectiveSlot
+    ) throws(CommunicationError) {
+        try startSum(of: send, into: receive, UMAE_MPI_F64, in: slot)
+    }
+
+    private func startSum<Element>(
+        of send: MatrixView<Element>, into receive: MatrixView<Element>, _ type: umae_mpi_type, in slot: CollectiveSlot
+    ) throws(CommunicationError) {
         precondition(send.isContiguous && receive.isContiguous && send.count == receive.count)
         precondition(send.count <= Self.chunk, "a bucket is longer than one MPI message")
-        slot.begin(send: Operand(send), receive: Operand(receive), poll: poll)
+        slot.begin(send: send.storage, receive: receive.storage, poll: poll)
         slot.number = watch?.table.post(.startAllReduce, bytes: send.byteCount) ?? 0
         let request = unsafe UnsafeMutableRawPointer(slot.request.address)
             .assumingMemoryBound(to: umae_mpi_request.self)
         try unsafe check(
-            umae_mpi_iallreduce(
-                send.pointer, receive.pointer, Int32(send.count), UMAE_MPI_F32, UMAE_MPI_SUM, request),
+            umae_mpi_iallreduce(send.pointer, receive.pointer, Int32(send.count), type, UMAE_MPI_SUM, request),
             "MPI_Iallreduce", rank: rank)
     }
 
@@ -128,7 +139,7 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
     ) throws(CommunicationError) {
         precondition(rows.isContiguous && all.isContiguous && all.count == rows.count * size)
         precondition(all.count <= Self.chunk, "more gathered elements than one MPI message holds")
-        slot.begin(send: Operand(rows), receive: Operand(all), poll: poll)
+        slot.begin(send: rows.storage, receive: all.storage, poll: poll)
         slot.number = watch?.table.post(.startAllGather, bytes: all.byteCount) ?? 0
         let request = unsafe UnsafeMutableRawPointer(slot.request.address)
             .assumingMemoryBound(to: umae_mpi_request.self)
@@ -141,7 +152,7 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
         send: Operand, _ sendParts: RankParts, receive: Operand, _ receiveParts: RankParts, in slot: CollectiveSlot
     ) throws(CommunicationError) {
         precondition(send.element == receive.element && send.columns <= Self.chunk && receive.columns <= Self.chunk)
-        slot.begin(send: send, receive: receive, parts: (sendParts, receiveParts), poll: poll)
+        slot.begin(send: send.owner, receive: receive.owner, parts: (sendParts, receiveParts), poll: poll)
         slot.number = watch?.table.post(.startAllToAll, bytes: send.columns * send.element.byteCount) ?? 0
         let request = unsafe UnsafeMutableRawPointer(slot.request.address)
             .assumingMemoryBound(to: umae_mpi_request.self)
@@ -156,7 +167,7 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
         _ values: Operand, _ parts: RankParts, in slot: CollectiveSlot
     ) throws(CommunicationError) {
         precondition(values.columns <= Self.chunk)
-        slot.begin(send: values, receive: values, parts: (parts, nil), poll: poll)
+        slot.begin(send: values.owner, receive: values.owner, parts: (parts, nil), poll: poll)
         slot.number = watch?.table.post(.startAllGather, bytes: values.columns * values.element.byteCount) ?? 0
         let request = unsafe UnsafeMutableRawPointer(slot.request.address)
             .assumingMemoryBound(to: umae_mpi_request.self)

@@ -23,6 +23,9 @@ package final class PlannedWorld: Communicator {
     package func startAllReduce(
         send: Matrix, receive: Matrix, in slot: CollectiveSlot
     ) throws(CommunicationError) { throw refusal("MPI_Iallreduce") }
+    package func startAllReduce(
+        send: MatrixView<Double>, receive: MatrixView<Double>, in slot: CollectiveSlot
+    ) throws(CommunicationError) { throw refusal("MPI_Iallreduce") }
     package func startAllGather(
         _ rows: Matrix, into all: Matrix, in slot: CollectiveSlot
     ) throws(CommunicationError) { throw refusal("MPI_Iallgather") }

@@ -12,8 +12,9 @@ package final class SingleProcess: Communicator {
 
     package func allReduce(_ values: Matrix, _ reduction: Reduction) {}
     package func allReduce(_ values: inout [Double], _ reduction: Reduction) {}
-    package func startAllReduce(send: Matrix, receive: Matrix, in slot: CollectiveSlot) {
-        if send.storage !== receive.storage || send.offset != receive.offset { receive.copy(from: send) }
+    package func startAllReduce(send: Matrix, receive: Matrix, in slot: CollectiveSlot) { copy(send, to: receive) }
+    package func startAllReduce(send: MatrixView<Double>, receive: MatrixView<Double>, in slot: CollectiveSlot) {
+        copy(send, to: receive)
     }
     package func startAllGather(_ rows: Matrix, into all: Matrix, in slot: CollectiveSlot) {
         if rows.storage !== all.storage { all.copy(from: rows) }
@@ -28,5 +29,10 @@ package final class SingleProcess: Communicator {
     package func barrier() {}
     package func watchForStalls(timeout: Double) {}
     package func mark(step: Int) {}
+
+    private func copy<Element>(_ values: MatrixView<Element>, to result: MatrixView<Element>) {
+        if values.storage !== result.storage || values.offset != result.offset { result.copy(from: values) }
+    }
+
     package func abort(exitCode: Int32) -> Never { exit(exitCode) }
 }

@@ -27,7 +27,7 @@ package final class FeatureExchange {
         /// Rows of every rank, stacked in rank order; `counts` says how many each has.
         case gather(own: Matrix, all: Matrix, counts: [Int])
         /// Sums of equal matrices.
-        case sum(own: Matrix, all: Matrix)
+        case sum(own: MatrixView<Double>, all: MatrixView<Double>)
     }
 
     private let content: Content

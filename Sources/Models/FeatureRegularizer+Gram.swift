@@ -4,46 +4,60 @@ internal import Layers
 internal import Tensors
 
 /// Losses as functions of G = ZᵀZ and of the mean feature: dL/dZ = (Z - mean)·M, with M in place of G.
+///
+/// Features that collapse differ little from their mean, and G is nearly N·mean·meanᵀ. So G travels in double precision,
+/// and is made of products of what remains when the mean is taken away.
 extension FeatureRegularizer {
     private var count: Double { Double(images) }
+    /// Entries of G's upper triangle.
+    private var triangle: Int { width * (width + 1) / 2 }
 
-    func formGram(of z: Matrix, in context: LayerContext) {
-        MatrixProduct(z, transposeA: true, z, into: gram).run(by: context.member, scratch: context.scratch)
-    }
-
-    /// From gathered features.
-    func gatherSummary(in context: LayerContext) {
-        formGram(of: all, in: context)
-        context.member.serially {
-            mean.clear()
-            unsafe umae_column_sums(UMAE_F32, all.pointer, all.stride, mean.pointer, all.rows, width)
-            unsafe umae_scale(mean.pointer, Float(1 / count), width)
+    /// Sets the mean of the rows of `z`.
+    func formMean(of z: Matrix, in context: LayerContext) {
+        context.forEachChunk(of: width) { columns in
+            mean.columns(columns).clear()
+            for row in 0..<z.rows {
+                for column in columns { mean[0, column] += Double(z[row, column]) }
+            }
+            for column in columns { mean[0, column] /= Double(max(z.rows, 1)) }
         }
     }
 
-    /// From the sums over ranks.
-    func unpackSummary(in context: LayerContext) {
+    /// The rows of `z` less the mean.
+    func centre(_ z: Matrix, into centred: Matrix, in context: LayerContext) {
+        context.forEachChunk(of: z.rows) { range in
+            for row in range {
+                for column in 0..<width { centred[row, column] = Float(Double(z[row, column]) - mean[0, column]) }
+            }
+        }
+    }
+
+    /// Sets the upper triangle of the Gram matrix of `z`, and the sum of its rows.
+    func formSummary(_ summary: MatrixView<Double>, of z: Matrix, in context: LayerContext) {
+        formMean(of: z, in: context)
+        let centred = centredFeatures.rows(0..<z.rows)
+        centre(z, into: centred, in: context)
+        MatrixProduct(centred, transposeA: true, centred, into: gram).run(by: context.member, scratch: context.scratch)
         context.member.serially {
             var place = 0
             for row in 0..<width {
+                let factor = mean[0, row] * Double(z.rows)
                 for column in row..<width {
-                    let value = summary[0, place]
-                    gram[row, column] = value
-                    gram[column, row] = value
+                    summary[0, place] = Double(gram[row, column]) + factor * mean[0, column]
                     place += 1
                 }
+                summary[0, triangle + row] = factor
             }
-            mean.copy(from: summary.columns(place..<place + width))
-            unsafe umae_scale(mean.pointer, Float(1 / count), width)
         }
     }
 
-    /// Sets the shares, and replaces G by M.
+    /// Sets the shares and the mean of all features, and M.
     func evaluateGram(in context: LayerContext) {
         context.member.serially {
+            for column in 0..<width { mean[0, column] = summary[0, triangle + column] / count }
+            let square = unpackGram()
             var trace = 0.0
             for index in 0..<width { trace += Double(gram[index, index]) }
-            let square = unsafe umae_sum_of_squares(gram.pointer, gram.count)
             spectralShare = square / (trace * trace) / Double(ranks)
             var value = 0.0
             switch configuration.kind {
@@ -55,16 +69,12 @@ extension FeatureRegularizer {
                 value = (square - count) / pairs
                 scaleGram(4 / pairs)
             case .spectralCentred:
-                centreGram()
-                value = unsafe umae_sum_of_squares(gram.pointer, gram.count) / (count * count)
+                value = unpackGram(centred: true) / (count * count)
                 scaleGram(4 / (count * count))
             case .vicregCovariance:
-                centreGram()
-                for index in 0..<width { gram[index, index] = 0 }
-                let freedom = max(count - 1, 1)
-                value =
-                    unsafe umae_sum_of_squares(gram.pointer, gram.count) / (freedom * freedom * Double(width))
-                scaleGram(4 / (freedom * freedom * Double(width)))
+                let pairs = max(count - 1, 1) * max(count - 1, 1) * Double(width)
+                value = unpackGram(centred: true, diagonal: false) / pairs
+                scaleGram(4 / pairs)
             case .tcr:
                 guard let factorization else { return }
                 let factor = configuration.tcrMu / Double(width)
@@ -78,14 +88,21 @@ extension FeatureRegularizer {
         }
     }
 
-    /// G - N·mean·meanᵀ
-    private func centreGram() {
+    /// Sets G from its upper triangle, or G - N·mean·meanᵀ, with or without the diagonal; the sum of its squares.
+    private func unpackGram(centred: Bool = false, diagonal: Bool = true) -> Double {
+        var (place, square) = (0, 0.0)
         for row in 0..<width {
-            let factor = Double(mean[0, row]) * count
-            for column in 0..<width {
-                gram[row, column] = Float(Double(gram[row, column]) - factor * Double(mean[0, column]))
+            let factor = centred ? mean[0, row] * count : 0
+            for column in row..<width {
+                let isKept = diagonal || row != column
+                let value = isKept ? summary[0, place] - factor * mean[0, column] : 0
+                gram[row, column] = Float(value)
+                gram[column, row] = Float(value)
+                square += (row == column ? 1 : 2) * value * value
+                place += 1
             }
         }
+        return square
     }
 
     private func scaleGram(_ factor: Double) { unsafe umae_scale(gram.pointer, Float(factor), gram.count) }
@@ -96,13 +113,7 @@ extension FeatureRegularizer {
             return MatrixProduct(z, gram, into: d).run(by: context.member, scratch: context.scratch)
         }
         let centred = centredFeatures.rows(0..<rows.count)
-        context.forEachChunk(of: rows.count) { range in
-            for row in range {
-                let target = centred.rows(row..<row + 1)
-                target.copy(from: z.rows(row..<row + 1))
-                for column in 0..<width { target[0, column] -= mean[0, column] }
-            }
-        }
+        centre(z, into: centred, in: context)
         MatrixProduct(centred, gram, into: d).run(by: context.member, scratch: context.scratch)
     }
 }

@@ -4,18 +4,63 @@ package import Layers
 internal import Tensors
 
 /// Losses over pairs of gathered features. With s = Z·Zᵀ, of which this rank has its rows.
+///
+/// Distances are those of the features less their mean: of features that collapse, products differ by less than fp32
+/// tells apart.
 extension FeatureRegularizer {
     /// torch.nn.PairwiseDistance's, and that of DINOv2's logarithm.
     private static var koleoEpsilon: Double { 1e-8 }
 
     private var count: Double { Double(images) }
+    /// What is multiplied: features, or features less their mean.
+    private var paired: Matrix { configuration.kind.looksAtDistances ? centredFeatures : all }
+    /// This rank's rows of all.
+    private func ownRows(of all: Matrix) -> Matrix { all.rows(firstRow..<firstRow + own.rows) }
+
+    private func centreAll(in context: LayerContext) {
+        formMean(of: all, in: context)
+        centre(all, into: centredFeatures, in: context)
+        context.forEachChunk(of: images) { range in
+            for row in range {
+                var (length, projection) = (0.0, 0.0)
+                for column in 0..<width {
+                    let value = Double(centredFeatures[row, column])
+                    length += value * value
+                    projection += value * mean[0, column]
+                }
+                centredProducts[0, row] = length
+                centredProducts[1, row] = projection
+            }
+        }
+    }
+
+    /// Σⱼ (zᵢ·zⱼ)² of this row.
+    private func squaredSimilarities(row: Int) -> Double {
+        guard configuration.kind.looksAtDistances else {
+            return unsafe umae_sum_of_squares(similarities.rows(row..<row + 1).pointer, similarities.columns)
+        }
+        var offset = centredProducts[1, firstRow + row]
+        for column in 0..<width { offset += mean[0, column] * mean[0, column] }
+        var total = 0.0
+        for column in 0..<similarities.columns {
+            let value = Double(similarities[row, column]) + centredProducts[1, column] + offset
+            total += value * value
+        }
+        return total
+    }
+
+    /// ‖zᵢ - zⱼ‖² of this rank's row and any other.
+    private func squaredDistance(row: Int, _ other: Int) -> Double {
+        let lengths = centredProducts[0, firstRow + row] + centredProducts[0, other]
+        return max(lengths - 2 * Double(similarities[row, other]), 0)
+    }
 
     func evaluatePairs(in context: LayerContext) {
-        MatrixProduct(own, all, transposeB: true, into: similarities).run(by: context.member, scratch: context.scratch)
+        if configuration.kind.looksAtDistances { centreAll(in: context) }
+        MatrixProduct(ownRows(of: paired), paired, transposeB: true, into: similarities)
+            .run(by: context.member, scratch: context.scratch)
         let pairs = max(count * (count - 1), 1)
-        let square = sum(in: context) { row in
-            unsafe umae_sum_of_squares(similarities.rows(row..<row + 1).pointer, similarities.columns)
-        }
+        let square = sum(in: context) { squaredSimilarities(row: $0) }
         if context.member.isFirst { spectralShare = square / (count * count) }
         switch configuration.kind {
         case .spectralOffdiagonal:
@@ -53,7 +98,9 @@ extension FeatureRegularizer {
         case .koleo: context.forEachChunk(of: rows.count) { koleoGradient($0, of: rows) }
         case .uniformity:
             // d/dzᵢ = (2/E)·Σⱼ eᵢⱼ·(-2t)·(zᵢ - zⱼ), E the sum of all e.
-            MatrixProduct(similarities.rows(rows), all, into: d).run(by: context.member, scratch: context.scratch)
+            MatrixProduct(similarities.rows(rows), paired, into: d)
+                .run(by: context.member, scratch: context.scratch)
+            let z = ownRows(of: paired)
             let factor = Float(4 * configuration.uniformityT / pairSum)
             context.forEachChunk(of: rows.count) { range in
                 for index in range {
@@ -61,7 +108,7 @@ extension FeatureRegularizer {
                     var total: Float = 0
                     for column in 0..<similarities.columns { total += similarities[row, column] }
                     for column in 0..<width {
-                        d[index, column] = factor * (d[index, column] - total * own[row, column])
+                        d[index, column] = factor * (d[index, column] - total * z[row, column])
                     }
                 }
             }
@@ -80,37 +127,28 @@ extension FeatureRegularizer {
     /// Replaces similarities of this row by exp(-t·distance²), an image with itself by 0; their sum.
     private func exponentiate(row: Int) -> Double {
         var total = 0.0
-        let length = squaredLength(firstRow + row)
         for column in 0..<similarities.columns {
             guard column != firstRow + row else {
                 similarities[row, column] = 0
                 continue
             }
-            let distance = max(length + squaredLength(column) - 2 * Double(similarities[row, column]), 0)
-            let value = exp(-configuration.uniformityT * distance)
+            let value = exp(-configuration.uniformityT * squaredDistance(row: row, column))
             similarities[row, column] = Float(value)
             total += value
         }
         return total
     }
 
-    /// 1, or 0 for a feature that was too short to be normalised.
-    private func squaredLength(_ row: Int) -> Double { isZero(row) ? 0 : 1 }
-
-    private func isZero(_ row: Int) -> Bool {
-        for column in 0..<width where all[row, column] != 0 { return false }
-        return true
-    }
-
     // MARK: Kozachenko-Leonenko
 
     private func findNeighbors(rows: Range<Int>) {
         for row in rows {
-            var best = -1
+            var (best, least) = (0, Double.infinity)
             for column in 0..<similarities.columns where column != firstRow + row {
-                if best < 0 || similarities[row, column] > similarities[row, best] { best = column }
+                let distance = squaredDistance(row: row, column)
+                if distance < least { (best, least) = (column, distance) }
             }
-            ownNeighbors[row, 0] = Float(max(best, 0))
+            ownNeighbors[row, 0] = Float(best)
         }
     }
 

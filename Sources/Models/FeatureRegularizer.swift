@@ -15,10 +15,10 @@ package final class FeatureRegularizer: @unchecked Sendable {
     package let own: Matrix
     /// z of the global batch [N, D] in rank order, for whoever gathers; `own` itself if there is no other rank.
     package let all: Matrix
-    /// For whoever exchanges Gram matrices: the upper triangle of G and then Σ z [1, D(D + 1)/2 + D], of this rank and
-    /// of the global batch; one matrix if there is no other rank.
-    package let ownSummary: Matrix
-    package let summary: Matrix
+    /// For functions of G: its upper triangle and then Σ z [1, D(D + 1)/2 + D], of this rank and of the global batch; one
+    /// if there is no other rank or features are gathered.
+    package let ownSummary: MatrixView<Double>
+    package let summary: MatrixView<Double>
     /// Gradient with respect to the features of one micro-batch, before normalisation [m, D].
     package let dFeatures: Matrix
 
@@ -34,9 +34,11 @@ package final class FeatureRegularizer: @unchecked Sendable {
     /// G [D, D], then the matrix M with dL/dZ = (Z - mean)·M.
     let gram: Matrix
     /// The mean feature [1, D].
-    let mean: Matrix
-    /// [m, D], for the kinds that want it.
+    let mean: MatrixView<Double>
+    /// Features less their mean: all [N, D] or this rank's [n, D], as the kind wants.
     let centredFeatures: Matrix
+    /// Of centred features, where distances are looked at: |z|² and mean·z [2, N].
+    let centredProducts: MatrixView<Double>
     /// Gradient with respect to z [n, D].
     let dNormalized: Matrix
     /// Nearest neighbours for koleo: of this rank [n, 1], and of all [N, 1].
@@ -74,18 +76,24 @@ package final class FeatureRegularizer: @unchecked Sendable {
         exchange = configuration.resolvedExchange(images: globalImages, width: width)
         let isAlone = ranks == 1
         let gathers = exchange == .gather
+        let usesPairs = gathers && configuration.kind.looksAtPairs
         own = matrix("features of this rank", images, width)
         all = isAlone || !gathers ? own : matrix("gathered features", globalImages, width)
-        let summaryCount = gathers ? 0 : width * (width + 1) / 2 + width
-        ownSummary = matrix("Gram matrix of this rank", 1, summaryCount)
-        summary = isAlone ? ownSummary : matrix("Gram matrix of all ranks", 1, summaryCount)
+        let summaryCount = usesPairs ? 0 : width * (width + 1) / 2 + width
+        ownSummary = plan.view(.exchange, "Gram matrix of this rank", rows: 1, columns: summaryCount)
+        summary =
+            isAlone || gathers
+            ? ownSummary : plan.view(.exchange, "Gram matrix of all ranks", rows: 1, columns: summaryCount)
         dFeatures = matrix("dFeatures", microImages, width)
         norms = matrix("feature norms", 1, images)
-        let usesPairs = gathers && configuration.kind.looksAtPairs
         similarities = matrix("similarities", usesPairs ? images : 0, globalImages)
         gram = matrix("Gram matrix", usesPairs ? 0 : width, width)
-        mean = matrix("mean feature", 1, width)
-        centredFeatures = matrix("centred features", configuration.kind.centres ? microImages : 0, width)
+        mean = plan.view(.exchange, "mean feature", rows: 1, columns: width)
+        let looksAtDistances = configuration.kind.looksAtDistances
+        let centredRows = usesPairs && !looksAtDistances ? 0 : gathers ? globalImages : images
+        centredFeatures = matrix("centred features", centredRows, width)
+        centredProducts = plan.view(
+            .exchange, "products of centred features", rows: 2, columns: looksAtDistances ? globalImages : 0)
         dNormalized = matrix("dNormalised", images, width)
         let koleo = configuration.kind == .koleo
         ownNeighbors = matrix("neighbours of this rank", koleo ? images : 0, 1)
@@ -123,19 +131,7 @@ package final class FeatureRegularizer: @unchecked Sendable {
 
     /// Prepares what is exchanged.
     package func summarize(in context: LayerContext) {
-        guard exchange == .gram else { return }
-        formGram(of: own, in: context)
-        context.member.serially {
-            var place = 0
-            for row in 0..<width {
-                let part = gram.rows(row..<row + 1).columns(row..<width)
-                ownSummary.columns(place..<place + part.count).copy(from: part)
-                place += part.count
-            }
-            let sum = ownSummary.columns(place..<place + width)
-            sum.clear()
-            unsafe umae_column_sums(UMAE_F32, own.pointer, own.stride, sum.pointer, own.rows, width)
-        }
+        if exchange == .gram { formSummary(ownSummary, of: own, in: context) }
     }
 
     /// After the exchange: sets `share` and `spectralShare`, and prepares `gradient`.
@@ -143,7 +139,7 @@ package final class FeatureRegularizer: @unchecked Sendable {
         if exchange == .gather && configuration.kind.looksAtPairs {
             evaluatePairs(in: context)
         } else {
-            if exchange == .gram { unpackSummary(in: context) } else { gatherSummary(in: context) }
+            if exchange == .gather { formSummary(summary, of: all, in: context) }
             evaluateGram(in: context)
         }
     }
@@ -200,4 +196,6 @@ extension Regularizer {
     var looksAtPairs: Bool { !(centres || self == .tcr) }
     /// Whether it is a function of the features less their mean.
     var centres: Bool { self == .spectralCentred || self == .vicregCovariance }
+    /// Whether it is a function of the distances between features.
+    var looksAtDistances: Bool { self == .uniformity || self == .koleo }
 }

@@ -60,11 +60,11 @@ package struct RegularizerConfiguration: Codable, Equatable, Sendable {
 
     /// The exchange that is used for `images` features of `width`.
     ///
-    /// Gathering brings N·D numbers to each rank, which then spends about 4·n·N·D multiply-adds on its n rows; the Gram
-    /// matrix brings D² (half of it there and half back) and 4·n·D². So N against D decides both.
+    /// Gathering brings N·D numbers of 4 bytes to each rank, which then spends about 2·n·N·D multiply-adds on its n rows;
+    /// the Gram matrix brings D² of 8 (half of it there and half back) and 2·n·D². Beyond N = 2D it is less of both.
     package func resolvedExchange(images: Int, width: Int) -> UniformityExchange {
         guard kind.dependsOnGram else { return .gather }
         guard exchange == .auto else { return exchange }
-        return images > width ? .gram : .gather
+        return images > 2 * width ? .gram : .gather
     }
 }

@@ -34,7 +34,7 @@ package struct StepModel: Sendable {
         /// Rows of every rank; the bytes of one rank.
         case gather(bytes: Int)
         /// A sum of this many numbers.
-        case sum(elements: Int)
+        case sum(elements: Int, bytesPerElement: Int)
     }
 
     /// A second message between the regulariser's loss and its gradient, which nothing hides.
@@ -165,10 +165,10 @@ package struct StepModel: Sendable {
     private func exchangeCosts(on cluster: Cluster) -> [RoundCost] {
         switch exchange {
         case .gather(let bytes): gatherCosts(bytes: bytes, on: cluster)
-        case .sum(let elements):
-            SumAlgorithm.nonBlocking(ranks: cluster.ranks, elements: elements)
+        case .sum(let elements, let bytesPerElement):
+            SumAlgorithm.nonBlocking(ranks: cluster.ranks, elements: elements, bytesPerElement: bytesPerElement)
                 .rounds(ranks: cluster.ranks, ranksPerNode: cluster.ranksPerNode)
-                .costs(bytes: elements * Self.bytesPerElement, on: cluster)
+                .costs(bytes: elements * bytesPerElement, on: cluster)
         }
     }
 

@@ -21,7 +21,7 @@ package struct Operand: @unchecked Sendable {
     package let columns: Int
     package let stride: Int
     /// Keeps the memory alive.
-    private let owner: AnyObject
+    package let owner: AnyObject
     private let base: UnsafeMutableRawPointer
 
     private init(

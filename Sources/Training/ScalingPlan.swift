@@ -213,7 +213,8 @@ package struct ScalingPlan {
         let images = exchangedImages(division) / division.ranks
         let exchange: StepModel.Exchange =
             self.exchange(for: division) == .gram
-            ? .sum(elements: c.embedDim * (c.embedDim + 1) / 2 + c.embedDim)
+            ? .sum(
+                elements: c.embedDim * (c.embedDim + 1) / 2 + c.embedDim, bytesPerElement: MemoryLayout<Double>.stride)
             : .gather(bytes: images * c.embedDim * MemoryLayout<Float>.stride)
         let followUp: StepModel.FollowUp =
             switch configuration.loss.regularizer.kind {

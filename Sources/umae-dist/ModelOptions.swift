@@ -79,7 +79,7 @@ struct LossOptions: ParsableArguments {
     @Option(
         help: """
             How features of all ranks come together: gather (all N × D), gram (the D × D sum of products, for \
-            regularisers that are a function of it) or auto (gram if N exceeds D).
+            regularisers that are a function of it) or auto (gram if N exceeds 2·D).
             """)
     var uniformityExchange = UniformityExchange.auto
 

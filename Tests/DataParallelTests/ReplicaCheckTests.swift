@@ -41,6 +41,7 @@ struct ReplicaCheckTests {
         }
         func allReduce(_ values: Matrix, _ reduction: Reduction) {}
         func allReduce(_ values: inout [Double], _ reduction: Reduction) {}
+        func startAllReduce(send: MatrixView<Double>, receive: MatrixView<Double>, in slot: CollectiveSlot) {}
         func startAllReduce(send: Matrix, receive: Matrix, in slot: CollectiveSlot) {}
         func startAllGather(_ rows: Matrix, into all: Matrix, in slot: CollectiveSlot) {}
         func startAllToAll(

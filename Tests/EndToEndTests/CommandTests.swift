@@ -62,13 +62,16 @@ struct CommandTests {
     }
 
     @Test(
-        "every command has help",
+        "every command has help, its own",
         arguments: [
-            ["--help"], ["pretrain", "--help"], ["debug", "--help"], ["bench", "--help"], ["plan", "--help"],
+            (["--help"], "debug "), (["pretrain", "--help"], "--resume"), (["debug", "--help"], "--dump"),
+            (["bench", "--help"], "--warmup-steps"), (["plan", "--help"], "--ranks-per-node"),
+            (["help", "bench"], "--warmup-steps"),
         ])
-    func help(_ arguments: [String]) throws {
+    func help(_ arguments: [String], names: String) throws {
         let result = try Program.run(arguments)
         #expect(result.exitCode == 0 && result.output.contains("USAGE"), "\(result.errors)")
+        #expect(result.output.contains(names), "\(result.output)")
     }
 
     @Test("bench prints one JSON object with its figures in order", arguments: [1, 2])

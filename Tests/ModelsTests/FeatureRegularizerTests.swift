@@ -11,12 +11,14 @@ struct FeatureRegularizerTests {
         let kind: Regularizer
         let exchange: UniformityExchange
         let batch: String
+        /// Normalising rounds features by 6e-8, which is more where they differ by 3e-3.
+        var tolerance: Double { batch == "alike" && kind != .vicregCovariance ? 1e-4 : 1e-5 }
         var testDescription: String { "\(kind.rawValue), \(exchange.rawValue), \(batch)" }
     }
 
     static let cases = Regularizer.allCases.filter { $0 != .none }.flatMap { kind in
         [UniformityExchange.gather, .gram].filter { $0 == .gather || kind.dependsOnGram }.flatMap { exchange in
-            ["few", "many"].map { Case(kind: kind, exchange: exchange, batch: $0) }
+            ["few", "many", "alike"].map { Case(kind: kind, exchange: exchange, batch: $0) }
         }
     }
 
@@ -105,9 +107,9 @@ struct FeatureRegularizerTests {
             var ranks = division
             ranks[0][0] += features.rows - division.reduce(0) { $0 + $1.reduce(0, +) }
             let result = run(configuration, features, ranks: ranks, weight: 0.7)
-            #expect(abs(result.loss - loss) < 2e-6 * max(1, abs(loss)), "\(division): \(result.loss), \(loss)")
+            #expect(abs(result.loss / loss - 1) < example.tolerance, "\(division): \(result.loss), \(loss)")
             let error = ParityTests.relativeError(result.gradient, gradient)
-            #expect(error < 1e-5, "\(division): \(error)")
+            #expect(error < example.tolerance, "\(division): \(error)")
             spectral.append(result.spectral)
         }
         // The participation ratio is reported whatever the loss.

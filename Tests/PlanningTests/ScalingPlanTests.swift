@@ -68,10 +68,12 @@ struct ScalingPlanTests {
 
     @Test("features are exchanged as the run would")
     func exchange() throws {
-        // 128 wide: Gram matrices for batches larger than that.
-        let plan = try plan(effective: 256, nodes: [1])
+        // 128 wide: Gram matrices for batches of more than twice that.
+        let plan = try plan(effective: 512, nodes: [1])
         #expect(plan.exchange(for: plan.divisions[0]) == .gram)
-        let micro = try self.plan(effective: 256, perNode: 1, nodes: [1]) { $0.loss.negatives = .micro }
+        let even = try self.plan(effective: 256, nodes: [1])
+        #expect(even.exchange(for: even.divisions[0]) == .gather)
+        let micro = try self.plan(effective: 512, perNode: 1, nodes: [1]) { $0.loss.negatives = .micro }
         #expect(micro.exchange(for: micro.divisions[0]) == .gather)
     }
 

@@ -21,14 +21,14 @@ struct StepModelTests {
     private let small = StepModel(
         gradientStages: [StepModel.GradientStage(elements: 1_000_000, share: 1)],
         gradientSum: StepModel.GradientSum(bucketBytes: 8 << 20, isDirect: false),
-        decoderBlockShares: [1], exchange: .sum(elements: 1))
+        decoderBlockShares: [1], exchange: .sum(elements: 1, bytesPerElement: 4))
 
     /// ViT-B/16's size.
     private let large = StepModel(
         gradientStages: (0..<21).map { _ in StepModel.GradientStage(elements: 5_300_000, share: 1 / 21) },
         gradientSum: StepModel.GradientSum(bucketBytes: 8 << 20, isDirect: false),
         decoderBlockShares: [Double](repeating: 1 / 16, count: 8),
-        exchange: .sum(elements: 296_000))
+        exchange: .sum(elements: 296_000, bytesPerElement: 8))
 
     @Test("one rank only computes")
     func oneRank() {
@@ -147,7 +147,7 @@ struct StepModelTests {
         let model = StepModel(
             gradientStages: [10, 20, 5, 40, 3].map { StepModel.GradientStage(elements: $0, share: 0.2) },
             gradientSum: StepModel.GradientSum(bucketBytes: 100, isDirect: false), decoderBlockShares: [],
-            exchange: .sum(elements: 1))
+            exchange: .sum(elements: 1, bytesPerElement: 4))
         #expect(model.bucketElements.map(\.stage) == [1, 3, 3, 4])
         #expect(model.bucketElements.map(\.elements) == [25, 25, 25, 3])
     }
