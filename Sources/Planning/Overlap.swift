@@ -2,9 +2,10 @@
 ///
 /// Open MPI makes progress only inside its calls, and the program calls it between operations of its own, several times in
 /// an interval of computing, at whose end new operations are posted. At such a look each operation under way is asked for
-/// once, which lets every one of them go on to its next round if what this round waits for has arrived. Bytes of posted rounds travel meanwhile, one round's after
-/// another's over the node's link: all of them where the network needs no core for it, and with TCP as many as its buffers
-/// took at the last look. What a rank has to copy and add is its own work, and holds its computing up.
+/// once, which lets every one of them go on to its next round if what this round waits for has arrived. Bytes of posted
+/// rounds travel meanwhile, one round's after another's over the node's link: all of them where the network needs no core
+/// for it, and with TCP as many as its buffers took at the last look. What a rank has to copy and add is its own work, and
+/// holds its computing up.
 package struct Overlap: Sendable {
     /// Computing, at whose end operations are posted.
     package struct Interval: Sendable {

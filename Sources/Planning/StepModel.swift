@@ -21,11 +21,15 @@ package struct StepModel: Sendable {
         package var isDirect: Bool
         /// Of a number on its way.
         package var wireBytes: Int
+        /// Whether every rank keeps the sum of its part, updates these weights and hands them on in place of the sum
+        /// (`--shard-optimizer`); then it is direct.
+        package var sharesUpdate: Bool
 
-        package init(bucketBytes: Int, isDirect: Bool, wireBytes: Int = 4) {
+        package init(bucketBytes: Int, isDirect: Bool, wireBytes: Int = 4, sharesUpdate: Bool = false) {
             self.bucketBytes = bucketBytes
-            self.isDirect = isDirect
+            self.isDirect = isDirect || sharesUpdate
             self.wireBytes = wireBytes
+            self.sharesUpdate = sharesUpdate
         }
     }
 
@@ -93,7 +97,8 @@ package struct StepModel: Sendable {
 
     package func predict(_ division: Division, compute: ComputeCost, on cluster: Cluster) -> Prediction {
         let micro = compute.microBatch(images: division.images, encodesTwice: division.spansMicroBatches)
-        let computing = Double(division.accumulation) * micro.seconds + compute.update
+        let update = compute.update / (gradientSum.sharesUpdate ? Double(cluster.ranks) : 1)
+        let computing = Double(division.accumulation) * micro.seconds + update
         guard cluster.ranks > 1 else {
             return Prediction(stepSeconds: computing, computeSeconds: computing, communicationSeconds: 0)
         }
@@ -101,15 +106,20 @@ package struct StepModel: Sendable {
         let features = exchangeCosts(on: cluster)
         let afterExchange = followUpSeconds(on: cluster)
         let buckets = self.buckets(backward: micro.backward, on: cluster)
-        let agreement = smallSum(bytes: Self.agreementBytes, on: cluster)
+        let weights = self.weights(update: update, on: cluster)
+        // Of parts of the gradient, ranks also add up the squared norms.
+        let agreement =
+            smallSum(bytes: Self.agreementBytes, on: cluster)
+            + (gradientSum.sharesUpdate ? smallSum(bytes: 8, on: cluster) : 0)
         let exposed =
             exchanges
             * (Overlap.exposedSeconds(decoding(features, forward: micro.forward), window: cluster.windowSeconds)
                 + afterExchange)
-            + Overlap.exposedSeconds(buckets, window: cluster.windowSeconds) + agreement
+            + Overlap.exposedSeconds(buckets, window: cluster.windowSeconds)
+            + Overlap.exposedSeconds(weights, window: cluster.windowSeconds) + agreement
         let messages =
             exchanges * (Self.seconds(features) + afterExchange)
-            + buckets.reduce(0) { $0 + $1.posted.reduce(0) { $0 + Self.seconds($1) } } + agreement
+            + (buckets + weights).reduce(0) { $0 + $1.posted.reduce(0) { $0 + Self.seconds($1) } } + agreement
         return Prediction(
             stepSeconds: computing + exposed, computeSeconds: computing, communicationSeconds: messages)
     }
@@ -137,7 +147,9 @@ package struct StepModel: Sendable {
             Overlap.Interval(seconds: $0.share * backward, looks: Self.looks)
         }
         var known: [SumAlgorithm: [CollectiveRound]] = [:]
-        let direct = DirectSum.rounds(ranks: cluster.ranks, ranksPerNode: cluster.ranksPerNode)
+        let direct = Array(
+            DirectSum.rounds(ranks: cluster.ranks, ranksPerNode: cluster.ranksPerNode)
+                .prefix(gradientSum.sharesUpdate ? 1 : 2))
         for (stage, elements) in bucketElements {
             guard !gradientSum.isDirect else {
                 intervals[stage].posted.append(direct.costs(bytes: elements * gradientSum.wireBytes, on: cluster))
@@ -150,6 +162,20 @@ package struct StepModel: Sendable {
             intervals[stage].posted.append(rounds.costs(bytes: elements * Self.bytesPerElement, on: cluster))
         }
         return intervals
+    }
+
+    /// The update of a rank's part of each bucket's weights, at whose end they leave for the others; none if each rank
+    /// updates all.
+    private func weights(update: Double, on cluster: Cluster) -> [Overlap.Interval] {
+        guard gradientSum.sharesUpdate else { return [] }
+        let buckets = bucketElements.map(\.elements)
+        let all = Double(buckets.reduce(0, +))
+        let handOn = Array(DirectSum.rounds(ranks: cluster.ranks, ranksPerNode: cluster.ranksPerNode).suffix(1))
+        return buckets.map { elements in
+            Overlap.Interval(
+                seconds: update * Double(elements) / all,
+                posted: [handOn.costs(bytes: elements * Self.bytesPerElement, on: cluster)])
+        }
     }
 
     /// Looks at messages in a transformer block of forward, and in half a block of backward: at least between two

@@ -47,7 +47,7 @@ package struct ScalingPlan {
         }
     }
 
-    /// Whether the effective batch stays, or each rank's.
+    /// Whether the effective batch stays, or each rank's part of it.
     package enum Scaling: String, CaseIterable, Sendable {
         case strong, weak
     }
@@ -62,7 +62,7 @@ package struct ScalingPlan {
         package var obstacle: String?
     }
 
-    /// Of the run; its effective batch is that of strong scaling, its accumulation is not looked at.
+    /// Of the run; its effective batch is that of strong scaling, its accumulation that of weak scaling.
     package let configuration: PretrainConfiguration
     package let scaling: Scaling
     /// The most images of a rank's micro-batch.
@@ -99,7 +99,8 @@ package struct ScalingPlan {
         let ranks = nodes * cluster.ranksPerNode
         guard scaling == .strong else {
             return Division(
-                nodes: nodes, ranks: ranks, effectiveBatch: mostImages * ranks, images: mostImages, accumulation: 1)
+                nodes: nodes, ranks: ranks, effectiveBatch: mostImages * ranks * configuration.accumulation,
+                images: mostImages, accumulation: configuration.accumulation)
         }
         let effective = configuration.effectiveBatchSize
         guard effective % ranks == 0 else {
@@ -230,7 +231,7 @@ package struct ScalingPlan {
             gradientSum: StepModel.GradientSum(
                 bucketBytes: gradients.bucketBytes,
                 isDirect: gradients.resolvedAlgorithm(ranks: division.ranks) == .direct,
-                wireBytes: gradients.wire.byteCount),
+                wireBytes: gradients.wire.byteCount, sharesUpdate: gradients.shardsOptimizer),
             decoderBlockShares: blocks + [flops.decoderPred / flops.total(c)],
             exchange: exchange, followUp: followUp)
     }

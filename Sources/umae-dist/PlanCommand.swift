@@ -17,7 +17,7 @@ struct PlanCommand: WorldCommand {
             A few steps are measured here without messages, on all ranks at once if there are several; messages are \
             computed from --bandwidth, --latency and the algorithms of Open MPI 4.1. docs/scaling.md has the model and \
             how far it is off. Flags of pretrain and recipes say what is planned: --effective-batch-size is divided \
-            among ranks and micro-batches of at most --batch-size (32) images.
+            among ranks and micro-batches of at most --batch-size (32) images, as many as that takes.
             """)
 
     @OptionGroup var options: PlanOptions
@@ -116,7 +116,9 @@ struct PlanCommand: WorldCommand {
         whole.optimisation.batchSize = nil
         whole.optimisation.accumIter = 1
         let channels = try data.channels ?? whole.model.inChans ?? whole.model.configuration().channels
-        return try whole.configuration(ranks: 1, channels: channels, precision: element)
+        var configuration = try whole.configuration(ranks: 1, channels: channels, precision: element)
+        configuration.accumulation = options.run.optimisation.accumIter
+        return configuration
     }
 
     /// What was measured here, or handed in; nothing if no row needs it.

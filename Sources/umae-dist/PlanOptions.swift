@@ -11,8 +11,8 @@ struct PlanOptions: ParsableArguments {
     @OptionGroup(title: "Measurement") var measurement: PlanMeasurementOptions
     @Option(
         help: """
-            strong (the effective batch stays, ranks have less of it) or weak (every rank keeps --batch-size images, the \
-            effective batch grows).
+            strong (the effective batch stays, ranks have less of it) or weak (every rank keeps --batch-size × \
+            --accum-iter images, the effective batch grows).
             """)
     var scaling = ScalingPlan.Scaling.strong
     @Flag(help: "Print one JSON object instead of a table.") var json = false
@@ -24,7 +24,8 @@ struct PlanOptions: ParsableArguments {
     /// What must be the same on all ranks, for they measure together.
     var lines: [String] {
         let given: [(String, (any Sendable)?)] = [
-            ("--batch-size", mostImages), ("--images", run.data.images), ("--scaling", scaling.rawValue),
+            ("--batch-size", mostImages), ("--accum-iter", run.optimisation.accumIter), ("--images", run.data.images),
+            ("--scaling", scaling.rawValue),
             ("--nodes", machine.nodes.values), ("--ranks-per-node", machine.ranksPerNode),
             ("--transport", machine.transport.rawValue), ("--local-bandwidth", machine.localBandwidth),
             ("--local-latency", machine.localLatency),
@@ -40,11 +41,20 @@ struct PlanOptions: ParsableArguments {
         try machine.check()
         try measurement.check()
         let exchange = try run.exchange.configuration()
-        guard !exchange.shardsOptimizer && exchange.fixedShards == 0 else {
-            throw ModelError("plan does not know --shard-optimizer and --deterministic: leave them out")
+        guard exchange.fixedShards == 0 else {
+            throw ModelError("plan does not know what --deterministic costs: leave it out")
         }
         guard mostImages >= 1 && mostImages <= 1 << 20 else {
             throw ModelError("--batch-size is \(mostImages): it must be at least 1 and at most \(1 << 20)")
+        }
+        let accumulation = run.optimisation.accumIter
+        guard accumulation >= 1 && accumulation <= 1 << 20 else {
+            throw ModelError("--accum-iter is \(accumulation): it must be at least 1 and at most \(1 << 20)")
+        }
+        if scaling == .strong && accumulation > 1 {
+            throw ModelError(
+                "--accum-iter \(accumulation) is for --scaling weak; with --scaling strong it follows from "
+                    + "--effective-batch-size and --batch-size: leave it out, or give --accum-iter 1 over a recipe's")
         }
         if let images = run.data.images, images < 1 {
             throw ModelError("--images is \(images): it must be at least 1")

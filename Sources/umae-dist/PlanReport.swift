@@ -35,9 +35,10 @@ struct PlanReport {
 
     private var heading: String {
         let c = plan.configuration
+        let own = c.accumulation > 1 ? "\(plan.mostImages) × \(c.accumulation)" : "\(plan.mostImages)"
         let batch =
             plan.scaling == .strong
-            ? "effective batch \(c.effectiveBatchSize)" : "\(plan.mostImages) images per rank whatever their number"
+            ? "effective batch \(c.effectiveBatchSize)" : "\(own) images per rank whatever their number"
         let length = plan.datasetImages.map { " of \($0) images" } ?? ""
         return "plan     \(options.run.model.model), \(c.precision.rawValue), \(batch), "
             + "\(c.epochs - c.startEpoch) epochs\(length)"

@@ -171,6 +171,7 @@ struct PlanTests {
         BadInputTests.Case(
             "half a source", ["--seconds-per-update", "1"], "--seconds-per-update", "--seconds-per-image"),
         BadInputTests.Case("no steps", ["--steps", "0"], "--steps"),
+        BadInputTests.Case("micro-batches of a fixed batch", ["--accum-iter", "4"], "--accum-iter", "--scaling weak"),
         BadInputTests.Case("unknown scaling", ["--scaling", "sideways"], "--scaling"),
     ]
 

@@ -56,6 +56,9 @@ struct ScalingPlanTests {
     func weak() throws {
         let divisions = try plan(nodes: [1, 3], scaling: .weak).divisions
         #expect(divisions.map(\.effectiveBatch) == [256, 768] && divisions.allSatisfy { $0.images == 32 })
+        let accumulated = try plan(nodes: [1, 3], scaling: .weak) { $0.accumulation = 4 }.divisions
+        #expect(accumulated.map(\.effectiveBatch) == [1024, 3072])
+        #expect(accumulated.allSatisfy { $0.images == 32 && $0.accumulation == 4 })
     }
 
     @Test("measured are the smallest and the largest micro-batch, encoded once and twice")

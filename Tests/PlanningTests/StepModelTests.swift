@@ -66,6 +66,27 @@ struct StepModelTests {
         #expect(abs(prediction.exposedSeconds - rounded.exposedSeconds - 3) < 1e-9)
     }
 
+    @Test("each of four nodes updates its part of the weights and hands it on, worked out by hand")
+    func sharded() {
+        var model = small
+        let whole = small.predict(one, compute: compute, on: cluster(nodes: 4))
+        model.gradientSum = StepModel.GradientSum(
+            bucketBytes: 8 << 20, isDirect: false, wireBytes: 2, sharesUpdate: true)
+        #expect(model.gradientSum.isDirect)
+        let prediction = model.predict(one, compute: compute, on: cluster(nodes: 4))
+        #expect(abs(whole.computeSeconds - prediction.computeSeconds - 0.5 * 3 / 4) < 1e-9)
+        // Three quarters of 2 MB of gradients, then of 4 MB of weights, and one more sum over four ranks, of the norm.
+        // All was summed by halving and doubling.
+        let rest = whole.communicationSeconds - 2 * (3 + 2 * 0.1)
+        let norm = 2 * (0.1 + 8e-6)
+        #expect(abs(prediction.communicationSeconds - rest - norm - (1.5 + 0.1) - (3 + 0.1)) < 1e-9)
+        #expect(abs(prediction.exposedSeconds - (whole.exposedSeconds - 2 * (3 + 2 * 0.1)) - norm - 4.7) < 1e-9)
+        // Weights of all buckets but the last travel while those of later ones are updated.
+        model.gradientSum.bucketBytes = 400_000
+        let buckets = model.predict(one, compute: compute, on: cluster(nodes: 4, bandwidth: 1e9))
+        #expect(buckets.exposedSeconds < buckets.communicationSeconds - 0.1)
+    }
+
     @Test("messages between losses and gradient are waited for at every exchange")
     func followUp() {
         var model = small
