@@ -152,6 +152,8 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
         send: Operand, _ sendParts: RankParts, receive: Operand, _ receiveParts: RankParts, in slot: CollectiveSlot
     ) throws(CommunicationError) {
         precondition(send.element == receive.element && send.columns <= Self.chunk && receive.columns <= Self.chunk)
+        // Open MPI takes it for MPI_IN_PLACE, and sends what the counts to receive say.
+        unsafe precondition(send.pointer != receive.pointer, "an all-to-all receives where it sends")
         slot.begin(send: send.owner, receive: receive.owner, parts: (sendParts, receiveParts), poll: poll)
         slot.number = watch?.table.post(.startAllToAll, bytes: send.columns * send.element.byteCount) ?? 0
         let request = unsafe UnsafeMutableRawPointer(slot.request.address)

@@ -16,7 +16,7 @@ final class BackgroundSaver: @unchecked Sendable {
     private let live: [Matrix]
     private let snapshot: AdamW.Snapshot
     private let weights: [NamedTensor]
-    private let moments: [NamedTensor]
+    private let namedMoments: [NamedTensor]
     private var thread: pthread_t?
     private var state: RunState
     private var isRequested = false
@@ -25,8 +25,8 @@ final class BackgroundSaver: @unchecked Sendable {
     private var result: Result<CheckpointStore.SaveResult, any Error>?
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
 
-    /// The lowest priority: a sixtieth of a core that somebody else wants.
-    private static var niceness: Int32 { 19 }
+    /// A thirtieth of a core that somebody else wants: no step is longer by more, and the next save seldom has to wait.
+    private static var niceness: Int32 { 15 }
 
     /// - Parameters:
     ///   - state: any; each save brings its own.
@@ -41,14 +41,13 @@ final class BackgroundSaver: @unchecked Sendable {
         self.state = state
         let parameters = model.parameters
         let snapshot = AdamW.Snapshot(count: parameters.values.count, plan: plan)
-        let moments = [snapshot.firstMoment, snapshot.secondMoment]
         self.snapshot = snapshot
-        // Moments of a rank's share alone are brought together by whoever requests the save.
+        // Moments of a rank's share alone are collected by whoever requests the save.
         live =
             [parameters.values]
-            + [optimizer.firstMoment, optimizer.secondMoment].filter { $0.count == moments[0].count }
+            + [optimizer.firstMoment, optimizer.secondMoment].filter { $0.count == snapshot.firstMoment.count }
         weights = model.namedTensors(snapshot.values)
-        self.moments = AdamW.namedTensors(moments, of: parameters)
+        namedMoments = AdamW.namedTensors([snapshot.firstMoment, snapshot.secondMoment], of: parameters)
         unsafe pthread_mutex_init(mutex, nil)
     }
 
@@ -73,10 +72,8 @@ final class BackgroundSaver: @unchecked Sendable {
     /// Where the next update is to leave what it changes, if a save was requested.
     var wanted: AdamW.Snapshot? { isRequested ? snapshot : nil }
 
-    /// Takes what was gathered of a moment.
-    func copy(_ moment: Matrix, toMoment index: Int) {
-        (index == 0 ? snapshot.firstMoment : snapshot.secondMoment).copy(from: moment)
-    }
+    /// Of the snapshot: where those of all ranks are to come together if each has a share of them.
+    var moments: [Matrix] { [snapshot.firstMoment, snapshot.secondMoment] }
 
     /// For whoever does not wait for an update.
     func copyAndWrite() throws {
@@ -131,7 +128,7 @@ final class BackgroundSaver: @unchecked Sendable {
     private func save() {
         // Of this thread alone; 0 means the caller.
         if isPatient { setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Self.niceness) }
-        let outcome = Result { try output.save(weights: weights, moments: moments, state) }
+        let outcome = Result { try output.save(weights: weights, moments: namedMoments, state) }
         unsafe pthread_mutex_lock(mutex)
         result = outcome
         unsafe pthread_mutex_unlock(mutex)

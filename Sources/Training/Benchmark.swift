@@ -69,14 +69,16 @@ package struct Benchmark {
     package let recomputesActivations: Bool
     /// File for a timeline of the measured steps, if wanted.
     package let timelinePath: String?
-    /// Ranks of this host that need as much memory, if they are not the communicator's.
-    private let localRanks: Int?
+    /// Ranks that measure the same beside this one, each by itself.
+    private let neighbors: (any Communicator)?
 
+    /// - Parameter neighbors: ranks that measure the same beside this one, each by itself. They start each step together,
+    ///   as those of one run do, and so want memory and caches for the same thing at the same time.
     package init(
         name: String, configuration: PretrainConfiguration, steps: Int, warmupSteps: Int, recomputesActivations: Bool,
-        timelinePath: String? = nil, localRanks: Int? = nil
+        timelinePath: String? = nil, neighbors: (any Communicator)? = nil
     ) {
-        self.localRanks = localRanks
+        self.neighbors = neighbors
         self.timelinePath = timelinePath
         self.name = name
         self.recomputesActivations = recomputesActivations
@@ -91,11 +93,13 @@ package struct Benchmark {
         let timeline = timelinePath.map { _ in Timeline() }
         let (step, loader) = try prepare(communicator, team, timeline, plan)
         defer { loader.stop() }
-        try communicator.agree { try MemoryReport.check(plan, localRanks: localRanks ?? communicator.localSize) }
+        try (neighbors ?? communicator).agree {
+            try MemoryReport.check(plan, localRanks: (neighbors ?? communicator).localSize)
+        }
         step.model.initialize(seed: configuration.seed)
 
         var peak = try PeakRate.measure(configuration.precision, communicator: communicator, team: team)
-        for update in 1...max(warmupSteps, 1) { _ = try step.run(update: update, learningRate: 1e-4) }
+        for update in 1...max(warmupSteps, 1) { _ = try run(step, update) }
         try communicator.barrier()
         step.clock.reset()
         var seconds: [Double] = []
@@ -104,7 +108,7 @@ package struct Benchmark {
         var exposed = 0.0
         let faultsBefore = ProcessMemory.pageFaults()
         for update in 1...steps {
-            last = try step.run(update: max(warmupSteps, 1) + update, learningRate: 1e-4)
+            last = try run(step, max(warmupSteps, 1) + update)
             seconds.append(last.seconds)
             exposed += step.exposedCommunicationSeconds
         }
@@ -136,6 +140,14 @@ package struct Benchmark {
             pageFaultsPerStep: largest[phases.count + 2], accumIter: configuration.accumulation, steps: steps,
             kernels: VectorKernels.instructionSet,
             loss: last.reconstruction)
+    }
+
+    private func run(_ step: PretrainStep, _ update: Int) throws -> StepOutcome {
+        func run() throws -> StepOutcome { try step.run(update: update, learningRate: 1e-4) }
+        guard let neighbors else { return try run() }
+        let outcome = try neighbors.agree(run)
+        step.clock.lap(.communication)
+        return outcome
     }
 
     private func prepare(

@@ -42,6 +42,8 @@ package final class GradientPass {
     private var exchangeStart = ContinuousClock.now
     private var lookAfterMessages: () -> Void = {}
     private var lastLook = ContinuousClock.now
+    /// Looked after like the rest.
+    package var collection: ShareCollection?
     /// What the first thread is at.
     private var computing = PhaseClock.Phase.forward
 
@@ -303,12 +305,13 @@ package final class GradientPass {
     /// Lets messages move, between two operations of the first thread.
     private func look() {
         let exchange = batch.regularization.exchange
-        guard failure == nil && (exchange.isBusy || reducer.isBusy) else { return }
+        guard failure == nil && (exchange.isBusy || reducer.isBusy || collection?.isBusy == true) else { return }
         let start = ContinuousClock.now
         guard start - lastLook > Self.lookEvery else { return }
         attempt {
             if exchange.isBusy { try exchange.progress() }
             try reducer.progress()
+            try collection?.progress()
         }
         lastLook = .now
         guard lastLook - start > Self.lookEvery else { return }

@@ -94,12 +94,7 @@ package final class PretrainStep {
         shares.reserveCapacity(configuration.accumulation)
         maskingJob = { [unowned self] in drawMasks(by: $0) }
         normJob = { [unowned self] in gradientNorm.measure(by: $0) }
-        updateJob = { [unowned self] in
-            optimizer.update(
-                pass.reducer.gradients, step: pending.step, learningRate: pending.learningRate,
-                gradientScale: pending.gradientScale, within: pending.range,
-                savingTo: pending.snapshot, by: $0)
-        }
+        updateJob = { [unowned self] in update(by: $0) }
     }
 
     /// Seconds in which the last step did nothing but communicate gradients, and weights if their updates are shared.
@@ -107,22 +102,23 @@ package final class PretrainStep {
         pass.reducer.exposedSeconds + (weightGather?.exposedSeconds ?? 0)
     }
 
-    /// Moments of all ranks, one after another, the whole [1, n] at a time, in memory that the next step overwrites.
+    /// Whether ranks share the update of the weights.
+    var sharesUpdate: Bool { weightGather != nil }
+
+    /// Brings the moments of all ranks together on rank 0 while the next step computes, or at once. Collective.
+    func collectMoments(atOnce: Bool) throws {
+        try pass.collection?.start()
+        if atOnce { try finishCollection() }
+    }
+
     /// Collective.
-    func gatherMoments(_ body: (_ index: Int, Matrix) -> Void) throws {
-        guard weightGather != nil else { return }
-        let buffer = pass.reducer.gradients
-        let gather = WeightGather(communicator, pass.reducer.layout, values: buffer)
-        for (index, moment) in [optimizer.firstMoment, optimizer.secondMoment].enumerated() {
-            var place = 0
-            for range in optimizer.owned {
-                buffer.columns(range).copy(from: moment.columns(place..<place + range.count))
-                place += range.count
-            }
-            for bucket in pass.reducer.layout.buckets.indices { try gather.start(bucket) }
-            try gather.finish()
-            body(index, buffer)
-        }
+    func finishCollection() throws { try pass.collection?.finish() }
+
+    /// Where rank 0 wants the moments of all ranks, if each has a share of them; nil on the others. All ranks call it.
+    func prepareCollection(into moments: [Matrix]?) {
+        guard sharesUpdate else { return }
+        pass.collection = ShareCollection(
+            communicator, pass.reducer.layout, shares: [optimizer.firstMoment, optimizer.secondMoment], wholes: moments)
     }
 
     /// Makes update number `update` (from 1). Collective.
@@ -170,12 +166,26 @@ package final class PretrainStep {
         return outcome
     }
 
+    private func update(by member: TeamMember) {
+        if sharesUpdate, let snapshot = pending.snapshot, let range = pending.range {
+            // The own share is in the caches when it is updated. Moments were collected.
+            let (values, copy) = (model.parameters.values.columns(range), snapshot.values.columns(range))
+            member.forEachChunk(of: range.count) { copy.columns($0).copy(from: values.columns($0)) }
+        }
+        optimizer.update(
+            pass.reducer.gradients, step: pending.step, learningRate: pending.learningRate,
+            gradientScale: pending.gradientScale, within: pending.range,
+            savingTo: sharesUpdate ? nil : pending.snapshot, by: member)
+    }
+
     private func updateWeights() throws {
         guard let weightGather else {
             team.run(updateJob)
             clock.lap(.optimizer)
             return
         }
+        try finishCollection()
+        clock.lap(.communication)
         let buckets = pass.reducer.layout.buckets
         for bucket in buckets.indices {
             pending.range = buckets[bucket]

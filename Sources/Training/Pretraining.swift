@@ -104,6 +104,8 @@ package final class Pretraining {
             step.snapshotWanted = { saver.wanted }
             step.snapshotTaken = { try saver.write() }
         }
+        // Without a run directory nothing is saved, and nothing collected.
+        if communicator.rank != 0 || saver != nil { step.prepareCollection(into: saver?.moments) }
     }
 
     /// Updates made so far.
@@ -188,19 +190,23 @@ package final class Pretraining {
             !ifDue || state.epoch % $0.checkpointEvery == 0 || isLast
                 || ($0.keepEvery > 0 && state.epoch % $0.keepEvery == 0)
         }
-        // Only rank 0 knows when; the save before may still be reading what moments are gathered into.
+        // One may still be under way if the updates since were left out.
+        try step.finishCollection()
+        // The save before may still be reading what moments are collected into.
         try communicator.agree { if isDue == true { try reportSaved() } }
-        if configuration.gradientExchange.shardsOptimizer {
+        if step.sharesUpdate {
+            // Only rank 0 knows when.
             var due = [isDue == true ? 1.0 : 0]
             try communicator.allReduce(&due, .sum)
-            if due[0] > 0 { try step.gatherMoments { saver?.copy($1, toMoment: $0) } }
+            if due[0] > 0 { try step.collectMoments(atOnce: atOnce || isLast) }
         }
         try communicator.agree {
             guard isDue == true, let saver else { return }
             saver.request(state)
-            // Moments that were gathered are overwritten by the next step.
-            if configuration.gradientExchange.shardsOptimizer || atOnce || isLast { try saver.copyAndWrite() }
-            if atOnce || isLast { try reportSaved() }
+            if atOnce || isLast {
+                try saver.copyAndWrite()
+                try reportSaved()
+            }
         }
     }
 

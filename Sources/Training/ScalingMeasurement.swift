@@ -4,7 +4,7 @@ package import Tensors
 
 /// Measures what a plan for other machines starts from.
 package enum ScalingMeasurement {
-    /// Steps of one size, on every rank by itself: no rank sends anything, but all compute at the same time. The slowest
+    /// Steps of one size, on every rank by itself: no rank sends anything, but all begin each step together. The slowest
     /// rank counts in each phase. Collective; every rank returns the same.
     package static func compute(
         _ configuration: PretrainConfiguration, images: Int, encodesTwice: Bool, steps: Int,
@@ -14,13 +14,10 @@ package enum ScalingMeasurement {
         c.accumulation = encodesTwice ? 2 : 1
         c.effectiveBatchSize = images * c.accumulation
         let own = c
-        try communicator.barrier()
-        let result = try communicator.agree {
-            try Benchmark(
-                name: "", configuration: own, steps: steps, warmupSteps: 1,
-                recomputesActivations: recomputesActivations, localRanks: communicator.localSize
-            ).run(communicator: SingleProcess(), team: team)
-        }
+        let result = try Benchmark(
+            name: "", configuration: own, steps: steps, warmupSteps: 1,
+            recomputesActivations: recomputesActivations, neighbors: communicator
+        ).run(communicator: SingleProcess(), team: team)
         var phases = Sample.phases(of: result)
         try communicator.allReduce(&phases, .maximum)
         return Sample.make(phases, images: images, accumulation: own.accumulation, encodesTwice: encodesTwice)
