@@ -8,10 +8,16 @@ package final class SingleProcess: Communicator {
     package let localRank = 0
     package let localSize = 1
 
-    package init() {}
+    private let neighbors: (any Communicator)?
+
+    /// - Parameter neighbors: ranks each of which is a single process of its own, and makes the same calls. Figures that
+    ///   ranks would add up are added up when all have come to that point, as if they were ranks of one run.
+    package init(inStepWith neighbors: (any Communicator)? = nil) { self.neighbors = neighbors }
 
     package func allReduce(_ values: Matrix, _ reduction: Reduction) {}
-    package func allReduce(_ values: inout [Double], _ reduction: Reduction) {}
+    package func allReduce(_ values: inout [Double], _ reduction: Reduction) throws(CommunicationError) {
+        try neighbors?.barrier()
+    }
     package func startAllReduce(send: Matrix, receive: Matrix, in slot: CollectiveSlot) { copy(send, to: receive) }
     package func startAllReduce(send: MatrixView<Double>, receive: MatrixView<Double>, in slot: CollectiveSlot) {
         copy(send, to: receive)

@@ -72,8 +72,8 @@ package struct Benchmark {
     /// Ranks that measure the same beside this one, each by itself.
     private let neighbors: (any Communicator)?
 
-    /// - Parameter neighbors: ranks that measure the same beside this one, each by itself. They start each step together,
-    ///   as those of one run do, and so want memory and caches for the same thing at the same time.
+    /// - Parameter neighbors: ranks that measure the same beside this one, each by itself and run as a `SingleProcess` in
+    ///   step with them.
     package init(
         name: String, configuration: PretrainConfiguration, steps: Int, warmupSteps: Int, recomputesActivations: Bool,
         timelinePath: String? = nil, neighbors: (any Communicator)? = nil
@@ -99,7 +99,7 @@ package struct Benchmark {
         step.model.initialize(seed: configuration.seed)
 
         var peak = try PeakRate.measure(configuration.precision, communicator: communicator, team: team)
-        for update in 1...max(warmupSteps, 1) { _ = try run(step, update) }
+        for update in 1...max(warmupSteps, 1) { _ = try step.run(update: update, learningRate: 1e-4) }
         try communicator.barrier()
         step.clock.reset()
         var seconds: [Double] = []
@@ -108,7 +108,7 @@ package struct Benchmark {
         var exposed = 0.0
         let faultsBefore = ProcessMemory.pageFaults()
         for update in 1...steps {
-            last = try run(step, max(warmupSteps, 1) + update)
+            last = try step.run(update: max(warmupSteps, 1) + update, learningRate: 1e-4)
             seconds.append(last.seconds)
             exposed += step.exposedCommunicationSeconds
         }
@@ -140,14 +140,6 @@ package struct Benchmark {
             pageFaultsPerStep: largest[phases.count + 2], accumIter: configuration.accumulation, steps: steps,
             kernels: VectorKernels.instructionSet,
             loss: last.reconstruction)
-    }
-
-    private func run(_ step: PretrainStep, _ update: Int) throws -> StepOutcome {
-        func run() throws -> StepOutcome { try step.run(update: update, learningRate: 1e-4) }
-        guard let neighbors else { return try run() }
-        let outcome = try neighbors.agree(run)
-        step.clock.lap(.communication)
-        return outcome
     }
 
     private func prepare(

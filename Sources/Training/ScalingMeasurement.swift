@@ -4,8 +4,9 @@ package import Tensors
 
 /// Measures what a plan for other machines starts from.
 package enum ScalingMeasurement {
-    /// Steps of one size, on every rank by itself: no rank sends anything, but all begin each step together. The slowest
-    /// rank counts in each phase. Collective; every rank returns the same.
+    /// Steps of one size, on every rank by itself: no rank sends anything, but all begin their updates together, as
+    /// after messages, and so share the memory's bandwidth in them. The slowest rank counts in each phase. Collective; every
+    /// rank returns the same.
     package static func compute(
         _ configuration: PretrainConfiguration, images: Int, encodesTwice: Bool, steps: Int,
         recomputesActivations: Bool, communicator: any Communicator, team: Team
@@ -17,7 +18,7 @@ package enum ScalingMeasurement {
         let result = try Benchmark(
             name: "", configuration: own, steps: steps, warmupSteps: 1,
             recomputesActivations: recomputesActivations, neighbors: communicator
-        ).run(communicator: SingleProcess(), team: team)
+        ).run(communicator: SingleProcess(inStepWith: communicator), team: team)
         var phases = Sample.phases(of: result)
         try communicator.allReduce(&phases, .maximum)
         return Sample.make(phases, images: images, accumulation: own.accumulation, encodesTwice: encodesTwice)
