@@ -42,7 +42,7 @@ package final class GradientPass {
     private var exchangeStart = ContinuousClock.now
     private var lookAfterMessages: () -> Void = {}
     private var lastLook = ContinuousClock.now
-    /// Looked after like the rest.
+    /// Moments on their way to rank 0, looked after as gradients are.
     package var collection: ShareCollection?
     /// What the first thread is at.
     private var computing = PhaseClock.Phase.forward
