@@ -3,10 +3,12 @@ internal import Foundation
 internal import Layers
 internal import Tensors
 
-/// Losses as functions of G = ZᵀZ and of the mean feature: dL/dZ = (Z - mean)·M, with M in place of G.
+/// Losses as functions of G = ZᵀZ and of the mean feature.
 ///
 /// Features that collapse differ little from their mean, and G is nearly N·mean·meanᵀ. So G travels in double precision,
-/// and is made of products of what remains when the mean is taken away.
+/// and is made of products of what remains when the mean is taken away. And dL/dZ = Z·G is nearly along each feature, of
+/// which normalising takes nothing; so what is formed is (z·G - N·(mean·z)·z), with C = G - N·mean·meanᵀ and c = z - mean
+/// the same as (z·C - N·(mean·z)·c), where nothing cancels.
 extension FeatureRegularizer {
     private var count: Double { Double(images) }
     /// Entries of G's upper triangle.
@@ -51,11 +53,11 @@ extension FeatureRegularizer {
         }
     }
 
-    /// Sets the shares and the mean of all features, and M.
+    /// Sets the shares and the mean of all features, and what `gramGradient` needs.
     func evaluateGram(in context: LayerContext) {
         context.member.serially {
             for column in 0..<width { mean[0, column] = summary[0, triangle + column] / count }
-            let square = unpackGram()
+            let square = unpackGram(into: gram)
             var trace = 0.0
             for index in 0..<width { trace += Double(gram[index, index]) }
             spectralShare = square / (trace * trace) / Double(ranks)
@@ -63,33 +65,50 @@ extension FeatureRegularizer {
             switch configuration.kind {
             case .none, .spectral:
                 value = square / (count * count)
-                scaleGram(4 / (count * count))
+                prepareGradient(factor: 4 / (count * count))
             case .spectralOffdiagonal:
                 let pairs = max(count * (count - 1), 1)
                 value = (square - count) / pairs
-                scaleGram(4 / pairs)
+                prepareGradient(factor: 4 / pairs)
             case .spectralCentred:
-                value = unpackGram(centred: true) / (count * count)
-                scaleGram(4 / (count * count))
+                value = unpackGram(centred: true, into: gram) / (count * count)
+                gradientFactor = 4 / (count * count)
             case .vicregCovariance:
                 let pairs = max(count - 1, 1) * max(count - 1, 1) * Double(width)
-                value = unpackGram(centred: true, diagonal: false) / pairs
-                scaleGram(4 / pairs)
+                value = unpackGram(centred: true, diagonal: false, into: gram) / pairs
+                gradientFactor = 4 / pairs
             case .tcr:
-                guard let factorization else { return }
                 let factor = configuration.tcrMu / Double(width)
-                // Replaces G by (I + factor·G)⁻¹.
-                value = -factorization.invert(gram, scale: factor)
-                scaleGram(-2 * factor)
+                value = prepareInverse(factor: factor)
+                gradientFactor = 2 * factor * factor
             case .uniformity, .koleo:
                 preconditionFailure("not a function of the Gram matrix")
             }
             share = value / Double(ranks)
         }
+        guard configuration.kind == .tcr else { return }
+        MatrixProduct(gram, centredGram, into: gramProduct).run(by: context.member, scratch: context.scratch)
+    }
+
+    private func prepareGradient(factor: Double) {
+        _ = unpackGram(centred: true, into: gram)
+        for column in 0..<width { projector[0, column] = mean[0, column] }
+        gradientFactor = factor
+    }
+
+    /// Replaces G by B = (I + factor·G)⁻¹; the loss.
+    private func prepareInverse(factor: Double) -> Double {
+        guard let factorization else { return 0 }
+        let value = -factorization.invert(gram, scale: factor)
+        for row in 0..<width {
+            projector[0, row] = (0..<width).reduce(0) { $0 + Double(gram[row, $1]) * mean[0, $1] }
+        }
+        _ = unpackGram(centred: true, into: centredGram)
+        return value
     }
 
     /// Sets G from its upper triangle, or G - N·mean·meanᵀ, with or without the diagonal; the sum of its squares.
-    private func unpackGram(centred: Bool = false, diagonal: Bool = true) -> Double {
+    private func unpackGram(centred: Bool = false, diagonal: Bool = true, into gram: Matrix) -> Double {
         var (place, square) = (0, 0.0)
         for row in 0..<width {
             let factor = centred ? mean[0, row] * count : 0
@@ -105,15 +124,27 @@ extension FeatureRegularizer {
         return square
     }
 
-    private func scaleGram(_ factor: Double) { unsafe umae_scale(gram.pointer, Float(factor), gram.count) }
-
+    /// factor·(z·K - N·(w·z)·c), or factor·(c·K) where the loss is one of centred features. w is the projector; K is C, and
+    /// w the mean, where dL/dZ is factor·Z·G.
+    ///
+    /// For tcr it is factor·Z·B, B = (I + f·G)⁻¹. B·z = z - f·G·B·z, and with G = C + N·mean·meanᵀ, less what is along z,
+    /// that is -f·(C·B·z - N·(mean·B·z)·c): K = B·C and w = B·mean.
     func gramGradient(rows: Range<Int>, in context: LayerContext) {
         let (d, z) = (dNormalized.rows(rows), own.rows(rows))
-        guard configuration.kind.centres else {
-            return MatrixProduct(z, gram, into: d).run(by: context.member, scratch: context.scratch)
-        }
         let centred = centredFeatures.rows(0..<rows.count)
+        let kind = configuration.kind
         centre(z, into: centred, in: context)
-        MatrixProduct(centred, gram, into: d).run(by: context.member, scratch: context.scratch)
+        MatrixProduct(kind.centres ? centred : z, kind == .tcr ? gramProduct : gram, into: d)
+            .run(by: context.member, scratch: context.scratch)
+        context.forEachChunk(of: rows.count) { range in
+            for row in range {
+                var weight = 0.0
+                if !kind.centres {
+                    for column in 0..<width { weight += projector[0, column] * Double(z[row, column]) }
+                }
+                let (factor, own) = (Float(gradientFactor), Float(count * weight))
+                for column in 0..<width { d[row, column] = factor * (d[row, column] - own * centred[row, column]) }
+            }
+        }
     }
 }

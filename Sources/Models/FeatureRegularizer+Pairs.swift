@@ -5,8 +5,8 @@ internal import Tensors
 
 /// Losses over pairs of gathered features. With s = Z·Zᵀ, of which this rank has its rows.
 ///
-/// Distances are those of the features less their mean: of features that collapse, products differ by less than fp32
-/// tells apart.
+/// Distances and gradients are those of the features less their mean: of features that collapse, products differ by less
+/// than fp32 tells apart.
 extension FeatureRegularizer {
     /// torch.nn.PairwiseDistance's, and that of DINOv2's logarithm.
     private static var koleoEpsilon: Double { 1e-8 }
@@ -20,6 +20,7 @@ extension FeatureRegularizer {
     private func centreAll(in context: LayerContext) {
         formMean(of: all, in: context)
         centre(all, into: centredFeatures, in: context)
+        guard configuration.kind.looksAtDistances else { return }
         context.forEachChunk(of: images) { range in
             for row in range {
                 var (length, projection) = (0.0, 0.0)
@@ -56,7 +57,7 @@ extension FeatureRegularizer {
     }
 
     func evaluatePairs(in context: LayerContext) {
-        if configuration.kind.looksAtDistances { centreAll(in: context) }
+        centreAll(in: context)
         MatrixProduct(ownRows(of: paired), paired, transposeB: true, into: similarities)
             .run(by: context.member, scratch: context.scratch)
         let pairs = max(count * (count - 1), 1)
@@ -93,31 +94,32 @@ extension FeatureRegularizer {
 
     /// Overwrites `dNormalized` of these rows.
     func pairGradient(rows: Range<Int>, in context: LayerContext) {
-        let d = dNormalized.rows(rows)
         switch configuration.kind {
         case .koleo: context.forEachChunk(of: rows.count) { koleoGradient($0, of: rows) }
         case .uniformity:
-            // d/dzᵢ = (2/E)·Σⱼ eᵢⱼ·(-2t)·(zᵢ - zⱼ), E the sum of all e.
-            MatrixProduct(similarities.rows(rows), paired, into: d)
-                .run(by: context.member, scratch: context.scratch)
-            let z = ownRows(of: paired)
-            let factor = Float(4 * configuration.uniformityT / pairSum)
-            context.forEachChunk(of: rows.count) { range in
-                for index in range {
-                    let row = rows.lowerBound + index
-                    var total: Float = 0
-                    for column in 0..<similarities.columns { total += similarities[row, column] }
-                    for column in 0..<width {
-                        d[index, column] = factor * (d[index, column] - total * z[row, column])
-                    }
-                }
-            }
+            // With eᵢⱼ and their sum E: d/dzᵢ = (2/E)·Σⱼ eᵢⱼ·(-2t)·(zᵢ - zⱼ).
+            weighDifferences(rows: rows, Float(4 * configuration.uniformityT / pairSum), in: context)
         default:
+            // Σⱼ sᵢⱼ·zⱼ, less what is along zᵢ: normalising takes nothing of that.
             let pairs = configuration.kind == .spectralOffdiagonal ? max(count * (count - 1), 1) : count * count
-            MatrixProduct(similarities.rows(rows), all, into: d).run(by: context.member, scratch: context.scratch)
-            context.forEachChunk(of: rows.count) { range in
-                let part = d.rows(range)
-                unsafe umae_scale(part.pointer, Float(4 / pairs), part.count)
+            weighDifferences(rows: rows, Float(4 / pairs), in: context)
+        }
+    }
+
+    /// Overwrites `dNormalized` of these rows with factor·Σⱼ wᵢⱼ·(zⱼ - zᵢ), w in place of the similarities.
+    private func weighDifferences(rows: Range<Int>, _ factor: Float, in context: LayerContext) {
+        let d = dNormalized.rows(rows)
+        MatrixProduct(similarities.rows(rows), centredFeatures, into: d)
+            .run(by: context.member, scratch: context.scratch)
+        let z = ownRows(of: centredFeatures)
+        context.forEachChunk(of: rows.count) { range in
+            for index in range {
+                let row = rows.lowerBound + index
+                var total = 0.0
+                for column in 0..<similarities.columns { total += Double(similarities[row, column]) }
+                for column in 0..<width {
+                    d[index, column] = factor * (d[index, column] - Float(total) * z[row, column])
+                }
             }
         }
     }

@@ -31,8 +31,14 @@ package final class FeatureRegularizer: @unchecked Sendable {
     let norms: Matrix
     /// Of pairs [n, N]; only where features are gathered and pairs are looked at.
     let similarities: Matrix
-    /// G [D, D], then the matrix M with dL/dZ = (Z - mean)·M.
+    /// G [D, D], then the matrix that features, or centred ones, are multiplied with for the gradient; for tcr that is
+    /// the product of its inverse, in `gram`, and of G about the mean.
     let gram: Matrix
+    let centredGram: Matrix
+    let gramProduct: Matrix
+    /// [1, D], and a factor: see `gramGradient`.
+    let projector: MatrixView<Double>
+    var gradientFactor = 0.0
     /// The mean feature [1, D].
     let mean: MatrixView<Double>
     /// Features less their mean: all [N, D] or this rank's [n, D], as the kind wants.
@@ -88,9 +94,13 @@ package final class FeatureRegularizer: @unchecked Sendable {
         norms = matrix("feature norms", 1, images)
         similarities = matrix("similarities", usesPairs ? images : 0, globalImages)
         gram = matrix("Gram matrix", usesPairs ? 0 : width, width)
+        let tcrWidth = configuration.kind == .tcr ? width : 0
+        centredGram = matrix("Gram matrix about the mean", tcrWidth, width)
+        gramProduct = matrix("product of Gram matrices", tcrWidth, width)
+        projector = plan.view(.exchange, "projector", rows: 1, columns: usesPairs ? 0 : width)
         mean = plan.view(.exchange, "mean feature", rows: 1, columns: width)
         let looksAtDistances = configuration.kind.looksAtDistances
-        let centredRows = usesPairs && !looksAtDistances ? 0 : gathers ? globalImages : images
+        let centredRows = gathers ? globalImages : images
         centredFeatures = matrix("centred features", centredRows, width)
         centredProducts = plan.view(
             .exchange, "products of centred features", rows: 2, columns: looksAtDistances ? globalImages : 0)
@@ -110,7 +120,7 @@ package final class FeatureRegularizer: @unchecked Sendable {
         }
         return [
             bytes(images, globalImages, width), bytes(images, width, globalImages), bytes(images, width, width),
-            bytes(width, width, globalImages, true),
+            bytes(width, width, globalImages, true), bytes(width, width, width),
         ].reduce(0, max)
     }
 
