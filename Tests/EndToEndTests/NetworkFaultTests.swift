@@ -25,14 +25,22 @@ private enum TwoHosts {
 struct NetworkFaultTests {
     private let name = "umae\(getpid())"
 
+    /// Waits until the run has saved a checkpoint, then does something to its link or its ranks.
     private func run(
-        _ folder: TemporaryDirectory, options: [String], _ more: [String], whileRunning: (Process) throws -> Void
-    ) throws -> Program.Result {
+        _ folder: TemporaryDirectory, options: [String], _ more: [String] = [], _ harm: ([pid_t]) throws -> Void
+    ) throws -> (Program.Result, ranks: [pid_t]) {
+        var ranks: [pid_t] = []
         let arguments =
             SmallRun.arguments(folder.file("run"), epochs: 100_000, images: 400) + ["--checkpoint-every", "1"]
-        return try Program.launch(
+        let result = try Program.launch(
             ["bash", TwoHosts.script, "--name", name] + options.flatMap { ["--mpirun", $0] } + ["--", Program.path]
-                + arguments + more, timeout: 60, whileRunning: whileRunning)
+                + arguments + more, timeout: 60
+        ) { _ in
+            try wait { fileExists(folder.file("run/checkpoint-00000050")) }
+            ranks = try Ranks(count: 2, of: folder.file("run")).processes
+            try harm(ranks)
+        }
+        return (result, ranks)
     }
 
     private func expectNothingLeft(_ ranks: [pid_t], _ folder: TemporaryDirectory) throws {
@@ -48,13 +56,10 @@ struct NetworkFaultTests {
         "a link that is cut: both sides say who waits for whom and end, and mpirun with them", arguments: ["a", "b"])
     func cut(side: String) throws {
         let folder = try TemporaryDirectory()
-        var ranks: [pid_t] = []
         var cutAt = Date()
-        let result = try run(
+        let (result, ranks) = try run(
             folder, options: ["--output-filename", folder.file("streams")], ["--stall-timeout", "3"]
-        ) { _ in
-            try wait { fileExists(folder.file("run/log.txt")) }
-            ranks = try Ranks(count: 2, of: folder.file("run")).processes
+        ) { ranks in
             try TwoHosts.setLink("\(name)-\(side)", "down")
             cutAt = Date()
             // The launcher may take longer; what computes may not.
@@ -77,16 +82,11 @@ struct NetworkFaultTests {
     @Test("a link that is cut is noticed by mpirun itself, with the settings of scripts/open-mpi-environment shortened")
     func keepalive() throws {
         let folder = try TemporaryDirectory()
-        var ranks: [pid_t] = []
         let keepalive = ["time", "2", "intvl", "1", "probes", "3"]
         let options = stride(from: 0, to: 6, by: 2).flatMap {
             ["--mca", "oob_tcp_keepalive_\(keepalive[$0])", keepalive[$0 + 1]]
         }
-        let result = try run(folder, options: options, []) { _ in
-            try wait { fileExists(folder.file("run/log.txt")) }
-            ranks = try Ranks(count: 2, of: folder.file("run")).processes
-            try TwoHosts.setLink("\(name)-b", "down")
-        }
+        let (result, ranks) = try run(folder, options: options) { _ in try TwoHosts.setLink("\(name)-b", "down") }
         #expect(result.exitCode != 0 && result.errors.contains("lost communication with a remote daemon"))
         try expectNothingLeft(ranks, folder)
     }
@@ -94,10 +94,7 @@ struct NetworkFaultTests {
     @Test("a link that is down for a moment: the run goes on")
     func interruption() throws {
         let folder = try TemporaryDirectory()
-        var ranks: [pid_t] = []
-        let result = try run(folder, options: [], ["--stall-timeout", "10"]) { process in
-            try wait { fileExists(folder.file("run/log.txt")) }
-            ranks = try Ranks(count: 2, of: folder.file("run")).processes
+        let (result, ranks) = try run(folder, options: [], ["--stall-timeout", "10"]) { ranks in
             try TwoHosts.setLink("\(name)-b", "down")
             usleep(1_000_000)
             try TwoHosts.setLink("\(name)-b", "up")

@@ -15,7 +15,7 @@ struct ResumeTests {
 
         let stopped = try Program.run(arguments("parts"), ranks: ranks) { process in
             // Once an epoch is logged the run is well under way.
-            try Self.wait(until: { FileManager.default.fileExists(atPath: folder.file("parts/log.txt")) })
+            try wait(60) { fileExists(folder.file("parts/log.txt")) }
             kill(process.processIdentifier, SIGUSR1)
         }
         #expect(stopped.exitCode == 85, "\(stopped.errors)")
@@ -33,7 +33,7 @@ struct ResumeTests {
     func terminate() throws {
         let folder = try TemporaryDirectory()
         let result = try Program.run(SmallRun.arguments(folder.file("run"), epochs: 50, images: 4000)) { process in
-            try Self.wait(until: { FileManager.default.fileExists(atPath: folder.file("run/log.txt")) })
+            try wait(60) { fileExists(folder.file("run/log.txt")) }
             kill(process.processIdentifier, SIGTERM)
         }
         #expect(result.exitCode == 85)
@@ -55,12 +55,6 @@ struct ResumeTests {
             try SmallRun.weights(folder.file("parts"), step: 40), try SmallRun.weights(folder.file("whole"), step: 40))
         // The first epoch's sums were formed over two ranks: rounding.
         #expect(error < 1e-5, "relative error \(error)")
-    }
-
-    private static func wait(until condition: () -> Bool) throws {
-        let deadline = Date().addingTimeInterval(60)
-        while !condition() && Date() < deadline { usleep(5_000) }
-        try #require(condition(), "the run did not get under way")
     }
 
     private static func checkpointSteps(_ run: String) throws -> [Int] {
