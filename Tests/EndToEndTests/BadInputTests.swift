@@ -49,7 +49,7 @@ struct BadInputTests {
         for mention in bad.mentions {
             #expect(result.messages.first?.contains(mention) == true, "\(result.messages) lacks '\(mention)'")
         }
-        #expect(!FileManager.default.fileExists(atPath: folder.file("run/log.txt")))
+        #expect(!fileExists(folder.file("run/log.txt")))
     }
 
     @Test("damaged image files are named", arguments: ["truncated", "foreign"])
@@ -92,7 +92,7 @@ struct BadInputTests {
             SmallRun.arguments(folder.file("run"), images: 16) + ["--embed-dim", "64", "--resume", "auto"], ranks: 2)
         #expect(result.exitCode != 0)
         #expect(result.messages.count == 1 && result.messages[0].contains("embedDim"), "\(result.errors)")
-        #expect(FileManager.default.fileExists(atPath: folder.file("run/checkpoint-00000002/manifest.json")))
+        #expect(fileExists(folder.file("run/checkpoint-00000002/manifest.json")))
     }
 
     @Test("a run directory is not overwritten by accident")
@@ -115,7 +115,7 @@ struct BadInputTests {
         for mention in ["not finite", "step 2", "rank \(ranks - 1)", "reconstruction loss", "--lr"] {
             #expect(result.messages.first?.contains(mention) == true, "\(result.messages) lacks '\(mention)'")
         }
-        #expect(!FileManager.default.fileExists(atPath: folder.file("run/checkpoint-00000004")))
+        #expect(!fileExists(folder.file("run/checkpoint-00000004")))
     }
 
     @Test("a hostile weights file is refused by debug on all ranks")
@@ -130,6 +130,6 @@ struct BadInputTests {
             ] + SmallRun.model, ranks: 2)
         #expect(result.exitCode != 0)
         #expect(result.messages.count == 1 && result.messages[0].contains(folder.file("w")), "\(result.errors)")
-        #expect(!FileManager.default.fileExists(atPath: folder.file("out")))
+        #expect(!fileExists(folder.file("out")))
     }
 }
