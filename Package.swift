@@ -37,6 +37,7 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CMPIShim", dependencies: ["COpenMPI"]),
         .target(name: "CVectorKernels"),
+        .target(name: "CStopSignals"),
         // 1: memory and messages
         module("Tensors", ["CVectorKernels"]),
         module("Communication", ["CMPIShim", "Tensors"]),
@@ -55,8 +56,8 @@ let package = Package(
         module(
             "Training",
             [
-                "Checkpoints", "Communication", "DataParallel", "ImageData", "Layers", "Models", "Optimization",
-                "Planning", "Tensors", .product(name: "Logging", package: "swift-log"),
+                "Checkpoints", "Communication", "CStopSignals", "DataParallel", "ImageData", "Layers", "Models",
+                "Optimization", "Planning", "Tensors", .product(name: "Logging", package: "swift-log"),
             ]),
         // 6: commands
         .executableTarget(

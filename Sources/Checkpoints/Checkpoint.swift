@@ -23,6 +23,9 @@ package struct Checkpoint: Equatable, Sendable {
     /// Whether newer checkpoints never push it out; one that cannot be read is not known to be.
     package var isPermanent: Bool { (try? CheckpointManifest(directory: path).isPermanent) == true }
 
+    /// The run that wrote it; nil where that is not known.
+    package var run: String? { (try? CheckpointManifest(directory: path))?.run }
+
     package func path(of file: CheckpointFile) -> String { Directories.child(path, file.rawValue) }
 
     package func weights() throws(CheckpointError) -> SafetensorsFile {

@@ -3,7 +3,8 @@ import Glibc
 extension CheckpointError: CustomStringConvertible {
     package var description: String {
         let subject = tensor.map { ": tensor '\(Self.printable($0, limit: 120))'" } ?? ""
-        return Self.printable("\(path)\(subject): \(reason.text)", limit: 2_000)
+        // A path may be long; what is wrong with it must not be cut off behind it.
+        return "\(Self.printable(path, limit: 1_000))\(Self.printable("\(subject): \(reason.text)", limit: 1_000))"
     }
 
     /// `text` on one line: control characters become `?`, and what is beyond `limit` characters becomes `…`.
@@ -65,6 +66,11 @@ extension CheckpointError.Reason {
             "is damaged: CRC-32 \(hexadecimal(found)), expected \(hexadecimal(expected))"
         case .stateInvalid(let problem): "cannot be decoded: \(problem)"
         case .stateNotEncodable(let problem): "the run state cannot be encoded: \(problem)"
+        case .foreign(let what): "is kept: \(what)"
+        case .notADirectory(let flag): "\(flag) needs a directory, and this is a file"
+        case .inUse(let owner):
+            "is in use by \(owner); wait until it has ended, or choose another directory. If it is gone for good, remove "
+                + "\(DirectoryLock.fileName) there"
         }
     }
 
@@ -81,10 +87,19 @@ extension CheckpointError.Reason {
             switch code {
             case ENOSPC, EDQUOT: "; free space there or choose another directory"
             case EFBIG: "; raise the limit on file size (ulimit -f)"
-            case EACCES, EPERM, EROFS: "; choose a directory that can be written, or change its permissions"
+            case EACCES, EPERM:
+                isReading(call)
+                    ? "; change its permissions" : "; choose a directory that can be written, or change its permissions"
+            case EROFS: "; choose a directory that can be written"
             case ENOENT, ESTALE: "; was it removed or moved?"
+            case ENOTDIR: "; a part of this path is a file, not a directory"
+            case ENAMETOOLONG: "; choose a shorter path"
             default: ""
             }
-        return "\(call) failed: \(message)\(advice)"
+        return "\(call == SystemCall.openForReading ? "open" : call) failed: \(message)\(advice)"
+    }
+
+    private func isReading(_ call: String) -> Bool {
+        [SystemCall.openForReading, "read", "opendir", "readdir", "stat"].contains(call)
     }
 }

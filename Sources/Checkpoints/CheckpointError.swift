@@ -1,3 +1,5 @@
+import Glibc
+
 /// Why a tensor file or a checkpoint could not be written, read or trusted.
 ///
 /// `description` is one line that names the file, the tensor if one is concerned, what is wrong and what to do. Names
@@ -43,6 +45,12 @@ package struct CheckpointError: Error, Equatable {
         case checksumMismatch(expected: UInt32, found: UInt32)
         case stateInvalid(String)
         case stateNotEncodable(String)
+        /// Something that this program did not write, which it does not remove.
+        case foreign(String)
+        /// The path that a flag, named here, gives for a directory is something else.
+        case notADirectory(String)
+        /// A directory that another process, described here, writes to.
+        case inUse(String)
     }
 
     /// The file or directory concerned.
@@ -50,9 +58,15 @@ package struct CheckpointError: Error, Equatable {
     package let tensor: String?
     package let reason: Reason
 
-    init(path: String, tensor: String? = nil, _ reason: Reason) {
+    package init(path: String, tensor: String? = nil, _ reason: Reason) {
         self.path = path
         self.tensor = tensor
         self.reason = reason
+    }
+
+    /// Whether the file may be as it should and only cannot be read, now or by this user.
+    var isPassing: Bool {
+        guard case .system(_, let code) = reason else { return false }
+        return code != ENOENT && code != ENOTDIR && code != ELOOP
     }
 }

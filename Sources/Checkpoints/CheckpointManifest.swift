@@ -7,13 +7,16 @@ struct CheckpointManifest: Codable, Equatable {
     let files: [String: FileRecord]
     /// Whether newer checkpoints never push it out.
     let isPermanent: Bool?
+    /// The run that wrote it; nil where an earlier version did.
+    let run: String?
 
     static var fileName: String { "manifest.json" }
     static var currentVersion: Int { 1 }
     /// In bytes; a manifest has some hundred.
     private static var maximumSize: Int { 1 << 20 }
 
-    init(step: Int, files: [String: FileRecord], isPermanent: Bool = false) {
+    init(step: Int, files: [String: FileRecord], isPermanent: Bool = false, run: String? = nil) {
+        self.run = run
         version = Self.currentVersion
         self.step = step
         self.files = files
@@ -29,7 +32,10 @@ struct CheckpointManifest: Codable, Equatable {
         let content: [UInt8]
         do {
             content = try OpenFile.reading(path).content(limit: Self.maximumSize)
-        } catch let error where error.reason == .system(call: "open", code: ENOENT) && Directories.exists(directory) {
+        } catch let error
+            where error.reason == .system(call: SystemCall.openForReading, code: ENOENT)
+            && Directories.exists(directory)
+        {
             throw CheckpointError(path: directory, .notACheckpoint)
         }
         // The version first: another version may have other fields.

@@ -16,7 +16,7 @@ extension CheckpointStore {
         let leftover = path(name.step, name.stage)
         switch name.stage {
         case .whole: break
-        case .partial, .removing: try Directories.remove(leftover)
+        case .partial, .removing: try remove(leftover)
         case .replaced:
             let successor = path(name.step, .whole)
             if Directories.exists(successor) {
@@ -39,7 +39,7 @@ extension CheckpointStore {
         var others: [Checkpoint] = []
         failures.attempt { () throws(CheckpointError) in others = try list().filter { $0 != saved } }
         var kept = 1
-        for checkpoint in others where !checkpoint.isPermanent {
+        for checkpoint in others where !checkpoint.isPermanent && isOwn(checkpoint.path) {
             if kept == keep {
                 failures.attempt { () throws(CheckpointError) in
                     try discard(checkpoint.path, checkpoint.step, observer)
@@ -56,13 +56,58 @@ extension CheckpointStore {
     private func discard(
         _ path: String, _ step: Int, _ observer: (CommitStep) -> Void
     ) throws(CheckpointError) {
+        if let obstacle = obstacleToRemoving(path) { throw CheckpointError(path: path, .foreign(obstacle)) }
         let removing = self.path(step, .removing)
-        if Directories.exists(removing) { try Directories.remove(removing) }
+        if Directories.exists(removing) { try remove(removing) }
         try Directories.rename(path, to: removing)
         try Directories.sync(runDirectory)
         observer(.expiredRenamed)
-        try Directories.remove(removing)
+        try remove(removing)
         observer(.expiredRemoved)
+    }
+
+    /// Removes a directory of this run's own.
+    private func remove(_ path: String) throws(CheckpointError) {
+        if let obstacle = obstacleToRemoving(path) { throw CheckpointError(path: path, .foreign(obstacle)) }
+        try Directories.remove(path)
+    }
+
+    /// Whether a checkpoint is a directory that this run wrote: neither a link to one elsewhere nor another run's.
+    private func isOwn(_ path: String) -> Bool {
+        guard Directories.isDirectoryItself(path) else { return false }
+        guard let run, let writer = (try? CheckpointManifest(directory: path))?.run else { return true }
+        return run == writer
+    }
+
+    /// Why something in the run directory is not this run's to remove, all of it; nil if it is.
+    func obstacleToRemoving(_ path: String) -> String? {
+        guard Directories.isDirectoryItself(path) else { return "it is no directory but a link or a file" }
+        guard isOwn(path) else { return "another run wrote it" }
+        let known = Set(CheckpointFile.allCases.map(\.rawValue) + [CheckpointManifest.fileName])
+        guard let names = try? Directories.names(in: path), let foreign = names.first(where: { !known.contains($0) })
+        else { return nil }
+        return "it also holds \(foreign), which umae-dist did not write"
+    }
+}
+
+// MARK: Going back
+
+extension CheckpointStore {
+    /// Gives all checkpoints after `step` names under which they are kept and no longer count, newest first.
+    ///
+    /// - Returns: the new names.
+    package func setAside(after step: Int) throws(CheckpointError) -> [String] {
+        var names: [String] = []
+        for checkpoint in try list() where checkpoint.step > step { names.append(try setAside(checkpoint)) }
+        return names
+    }
+
+    /// Returns the new name.
+    func setAside(_ checkpoint: Checkpoint) throws(CheckpointError) -> String {
+        let name = Directories.freeName(CheckpointName(step: checkpoint.step, stage: .whole).text, in: runDirectory)
+        try Directories.rename(checkpoint.path, to: Directories.child(runDirectory, name))
+        try Directories.sync(runDirectory)
+        return name
     }
 }
 

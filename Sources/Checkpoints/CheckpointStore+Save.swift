@@ -63,8 +63,8 @@ extension CheckpointStore {
         ]
         let manifest = CheckpointManifest(
             step: partial.step,
-            files: Dictionary(uniqueKeysWithValues: files.map { ($0.key.rawValue, $0.value) }), isPermanent: isPermanent
-        )
+            files: Dictionary(uniqueKeysWithValues: files.map { ($0.key.rawValue, $0.value) }),
+            isPermanent: isPermanent, run: run)
         let manifestPath = Directories.child(partial.path, CheckpointManifest.fileName)
         let manifestRecord = try write(try manifest.encoded(path: manifestPath), to: manifestPath)
         observer(.manifestWritten)
@@ -84,7 +84,11 @@ extension CheckpointStore {
         _ partial: Checkpoint, for checkpoint: Checkpoint, _ observer: (CommitStep) -> Void
     ) throws(CheckpointError) {
         let replaced = path(checkpoint.step, .replaced)
-        let isReplacing = Directories.exists(checkpoint.path)
+        var isReplacing = Directories.exists(checkpoint.path)
+        if isReplacing, obstacleToRemoving(checkpoint.path) != nil {
+            _ = try setAside(checkpoint)
+            isReplacing = false
+        }
         if isReplacing {
             try Directories.rename(checkpoint.path, to: replaced)
             try Directories.sync(runDirectory)

@@ -8,25 +8,30 @@
 /// | `.partial`  | a save that did not end                                         | removed by the next save     |
 /// | `.removing` | a checkpoint no longer kept                                     | removed by the next save     |
 /// | `.replaced` | the earlier one of a step that is saved again; counts as long as there is none in its place | put back, or removed |
+/// | `.abandoned` | one that a run left behind when it went back to an older one; `-2` and so on behind it where there are several | kept |
 ///
-/// One process at a time may save.
+/// Only what a store's own run has written is ever removed: a symbolic link, another run's checkpoint or a directory that
+/// somebody has put files into stays as it is. One process at a time may save.
 package struct CheckpointStore: Sendable {
     package let runDirectory: String
     /// How many checkpoints are kept, the newest.
     package let keep: Int
+    /// Stands in each checkpoint and says which run wrote it; nil where all in the directory count as this run's.
+    package let run: String?
 
     /// Creates the run directory if it is missing.
     ///
     /// - Parameter keep: 1 or above.
-    package init(runDirectory: String, keep: Int) throws(CheckpointError) {
+    package init(runDirectory: String, keep: Int, run: String? = nil) throws(CheckpointError) {
         precondition(keep >= 1, "at least one checkpoint is kept")
         try Directories.createAll(runDirectory)
         self.runDirectory = runDirectory
         self.keep = keep
+        self.run = run
     }
 
     /// All checkpoints, newest first, whether damaged or not.
-    package func list() throws(CheckpointError) -> [Checkpoint] { try Self.checkpoints(in: runDirectory) }
+    package func list() throws(CheckpointError) -> [Checkpoint] { try Self.list(in: runDirectory) }
 
     /// Compares size and CRC-32 of every file of the checkpoint of `step` with its manifest.
     package func validate(_ step: Int) throws(CheckpointError) {
@@ -70,7 +75,8 @@ package struct CheckpointStore: Sendable {
         Directories.child(runDirectory, CheckpointName(step: step, stage: stage).text)
     }
 
-    private static func checkpoints(in directory: String) throws(CheckpointError) -> [Checkpoint] {
+    /// All checkpoints of a directory, newest first, whether damaged or not.
+    package static func list(in directory: String) throws(CheckpointError) -> [Checkpoint] {
         let names = try Directories.names(in: directory).compactMap { CheckpointName($0) }
         let whole = Set(names.filter { $0.stage == .whole }.map(\.step))
         let counting = names.filter { $0.stage == .whole || $0.stage == .replaced && !whole.contains($0.step) }
@@ -79,14 +85,18 @@ package struct CheckpointStore: Sendable {
         }
     }
 
-    private static func latestValid(
+    /// The newest checkpoint of a directory that `Checkpoint.validate` accepts; nil if there is none.
+    ///
+    /// - Parameter reportingDamaged: receives one line for each newer one that is skipped.
+    /// - Throws: where a newer one cannot be read now, which does not mean that it is damaged.
+    package static func latestValid(
         in directory: String, reportingDamaged: (String) -> Void
     ) throws(CheckpointError) -> Checkpoint? {
-        for checkpoint in try checkpoints(in: directory) {
+        for checkpoint in try list(in: directory) {
             do {
                 try checkpoint.validate()
                 return checkpoint
-            } catch {
+            } catch let error where !error.isPassing {
                 reportingDamaged("skipping the checkpoint of step \(checkpoint.step): \(error)")
             }
         }

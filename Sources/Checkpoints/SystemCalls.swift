@@ -13,6 +13,12 @@ func systemCall<Result: FixedWidthInteger & SignedInteger>(
     }
 }
 
+/// Names of system calls as messages give them.
+enum SystemCall {
+    /// open(2) of a file that is only read; other advice fits than where it is written.
+    static var openForReading: String { "open for reading" }
+}
+
 /// An open file, closed at the end of its life.
 struct OpenFile: ~Copyable, Sendable {
     let descriptor: Int32
@@ -39,6 +45,16 @@ struct OpenFile: ~Copyable, Sendable {
         try OpenFile(path, O_WRONLY | O_CREAT | O_TRUNC)
     }
 
+    /// Creates a file, which must not be there.
+    static func creating(_ path: String) throws(CheckpointError) -> OpenFile {
+        try OpenFile(path, O_WRONLY | O_CREAT | O_EXCL)
+    }
+
+    /// Opens a file as it is for reading and writing.
+    static func updating(_ path: String, creatingIfMissing: Bool) throws(CheckpointError) -> OpenFile {
+        try OpenFile(path, O_RDWR | (creatingIfMissing ? O_CREAT : 0))
+    }
+
     /// Opens a file at its end, or creates it.
     static func appending(_ path: String) throws(CheckpointError) -> OpenFile {
         try OpenFile(path, O_WRONLY | O_CREAT | O_APPEND)
@@ -49,7 +65,8 @@ struct OpenFile: ~Copyable, Sendable {
     }
 
     private init(_ path: String, _ flags: Int32) throws(CheckpointError) {
-        let descriptor = try systemCall("open", path) { unsafe open(path, flags | O_CLOEXEC, 0o666) }
+        let call = flags & O_ACCMODE == O_RDONLY ? SystemCall.openForReading : "open"
+        let descriptor = try systemCall(call, path) { unsafe open(path, flags | O_CLOEXEC, 0o666) }
         self.init(descriptor: descriptor, path: path)
     }
 

@@ -7,7 +7,7 @@ package enum TextFile {
         let file = try OpenFile.appending(path)
         let size = try file.size()
         do {
-            try write(text, to: file)
+            try write(Array(text.utf8), to: file)
         } catch {
             // A disk that fills up may have taken the beginning of it.
             _ = ftruncate(file.descriptor, off_t(size))
@@ -15,22 +15,39 @@ package enum TextFile {
         }
     }
 
-    /// Puts a new file in the place of the one that is there.
+    /// Puts a new file in the place of the one that is there; where that is a link, of the one that it leads to.
     package static func replace(_ path: String, by text: String) throws(CheckpointError) {
-        let partial = path + ".partial"
+        try replace(path, by: Array(text.utf8))
+    }
+
+    package static func replace(_ path: String, by content: [UInt8]) throws(CheckpointError) {
+        let target = Directories.resolved(path) ?? path
+        // A name that nobody else has: two processes may be at it, and a file of a person may be called anything.
+        let partial = "\(target).\(getpid()).partial"
+        let file = try OpenFile.creating(partial)
         do {
-            let file = try OpenFile.writing(partial)
-            try write(text, to: file)
+            try write(content, to: file)
             try file.sync()
-            try Directories.rename(partial, to: path)
+            try Directories.rename(partial, to: target)
         } catch {
             unsafe unlink(partial)
             throw error
         }
     }
 
-    private static func write(_ text: String, to file: borrowing OpenFile) throws(CheckpointError) {
-        let bytes = Array(text.utf8)
+    /// The beginning of a file, at most `count` bytes; nil if it cannot be read.
+    package static func beginning(of path: String, count: Int) -> [UInt8]? {
+        guard let file = try? OpenFile.reading(path), let size = try? file.size() else { return nil }
+        return try? file.bytes(in: 0..<min(size, count))
+    }
+
+    /// The whole text of a file, nil if it cannot be read.
+    package static func text(of path: String) -> String? {
+        guard let bytes = try? OpenFile.reading(path).content(limit: 1 << 24) else { return nil }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    private static func write(_ bytes: [UInt8], to file: borrowing OpenFile) throws(CheckpointError) {
         try unsafe file.write(bytes.span.bytes)
     }
 }

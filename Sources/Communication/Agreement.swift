@@ -4,6 +4,15 @@ package struct AgreedFailure: Error, CustomStringConvertible {
     package let ranks: [Int]
     package let message: String
     package let worldSize: Int
+    /// Whether the same command line can never work.
+    package let isPermanent: Bool
+
+    package init(ranks: [Int], message: String, worldSize: Int, isPermanent: Bool = false) {
+        self.ranks = ranks
+        self.message = message
+        self.worldSize = worldSize
+        self.isPermanent = isPermanent
+    }
 
     package var description: String {
         // What every rank met needs no rank; a failure of some names them.
@@ -22,7 +31,7 @@ extension Communicator {
         do {
             outcome = try body()
         } catch {
-            report = Array("!\(error)".utf8)
+            report = Array("\(error is any PermanentError ? Self.permanentMark : Self.passingMark)\(error)".utf8)
         }
         let reports = try allGather(report)
         let failed = reports.indices.filter { !reports[$0].isEmpty }
@@ -31,8 +40,13 @@ extension Communicator {
             preconditionFailure("no failure and no result")
         }
         throw AgreedFailure(
-            ranks: failed, message: String(decoding: reports[first].dropFirst(), as: UTF8.self), worldSize: size)
+            ranks: failed, message: String(decoding: reports[first].dropFirst(), as: UTF8.self), worldSize: size,
+            isPermanent: reports[first].first == UInt8(ascii: Self.permanentMark))
     }
+
+    /// What stands before the message of a failure.
+    private static var permanentMark: Unicode.Scalar { "P" }
+    private static var passingMark: Unicode.Scalar { "!" }
 
     /// Adds `values` up over the ranks in a tree over their numbers, the same bits whatever MPI would choose. Collective.
     package func treeSum(_ values: inout [Double]) throws {
@@ -69,9 +83,12 @@ extension Communicator {
             message: "ranks were started with different \(subject): "
                 + "rank 0 has '\(line < ours.count ? ours[line] : "")', "
                 + "rank \(different) has '\(line < theirs.count ? theirs[line] : "")'",
-            worldSize: size)
+            worldSize: size, isPermanent: true)
     }
 }
+
+/// An error of what was asked for: the same command line can never work, and a script need not try it again.
+package protocol PermanentError: Error {}
 
 /// An error that every rank throws alike, so that one of them may speak for all and none is left waiting.
 package protocol CollectiveError: Error, CustomStringConvertible {}

@@ -12,17 +12,23 @@ internal import Tensors
 /// computes it takes its time from a rank. One save at a time.
 @safe
 final class BackgroundSaver: @unchecked Sendable {
-    private let output: RunDirectory
+    /// What became of a save.
+    enum Outcome {
+        case saved(CheckpointStore.SaveResult)
+        case failed(step: Int, any Error)
+    }
+
     private let live: [Matrix]
     private let snapshot: AdamW.Snapshot
     private let weights: [NamedTensor]
     private let namedMoments: [NamedTensor]
-    private var thread: pthread_t?
+    private let isPatient: Bool
+    private var output: RunDirectory?
     private var state: RunState
     private var isRequested = false
-    private let isPatient: Bool
+    private var thread: pthread_t?
     /// Guarded by the mutex; what the thread has come to.
-    private var result: Result<CheckpointStore.SaveResult, any Error>?
+    private var outcome: Outcome?
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
 
     /// A thirtieth of a core that somebody else wants: no step is longer by more, and the next save seldom has to wait.
@@ -32,11 +38,7 @@ final class BackgroundSaver: @unchecked Sendable {
     ///   - state: any; each save brings its own.
     ///   - isPatient: whether to let whoever computes go first; where ranks outnumber cores, that would take
     ///     too long.
-    init(
-        output: RunDirectory, model: MaskedAutoencoder, optimizer: AdamW, state: RunState, isPatient: Bool,
-        plan: MemoryPlan
-    ) {
-        self.output = output
+    init(model: MaskedAutoencoder, optimizer: AdamW, state: RunState, isPatient: Bool, plan: MemoryPlan) {
         self.isPatient = isPatient
         self.state = state
         let parameters = model.parameters
@@ -57,14 +59,18 @@ final class BackgroundSaver: @unchecked Sendable {
         unsafe mutex.deallocate()
     }
 
-    /// Has the system provide the snapshot's memory, which the first save would otherwise wait for.
-    func prepare() {
+    /// Says where to save, and has the system provide the snapshot's memory, which the first save would otherwise wait for.
+    func begin(in output: RunDirectory) {
+        self.output = output
         for part in [snapshot.values, snapshot.firstMoment, snapshot.secondMoment] { part.clear() }
     }
 
-    /// Asks for a save of what is now; the one before must have been taken by `finish`.
+    /// Of the snapshot: where those of all ranks are to come together if each has a share of them.
+    var moments: [Matrix] { [snapshot.firstMoment, snapshot.secondMoment] }
+
+    /// Asks for a save of what is now; what became of the one before must have been taken.
     func request(_ state: RunState) {
-        precondition(thread == nil && result == nil && !isRequested, "the save before has not been taken")
+        precondition(thread == nil && outcome == nil && !isRequested, "the save before has not been taken")
         self.state = state
         isRequested = true
     }
@@ -72,19 +78,8 @@ final class BackgroundSaver: @unchecked Sendable {
     /// Where the next update is to leave what it changes, if a save was requested.
     var wanted: AdamW.Snapshot? { isRequested ? snapshot : nil }
 
-    /// Of the snapshot: where those of all ranks are to come together if each has a share of them.
-    var moments: [Matrix] { [snapshot.firstMoment, snapshot.secondMoment] }
-
-    /// For whoever does not wait for an update.
-    func copyAndWrite() throws {
-        for (source, target) in zip(live, [snapshot.values, snapshot.firstMoment, snapshot.secondMoment]) {
-            target.copy(from: source)
-        }
-        try write()
-    }
-
-    /// Starts writing the snapshot.
-    func write() throws {
+    /// Starts writing the snapshot, which an update has just filled.
+    func write() {
         isRequested = false
         var thread = pthread_t()
         let argument = unsafe Unmanaged.passRetained(self)
@@ -92,32 +87,42 @@ final class BackgroundSaver: @unchecked Sendable {
             &thread, nil,
             { argument in
                 guard let argument = unsafe argument else { return nil }
-                unsafe Unmanaged<BackgroundSaver>.fromOpaque(argument).takeRetainedValue().save()
+                unsafe Unmanaged<BackgroundSaver>.fromOpaque(argument).takeRetainedValue().saveBehind()
                 return nil
             }, argument.toOpaque())
         guard code == 0 else {
             unsafe argument.release()
-            throw RunDirectoryError(
-                description: "the system refused a thread to save on: \(unsafe String(cString: strerror(code)))")
+            // Training waits, and nothing is lost.
+            return save()
         }
         self.thread = thread
     }
 
-    /// Whether a checkpoint is complete and waits for `finish`.
-    var hasSucceeded: Bool {
+    /// What became of the last save, once, as soon as it is over; nil before. Does not wait.
+    func poll() -> Outcome? {
         unsafe pthread_mutex_lock(mutex)
-        defer { unsafe pthread_mutex_unlock(mutex) }
-        if case .success? = result { return true }
-        return false
+        let isOver = outcome != nil
+        unsafe pthread_mutex_unlock(mutex)
+        return isOver ? take() : nil
     }
 
-    /// Waits for the save under way, if there is one, and says what became of it. One that no update has yet come by to
-    /// copy for is written now.
-    func finish() throws -> CheckpointStore.SaveResult? {
-        if isRequested { try copyAndWrite() }
+    /// Waits for the save under way, if there is one, and says what became of it. One that was requested, and that no update
+    /// has left a snapshot for yet, is written now.
+    func finish() -> Outcome? {
+        if isRequested {
+            isRequested = false
+            for (source, target) in zip(live, [snapshot.values, snapshot.firstMoment, snapshot.secondMoment]) {
+                target.copy(from: source)
+            }
+            save()
+        }
+        return take()
+    }
+
+    private func take() -> Outcome? {
         join()
-        defer { result = nil }
-        return try result?.get()
+        defer { outcome = nil }
+        return outcome
     }
 
     private func join() {
@@ -125,12 +130,22 @@ final class BackgroundSaver: @unchecked Sendable {
         thread = nil
     }
 
-    private func save() {
+    private func saveBehind() {
         // Of this thread alone; 0 means the caller.
         if isPatient { setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Self.niceness) }
-        let outcome = Result { try output.save(weights: weights, moments: namedMoments, state) }
+        save()
+    }
+
+    private func save() {
+        guard let output else { preconditionFailure("a save needs a place") }
+        let result: Outcome
+        do {
+            result = .saved(try output.save(weights: weights, moments: namedMoments, state))
+        } catch {
+            result = .failed(step: state.step, error)
+        }
         unsafe pthread_mutex_lock(mutex)
-        result = outcome
+        outcome = result
         unsafe pthread_mutex_unlock(mutex)
     }
 }

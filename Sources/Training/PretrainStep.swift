@@ -24,6 +24,8 @@ package struct StepOutcome: Sendable {
     package var spike: String?
     /// Whether any rank was asked to stop.
     package var stopRequested = false
+    /// Whether rank 0 wants a checkpoint of what is now.
+    package var saveRequested = false
 }
 
 /// A loss or gradient that is not finite, or far from what it was; every rank throws it, before anything was updated.
@@ -45,7 +47,7 @@ package final class PretrainStep {
     private let pass: GradientPass
     private let loader: BatchLoader
     private let gradientNorm: GradientNorm
-    private var sums = [Double](repeating: 0, count: 6)
+    private var sums = [Double](repeating: 0, count: 7)
     /// What the threads work on, set before they start; made once, so that starting them allocates nothing.
     private var maskingJob: (TeamMember) -> Void = { _ in }
     private var normJob: (TeamMember) -> Void = { _ in }
@@ -53,7 +55,7 @@ package final class PretrainStep {
     private var batch: Batch?
     /// Where the next update is to leave what weights and moments were before it, if anywhere; and told that it did.
     var snapshotWanted: (() -> AdamW.Snapshot?)?
-    var snapshotTaken: (() throws -> Void)?
+    var snapshotTaken: (() -> Void)?
     /// Kept with the run's state.
     package var spikeGuard = SpikeGuard()
     private var pending = (
@@ -122,7 +124,9 @@ package final class PretrainStep {
     }
 
     /// Makes update number `update` (from 1). Collective.
-    package func run(update: Int, learningRate: Double) throws -> StepOutcome {
+    ///
+    /// - Parameter savesAfter: whether this rank wants a checkpoint after it; all ranks learn of it.
+    package func run(update: Int, learningRate: Double, savesAfter: Bool = false) throws -> StepOutcome {
         let start = ContinuousClock.now
         clock.timeline?.step = update
         communicator.mark(step: update)
@@ -137,7 +141,7 @@ package final class PretrainStep {
             let batch = try nextBatch()
             shares.append(try pass.accumulate(batch.images, labels: batch.labels, micro: micro))
         }
-        var outcome = try agree(on: LossShares.sum(shares), update: update)
+        var outcome = try agree(on: LossShares.sum(shares), update: update, savesAfter: savesAfter)
         clock.lap(.communication)
 
         team.run(normJob)
@@ -156,7 +160,7 @@ package final class PretrainStep {
         let scale = GradientNorm.clippingScale(norm: outcome.gradientNorm, maximum: configuration.clipGradient)
         pending = (update, learningRate, scale, nil, snapshotWanted?())
         try updateWeights()
-        if pending.snapshot != nil { try snapshotTaken?() }
+        if pending.snapshot != nil { snapshotTaken?() }
         let every = configuration.replicaCheckEvery
         if every > 0 && update % every == 0 {
             try ReplicaCheck.verify(model.parameters.values, step: update, communicator)
@@ -237,20 +241,22 @@ package final class PretrainStep {
     }
 
     /// Adds up the shares of all ranks; stops all of them if a loss is not finite.
-    private func agree(on shares: LossShares, update: Int) throws -> StepOutcome {
+    private func agree(on shares: LossShares, update: Int, savesAfter: Bool) throws -> StepOutcome {
         sums[0] = shares.reconstruction
         sums[1] = shares.uniformity
         sums[2] = shares.crossEntropy
         sums[3] = Double(shares.correct)
         sums[4] = StopRequest.isPending ? 1 : 0
         sums[5] = shares.spectral
+        sums[6] = savesAfter ? 1 : 0
         try pass.sum(&sums)
         guard sums[0].isFinite && sums[1].isFinite && sums[2].isFinite else {
             throw try nonFiniteError(shares, update: update)
         }
         return StepOutcome(
             images: configuration.effectiveBatchSize, reconstruction: sums[0], uniformity: sums[1],
-            spectral: sums[5], crossEntropy: sums[2], correct: sums[3], stopRequested: sums[4] > 0)
+            spectral: sums[5], crossEntropy: sums[2], correct: sums[3], stopRequested: sums[4] > 0,
+            saveRequested: sums[6] > 0)
     }
 
     /// Names the ranks whose own part of the gradient is at fault. Collective.

@@ -17,11 +17,11 @@ package final class Pretraining {
     private let communicator: any Communicator
     private let step: PretrainStep
     private let source: any ImageSource
-    private let output: RunDirectory?
     private let reporter: Reporter
     private var state: RunState
-    /// Only where there is a run directory: on rank 0.
+    /// Only where checkpoints are written: on rank 0.
     private let saver: BackgroundSaver?
+    private var keeper: RunKeeper?
     /// Seconds outside communication up to the last epoch's end.
     private var computedBefore = 0.0
     private let timeline: Timeline?
@@ -29,17 +29,17 @@ package final class Pretraining {
 
     package enum Ending: Sendable {
         case finished
-        /// Stopped by a signal; the checkpoint, if a run directory was given, holds the last step.
+        /// Stopped by a signal; if the run is kept, its newest checkpoint holds the last step.
         case interrupted
     }
 
     /// - Parameters:
-    ///   - output: where the run is kept; rank 0 alone has one, or none if nothing is kept.
+    ///   - saves: whether checkpoints are to be written, by rank 0.
     ///   - resume: a checkpoint to go on from.
     ///   - prefetch: micro-batches prepared ahead.
     package init(
         _ configuration: PretrainConfiguration, source: any ImageSource, statistics: ChannelStatistics,
-        output: RunDirectory?, resume: Checkpoint?, prefetch: Int, recomputesActivations: Bool,
+        saves: Bool, resume: Checkpoint?, prefetch: Int, recomputesActivations: Bool,
         timelinePath: String? = nil, communicator: any Communicator, team: Team, reporter: Reporter
     ) throws {
         let plan = MemoryPlan()
@@ -52,7 +52,6 @@ package final class Pretraining {
         self.plan = plan
         self.communicator = communicator
         self.source = source
-        self.output = output
         self.reporter = reporter
         self.timelinePath = timelinePath
         timeline = timelinePath.map { _ in Timeline() }
@@ -73,9 +72,7 @@ package final class Pretraining {
         if let resume {
             let (model, fresh) = (model, state)
             state = try communicator.agree {
-                let state = try resume.restore(model, optimizer, for: fresh)
-                try output?.rewindLog(to: state.epoch)
-                return state
+                try resume.restore(model, optimizer, for: fresh)
             }
         }
         // Ranks on other processors may have rounded otherwise; from here on all replicas are one model.
@@ -95,21 +92,17 @@ package final class Pretraining {
         step.spikeGuard = state.spikeGuard
         let (model, state) = (model, state)
         let isPatient = communicator.localSize * team.count <= ProcessInfo.processInfo.processorCount
-        let saver = output.map {
-            BackgroundSaver(
-                output: $0, model: model, optimizer: optimizer, state: state, isPatient: isPatient, plan: plan)
-        }
-        self.saver = saver
-        if let saver {
-            step.snapshotWanted = { saver.wanted }
-            step.snapshotTaken = { try saver.write() }
-        }
+        saver =
+            saves && communicator.rank == 0
+            ? BackgroundSaver(model: model, optimizer: optimizer, state: state, isPatient: isPatient, plan: plan) : nil
         // Without a run directory nothing is saved, and nothing collected.
-        if communicator.rank != 0 || saver != nil { step.prepareCollection(into: saver?.moments) }
+        if saves { step.prepareCollection(into: saver?.moments) }
     }
 
     /// Updates made so far.
     package var updates: Int { state.step }
+    /// The epoch that the next update belongs to.
+    package var epoch: Int { state.epoch }
 
     /// Writes the timeline, if one was asked for. Collective.
     package func writeTimeline() throws {
@@ -118,47 +111,70 @@ package final class Pretraining {
     }
 
     /// Trains to the last epoch, or until a signal asks to stop. Collective.
-    package func run() throws -> Ending {
-        saver?.prepare()
+    ///
+    /// - Parameters:
+    ///   - output: where the run is kept; rank 0 alone has one, if the run saves.
+    ///   - interval: how often it is saved; the last epoch always has a checkpoint.
+    package func run(in output: RunDirectory?, savingEvery interval: CheckpointInterval) throws -> Ending {
+        if let saver, let output {
+            let keeper = RunKeeper(
+                output: output, saver: saver, reporter: reporter, interval: interval, step: state.step)
+            self.keeper = keeper
+            step.snapshotWanted = { saver.wanted }
+            step.snapshotTaken = { saver.write() }
+        }
         reporter.begin(at: state.step, of: configuration.epochs * stepsPerEpoch)
+        do {
+            return try train()
+        } catch let failure as any CollectiveError {
+            // All ranks are there and leave together: a checkpoint that was due is not lost with them.
+            try step.finishCollection()
+            keeper?.wait()
+            throw failure
+        }
+    }
+
+    private func train() throws -> Ending {
+        guard try !StopRequest.isPending(on: communicator) else { return .interrupted }
         while state.epoch < configuration.epochs {
             while state.stepInEpoch < stepsPerEpoch {
                 let epoch = Double(state.epoch) + Double(state.stepInEpoch) / Double(stepsPerEpoch)
                 let outcome = try step.run(
-                    update: state.step + 1, learningRate: configuration.schedule.rate(atEpoch: epoch))
+                    update: state.step + 1, learningRate: configuration.schedule.rate(atEpoch: epoch),
+                    savesAfter: keeper?.isDue(step: state.step + 1) ?? false)
                 if let spike = outcome.spike { reporter.say("note: \(spike)") }
                 state.spikeGuard = step.spikeGuard
                 state.step += 1
                 state.stepInEpoch += 1
                 state.metrics.add(outcome)
                 reporter.step(outcome, state: state, stepsPerEpoch: stepsPerEpoch)
-                // A failure is left for the next save, where all ranks learn of it.
-                if saver?.hasSucceeded == true { try reportSaved() }
-                if outcome.stopRequested && !isFinished {
-                    try save(atOnce: true)
+                keeper?.look()
+                guard state.stepInEpoch < stepsPerEpoch || !isLastEpoch else { break }
+                if outcome.stopRequested {
+                    try save(isDue: true, atOnce: true)
                     return .interrupted
                 }
+                if outcome.saveRequested && state.stepInEpoch < stepsPerEpoch { try save(isDue: true) }
             }
             try endEpoch()
         }
         return .finished
     }
 
-    private var isFinished: Bool {
-        state.epoch == configuration.epochs - 1 && state.stepInEpoch == stepsPerEpoch
-    }
+    private var isLastEpoch: Bool { state.epoch == configuration.epochs - 1 }
 
     private func endEpoch() throws {
         try reportStragglers()
         let line = LogLine(state)
-        try communicator.agree {
-            try output?.appendToLog(line)
-        }
+        keeper?.log(line)
         reporter.epoch(line)
         state.epoch += 1
         state.stepInEpoch = 0
         state.metrics = EpochMetrics()
-        try save(ifDue: true)
+        let isLast = state.epoch == configuration.epochs
+        // Steps and minutes may come round at an epoch's end too.
+        let isDue = keeper.map { $0.isDue(epochs: state.epoch) || $0.isDue(step: state.step) } ?? false
+        try save(isDue: isDue || isLast, atOnce: isLast)
     }
 
     /// Says which ranks compute much longer than the others, who then wait for them at every step.
@@ -181,37 +197,22 @@ package final class Pretraining {
 
     private static var stragglerFactor: Double { 1.25 }
 
-    /// Starts a checkpoint on rank 0, or writes it at once.
+    /// Starts a checkpoint on rank 0, or writes it at once. Collective.
     ///
-    /// All ranks learn whether the save before succeeded, or this one if it is written at once.
-    private func save(ifDue: Bool = false, atOnce: Bool = false) throws {
-        let isLast = state.epoch == configuration.epochs
-        let isDue = output.map {
-            !ifDue || state.epoch % $0.checkpointEvery == 0 || isLast
-                || ($0.keepEvery > 0 && state.epoch % $0.keepEvery == 0)
-        }
-        // One may still be under way if the updates since were left out.
+    /// - Parameters:
+    ///   - isDue: rank 0 decides; what the others say does not count.
+    ///   - atOnce: the same on all ranks: all wait until it is written, and throw if it cannot be.
+    private func save(isDue: Bool, atOnce: Bool = false) throws {
+        // Moments may still be under way if the updates since were left out.
         try step.finishCollection()
         // The save before may still be reading what moments are collected into.
-        try communicator.agree { if isDue == true { try reportSaved() } }
+        if isDue { keeper?.wait() }
         if step.sharesUpdate {
-            // Only rank 0 knows when.
-            var due = [isDue == true ? 1.0 : 0]
+            var due = [isDue && keeper != nil ? 1.0 : 0]
             try communicator.allReduce(&due, .sum)
-            if due[0] > 0 { try step.collectMoments(atOnce: atOnce || isLast) }
+            if due[0] > 0 { try step.collectMoments(atOnce: atOnce) }
         }
-        try communicator.agree {
-            guard isDue == true, let saver else { return }
-            saver.request(state)
-            if atOnce || isLast {
-                try saver.copyAndWrite()
-                try reportSaved()
-            }
-        }
-    }
-
-    /// Waits for a save under way and says that it is complete.
-    private func reportSaved() throws {
-        if let saved = try saver?.finish() { reporter.saved(saved) }
+        if isDue { keeper?.request(state) }
+        if atOnce { try communicator.agree { try keeper?.finish() } }
     }
 }

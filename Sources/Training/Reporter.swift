@@ -1,9 +1,9 @@
-internal import Checkpoints
 import Foundation
 
 /// What a person sees of a run: a line that renews itself on a terminal, plain lines elsewhere. Silent off rank 0.
 package final class Reporter {
     private let write: (String) -> Void
+    private let width: () -> Int?
     private let isTerminal: Bool
     private let isSilent: Bool
     private var totalSteps = 0
@@ -19,10 +19,16 @@ package final class Reporter {
     private static var terminalInterval: Duration { .milliseconds(200) }
     private static var plainInterval: Duration { .seconds(10) }
 
-    /// - Parameter write: receives text, with its line ends.
-    package init(isSilent: Bool, isTerminal: Bool, write: @escaping (String) -> Void) {
+    /// - Parameters:
+    ///   - isTerminal: whether a line can be renewed.
+    ///   - width: columns of the terminal as it is now; nil where text may be as long as it is.
+    ///   - write: receives text, with its line ends.
+    package init(
+        isSilent: Bool, isTerminal: Bool, width: @escaping () -> Int? = { nil }, write: @escaping (String) -> Void
+    ) {
         self.isSilent = isSilent
         self.isTerminal = isTerminal
+        self.width = width
         self.write = write
     }
 
@@ -46,10 +52,17 @@ package final class Reporter {
         let remaining = perStep * Double(totalSteps - state.step)
         let loss = state.configuration.loss
         let total = outcome.reconstruction + loss.weight * outcome.uniformity
-        let text = String(
-            format: "epoch %d  step %d/%d  loss %.4f  mae %.4f  reg %.4f  acc %4.1f%%  lr %.2e  %.0f images/s  ETA %@",
-            state.epoch, state.stepInEpoch, stepsPerEpoch, total, outcome.reconstruction, outcome.uniformity,
-            100 * outcome.correct / Double(outcome.images), outcome.learningRate, rate, Self.time(remaining))
+        let line = ProgressLine(fields: [
+            .init("epoch \(state.epoch)", rank: 0), .init("step \(state.stepInEpoch)/\(stepsPerEpoch)", rank: 1),
+            .init(String(format: "loss %.4f", total), rank: 2),
+            .init(String(format: "mae %.4f", outcome.reconstruction), rank: 5),
+            .init(String(format: "reg %.4f", outcome.uniformity), rank: 6),
+            .init(String(format: "acc %4.1f%%", 100 * outcome.correct / Double(outcome.images)), rank: 7),
+            .init(String(format: "lr %.2e", outcome.learningRate), rank: 8),
+            .init(String(format: "%.0f images/s", rate), rank: 4), .init("ETA \(Self.time(remaining))", rank: 3),
+        ])
+        // A line that is wrapped cannot be renewed.
+        let text = line.text(width: isTerminal ? width().map { $0 - 1 } : nil)
         lastReport = now
         lastStep = state.step
         imagesSinceReport = 0
@@ -70,17 +83,35 @@ package final class Reporter {
                 100 * line.trainAcc, line.effectiveRank, line.imagesPerSecond))
     }
 
-    func saved(_ result: CheckpointStore.SaveResult) {
-        say("saved \(result.checkpoint.path)")
-        if let failure = result.removalFailure { say("note: an old checkpoint could not be removed: \(failure)") }
-    }
-
     /// A whole line, below an open progress line.
     package func say(_ text: String) {
         guard !isSilent else { return }
         if lineIsOpen { write("\r\u{1B}[K") }
         lineIsOpen = false
         write(text + "\n")
+    }
+
+    /// Whole lines, each of which begins with a word for what it is about; broken at the terminal's width.
+    package func say(lines: [String]) {
+        let width = width()
+        for line in lines { say(width.map { Self.wrapped(line, width: $0) } ?? line) }
+    }
+
+    /// Continued lines are indented, where there is room for that.
+    static func wrapped(_ line: String, width: Int) -> String {
+        let indentation = width >= 40 ? String(repeating: " ", count: 9) : "  "
+        var words = line.split(separator: " ", omittingEmptySubsequences: false)[...]
+        var lines: [String] = []
+        var current = String(words.popFirst() ?? "")
+        for word in words {
+            if current.count + 1 + word.count <= width {
+                current += " " + word
+            } else {
+                lines.append(current)
+                current = indentation + word
+            }
+        }
+        return (lines + [current]).joined(separator: "\n")
     }
 
     /// `1:02:03` or `2:03`.

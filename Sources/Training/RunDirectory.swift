@@ -1,93 +1,200 @@
 package import Checkpoints
+package import Communication
 import Foundation
-internal import Layers
-internal import Models
-internal import Optimization
-internal import Tensors
 
-/// The directory of one run: `log.txt`, `config.yaml` and checkpoints.
-package struct RunDirectory: Sendable {
+/// The directory of one run: `log.txt`, `config.yaml` and checkpoints. Whoever has one is its only owner as long as it lives.
+package final class RunDirectory: @unchecked Sendable {
     package let path: String
-    package let checkpointEvery: Int
-    /// Epochs between checkpoints that are kept for good; 0 for none.
-    package let keepEvery: Int
+    /// Whether the run goes on from a checkpoint that lies here.
+    private let continues: Bool
+    private let keepEvery: Int
     private let store: CheckpointStore
+    private let lock: DirectoryLock
+    package private(set) var log: AppendedLog
 
-    /// Creates the directory if it is missing. Only rank 0 makes one that it writes to.
+    /// How checkpoints are kept.
+    package struct Retention: Sendable {
+        /// Newest checkpoints that are kept, 1 or above.
+        package var keep: Int
+        /// Epochs between checkpoints that are kept for good; 0 for none.
+        package var keepEvery: Int
+
+        package init(keep: Int, keepEvery: Int = 0) {
+            self.keep = keep
+            self.keepEvery = keepEvery
+        }
+    }
+
+    /// Takes a directory, which is created if it is missing. Nothing in it is changed but the lock.
+    ///
+    /// - Parameter resume: the checkpoint the run goes on from, if any.
+    /// - Throws: `RunDirectoryError` or `CheckpointError`: it cannot be used, or somebody else has it.
+    package init(_ path: String, retention: Retention, resume: Checkpoint?) throws {
+        try Directories.createAll(path)
+        lock = try DirectoryLock(directory: path)
+        // Again, now that nobody else can change it.
+        try Self.examine(path, resume: resume, ignoringLock: true)
+        self.path = path
+        let continues = resume.map { Self.holds($0, path) } ?? false
+        self.continues = continues
+        keepEvery = retention.keepEvery
+        // What is linked to is another run's, which this one only begins with.
+        let earlier = resume.flatMap { continues && Directories.isDirectoryItself($0.path) ? $0.run : nil }
+        store = try CheckpointStore(
+            runDirectory: path, keep: retention.keep, run: earlier ?? UUID().uuidString)
+        log = AppendedLog(path: Self.logPath(path))
+    }
+
+    /// Makes a new directory whose name nobody has: `name`, or `name-2` and so on, and takes it.
+    package static func make(_ name: String, retention: Retention, resume: Checkpoint?) throws -> RunDirectory {
+        for number in 1... {
+            let path = number == 1 ? name : "\(name)-\(number)"
+            guard try Directories.createExclusively(path) else { continue }
+            return try RunDirectory(path, retention: retention, resume: resume)
+        }
+        preconditionFailure("there are names enough")
+    }
+
+    /// Whether `checkpoint` lies in the run directory `path` itself, also as a link to one elsewhere.
+    private static func holds(_ checkpoint: Checkpoint, _ path: String) -> Bool {
+        guard let own = Directories.resolved(path) else { return false }
+        return Directories.resolved(Directories.parent(of: checkpoint.path)) == own
+    }
+
+    private static func logPath(_ path: String) -> String { "\(path)/log.txt" }
+    private static func configurationPath(_ path: String) -> String { "\(path)/config.yaml" }
+
+    // MARK: Looking
+
+    /// Looks whether a run can be kept here, and changes nothing.
+    ///
+    /// - Parameter resume: the checkpoint the run is to go on from, if any.
+    /// - Throws: one line that says why not and what to do.
+    package static func examine(_ path: String, resume: Checkpoint?, ignoringLock: Bool = false) throws {
+        guard try Directories.canHold(path, flag: "--output-dir") else { return }
+        if !ignoringLock, let owner = DirectoryLock.owner(ofDirectory: path) {
+            throw CheckpointError(path: path, .inUse(owner))
+        }
+        let checkpoints = try CheckpointStore.list(in: path)
+        if !checkpoints.isEmpty {
+            guard let resume else {
+                throw RunDirectoryError(
+                    description: "\(path) already holds a run: go on with --resume auto, or choose another --output-dir"
+                )
+            }
+            guard holds(resume, path) else {
+                throw RunDirectoryError(
+                    description:
+                        "\(path) holds a run, and \(resume.path) is of another: choose another --output-dir for the "
+                        + "run that goes on from it")
+            }
+            return
+        }
+        for (file, isOwn) in [
+            (configurationPath(path), isOwnConfiguration), (logPath(path), isOwnLog),
+        ] where Directories.exists(file) && !isOwn(file) {
+            throw RunDirectoryError(
+                description:
+                    "\(file) is there, and umae-dist did not write it: choose another --output-dir, or move the "
+                    + "file away")
+        }
+    }
+
+    private static func isOwnConfiguration(_ path: String) -> Bool {
+        TextFile.beginning(of: path, count: configurationMark.utf8.count).map {
+            $0.elementsEqual(configurationMark.utf8)
+        }
+            ?? false
+    }
+
+    /// Empty, or begins with a line of an epoch.
+    private static func isOwnLog(_ path: String) -> Bool {
+        guard let bytes = TextFile.beginning(of: path, count: 1 << 12) else { return false }
+        return bytes.isEmpty || epoch(ofLogLine: Array(bytes.prefix { $0 != UInt8(ascii: "\n") })) != nil
+    }
+
+    /// By it a configuration is known as one of this program's.
+    private static var configurationMark: String { "# The settings of a run of umae-dist" }
+
+    /// Nil if it is no line of an epoch.
+    private static func epoch(ofLogLine line: [UInt8]) -> Int? {
+        struct Line: Decodable { let epoch: Int }
+        return try? JSONDecoder().decode(Line.self, from: Data(line)).epoch
+    }
+
+    // MARK: Beginning
+
+    /// Makes the directory that of a run which begins with `epoch`: what the run will go through again, or leaves behind, is
+    /// set aside under another name.
     ///
     /// - Parameters:
-    ///   - keep: newest checkpoints that are kept.
-    ///   - keepEvery: epochs between checkpoints that are kept for good; 0 for none.
-    ///   - checkpointEvery: epochs between checkpoints; the last epoch always has one.
-    package init(path: String, keep: Int, keepEvery: Int = 0, checkpointEvery: Int) throws {
-        self.path = path
-        self.checkpointEvery = checkpointEvery
-        self.keepEvery = keepEvery
-        store = try CheckpointStore(runDirectory: path, keep: keep)
-    }
-
-    package func hasCheckpoints() throws -> Bool { try !store.list().isEmpty }
-
-    /// The newest checkpoint that is whole, if there is one; one line for each damaged one that is passed over.
-    package func latest(reportingDamaged: (String) -> Void) throws -> Checkpoint? {
-        try store.latestValid(reportingDamaged: reportingDamaged)
-    }
-
-    package func write(_ text: String, to name: String) throws {
-        try TextFile.replace("\(path)/\(name)", by: text)
-    }
-
-    private var logPath: String { "\(path)/log.txt" }
-
-    func appendToLog(_ line: LogLine) throws {
-        try TextFile.append(try line.json() + "\n", to: logPath)
-    }
-
-    /// Drops the lines of epochs that a resumed run will go through again.
-    func rewindLog(to epoch: Int) throws {
-        guard let text = try? String(contentsOfFile: logPath, encoding: .utf8) else { return }
-        let kept = text.split(separator: "\n").filter { line in
-            guard let logged = try? JSONDecoder().decode(LogLine.self, from: Data(line.utf8)) else { return false }
-            return logged.epoch < epoch
+    ///   - step: the update that the run goes on after, 0 at the beginning.
+    ///   - note: receives a line for each thing that is set aside.
+    package func begin(epoch: Int, step: Int, note: (String) -> Void) throws {
+        if continues {
+            let abandoned = try store.setAside(after: step)
+            if !abandoned.isEmpty {
+                note(
+                    "\(abandoned.count) later checkpoint\(abandoned.count == 1 ? " is" : "s are") set aside and kept as "
+                        + abandoned.prefix(3).joined(separator: ", ") + (abandoned.count > 3 ? ", …" : "")
+                        + ": the run goes on from step \(step)")
+                if let copy = try copyOfLog() { note("the log so far is kept as \(copy)") }
+            }
+            _ = try log.rewind { line in Self.epoch(ofLogLine: line).map { $0 >= epoch } ?? false }
+        } else if Directories.exists(log.path) {
+            let name = Directories.freeName("log.txt", in: path)
+            try Directories.rename(log.path, to: "\(path)/\(name)")
+            note("the log of an earlier run without a checkpoint is kept as \(name)")
         }
-        try write(kept.map { $0 + "\n" }.joined(), to: "log.txt")
     }
+
+    private func copyOfLog() throws -> String? {
+        guard let text = TextFile.text(of: log.path) else { return nil }
+        let name = Directories.freeName("log.txt", in: path)
+        try TextFile.replace("\(path)/\(name)", by: text)
+        return name
+    }
+
+    /// Writes `config.yaml`. One that was there and says something else is kept under another name.
+    ///
+    /// - Parameters:
+    ///   - settings: a recipe.
+    ///   - remarks: what else there is to know, a line each.
+    package func write(settings: String, remarks: [String], note: (String) -> Void) throws {
+        let file = Self.configurationPath(path)
+        func lines(_ text: String) -> [Substring] { text.split(separator: "\n").filter { !$0.hasPrefix("#") } }
+        if let earlier = TextFile.text(of: file), lines(earlier) != lines(settings) {
+            let name = Directories.freeName("config.yaml", in: path)
+            try TextFile.replace("\(path)/\(name)", by: earlier)
+            note("the settings so far are kept as \(name)")
+        }
+        let comments = ([Self.configurationMark] + remarks.map { "# \($0)" }).joined(separator: "\n")
+        try TextFile.replace(file, by: "\(comments)\n\(settings)\n")
+    }
+
+    // MARK: While it runs
+
+    /// Adds an epoch to the log.
+    func append(_ line: LogLine) throws { try log.append(try line.json()) }
+
+    /// Writes the lines of the log that could not be written before.
+    func catchUpLog() throws { try log.catchUp() }
+
+    /// Whether an epoch has a checkpoint that is kept for good.
+    func isPermanent(epoch: Int) -> Bool { keepEvery > 0 && epoch % keepEvery == 0 }
 
     func save(weights: [NamedTensor], moments: [NamedTensor], _ state: RunState) throws -> CheckpointStore.SaveResult {
-        try store.save(
-            step: state.step, weights: weights, optimizer: moments,
-            metadata: ["format": "pt"],
-            isPermanent: keepEvery > 0 && state.stepInEpoch == 0 && state.epoch % keepEvery == 0, state: state)
+        lock.touch()
+        return try store.save(
+            step: state.step, weights: weights, optimizer: moments, metadata: ["format": "pt"],
+            isPermanent: state.stepInEpoch == 0 && isPermanent(epoch: state.epoch), state: state)
     }
+
+    /// Shows other processes that the run is alive, where the file system has no locks.
+    func touch() { lock.touch() }
 }
 
 /// A run directory that cannot be used as it is asked for.
-package struct RunDirectoryError: Error, CustomStringConvertible {
+package struct RunDirectoryError: PermanentError, CustomStringConvertible {
     package let description: String
-}
-
-extension Checkpoint {
-    /// Fills model and optimizer; returns the state to go on from, under the configuration of `fresh`.
-    ///
-    /// - Throws: if the checkpoint belongs to another model, seed, effective batch or other data.
-    func restore(_ model: MaskedAutoencoder, _ optimizer: AdamW, for fresh: RunState) throws -> RunState {
-        var saved = try state(RunState.self)
-        if let obstacle = fresh.configuration.obstacleToResuming(saved.configuration) {
-            throw RunDirectoryError(description: "cannot resume from \(path): it is of \(obstacle)")
-        }
-        guard saved.dataFingerprint == fresh.dataFingerprint else {
-            throw RunDirectoryError(
-                description: "cannot resume from \(path): it was trained on other images than --data-path now holds")
-        }
-        guard saved.epoch < fresh.configuration.epochs else {
-            throw RunDirectoryError(
-                description: "nothing to resume: \(path) is of a finished run of \(saved.epoch) epochs; "
-                    + "raise --epochs to train on")
-        }
-        try model.loadWeights(from: weights())
-        try optimizer.loadMoments(from: self.optimizer(), of: model.parameters)
-        saved.configuration = fresh.configuration
-        saved.worldSize = fresh.worldSize
-        return saved
-    }
 }

@@ -1,28 +1,31 @@
-import Glibc
-import Synchronization
+internal import CStopSignals
+package import Communication
 
-/// Signals that ask the run to save and end: SIGUSR1, SIGUSR2, SIGTERM, and SIGINT from a keyboard.
+/// Signals that ask the run to save and end: SIGUSR1, SIGUSR2, SIGTERM, SIGINT from a keyboard, and SIGHUP of a terminal
+/// that is closed. They are caught from the start of the process on; what nohup has it ignore stays ignored.
 ///
 /// A handler may only set a flag. Ranks get the signal at different moments, so the flags are summed over the ranks
-/// at each step boundary and all ranks stop at the same one.
+/// at each step boundary and all ranks stop at the same one. A second SIGINT ends the process at once; the others may be
+/// repeated.
 package enum StopRequest {
-    private static let received = Atomic<Int32>(0)
+    package static var isPending: Bool { umae_stop_signal() != 0 }
 
-    /// From here on these signals are noted. A second SIGINT ends the process at once; others may be repeated.
-    package static func listen() {
-        var mask = sigset_t()
-        unsafe sigemptyset(&mask)
-        for number in [SIGUSR1, SIGUSR2, SIGTERM, SIGINT] {
-            unsafe sigaddset(&mask, number)
-            signal(number) { number in
-                StopRequest.received.store(number, ordering: .relaxed)
-                // Schedulers repeat SIGUSR1 and SIGTERM follows them; only a person repeats SIGINT in haste.
-                if number == SIGINT { signal(SIGINT, SIG_DFL) }
-            }
-        }
-        // Launchers that wait for signals themselves may have left them blocked.
-        unsafe pthread_sigmask(SIG_UNBLOCK, &mask, nil)
+    /// Whether any rank was asked to stop. Collective.
+    package static func isPending(on communicator: any Communicator) throws -> Bool {
+        var pending = [isPending ? 1.0 : 0]
+        try communicator.allReduce(&pending, .sum)
+        return pending[0] > 0
     }
 
-    package static var isPending: Bool { received.load(ordering: .relaxed) != 0 }
+    /// From now on this process says at once that it has understood a signal. One rank of a run calls it.
+    ///
+    /// - Parameter saves: whether there is a place to save to.
+    package static func announce(saves: Bool) {
+        // Read by a signal handler, so it must be a literal, which lives for ever.
+        let text: StaticString = saves ? ": saving after this step" : ": ending after this step"
+        unsafe umae_stop_announce(UnsafeRawPointer(text.utf8Start).assumingMemoryBound(to: CChar.self))
+    }
+
+    /// For commands that have nothing to save: signals end them, also one that has come already.
+    package static func leaveToSystem() { umae_stop_restore() }
 }

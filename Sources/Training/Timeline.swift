@@ -130,23 +130,4 @@ package final class Timeline {
         }
         return try JSONEncoder().encode(Trace(traceEvents: events))
     }
-
-    /// Writes one file for all ranks. Collective; rank 0 writes.
-    package func write(to path: String, _ communicator: any Communicator) throws {
-        let all = try gathered(communicator)
-        try communicator.agree {
-            guard communicator.rank == 0 else { return }
-            do {
-                try Self.json(all).write(to: URL(fileURLWithPath: path))
-            } catch {
-                throw TimelineError(
-                    description: "the timeline cannot be written to \(path): \(error.localizedDescription)")
-            }
-        }
-    }
-}
-
-/// A timeline that could not be written.
-package struct TimelineError: Error, CustomStringConvertible {
-    package let description: String
 }

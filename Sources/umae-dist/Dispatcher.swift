@@ -10,6 +10,13 @@ protocol WorldCommand: ParsableCommand {
     ///
     /// - Returns: the exit code.
     func run(in world: any Communicator) throws -> Int32
+
+    /// Whether signals that ask to stop are obeyed by saving; others end the command at once.
+    static var savesOnSignals: Bool { get }
+}
+
+extension WorldCommand {
+    static var savesOnSignals: Bool { false }
 }
 
 /// Finds the command, runs it, and turns every ending into one message and an exit code.
@@ -19,11 +26,17 @@ struct Dispatcher {
     private enum Parsed {
         case command(any WorldCommand)
         case message(String, exitCode: Int32)
+
+        var savesOnSignals: Bool {
+            guard case .command(let command) = self else { return false }
+            return type(of: command).savesOnSignals
+        }
     }
 
     func run(_ arguments: [String]) -> Int32 {
         do {
             let parsed = parse(arguments)
+            if !parsed.savesOnSignals { StopRequest.leaveToSystem() }
             // A rank with another command line must not leave the rest waiting in a collective it never makes.
             try world.agreeOnEqual("command lines", [summary(of: parsed)])
             if world.size > 1 {
@@ -41,15 +54,16 @@ struct Dispatcher {
             }
         } catch let failure as AgreedFailure {
             if world.rank == 0 { Console.error(failure.description) }
-            return 1
+            return failure.isPermanent ? ExitCode.usage : ExitCode.failed
         } catch let failure as any CollectiveError {
             if world.rank == 0 { Console.error("\(failure)") }
-            return 1
+            return ExitCode.failed
         } catch {
             // Only this rank knows: the others are ended with it.
             Console.error(world.size > 1 ? "rank \(world.rank): \(error)" : "\(error)")
-            if world.size > 1 { world.abort(exitCode: 1) }
-            return 1
+            let code = error is any PermanentError ? ExitCode.usage : ExitCode.failed
+            if world.size > 1 { world.abort(exitCode: code) }
+            return code
         }
     }
 
@@ -60,9 +74,9 @@ struct Dispatcher {
             if let command = command as? any WorldCommand { return .command(command) }
             // A request for help; run, it throws the text of the command it is about.
             try command.run()
-            return .message(UmaeDist.helpMessage(), exitCode: 0)
+            return .message(UmaeDist.helpMessage(), exitCode: ExitCode.done)
         } catch let error as RecipeError {
-            return .message(error.description, exitCode: EX_USAGE)
+            return .message(error.description, exitCode: ExitCode.usage)
         } catch {
             let code = UmaeDist.exitCode(for: error)
             let text = code.isSuccess ? UmaeDist.fullMessage(for: error) : UmaeDist.message(for: error)

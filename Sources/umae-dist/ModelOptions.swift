@@ -1,6 +1,5 @@
 import ArgumentParser
 import Communication
-import Foundation
 import DataParallel
 import Models
 import Tensors
@@ -161,22 +160,25 @@ struct ComputeOptions: ParsableArguments {
     var stallTimeout = 600.0
 
     /// Collective.
-    func watchForStalls(in world: any Communicator) throws {
+    func checkStallTimeout(in world: any Communicator) throws {
         try world.agree {
             guard stallTimeout >= 1 && stallTimeout < 1e9 else {
-                throw ModelError("--stall-timeout is \(stallTimeout): it must be at least 1 second")
+                throw ModelError("--stall-timeout is \(stallTimeout): it must be at least 1 second and below 1e9")
             }
         }
+    }
+
+    /// Collective.
+    func watchForStalls(in world: any Communicator) throws {
+        try checkStallTimeout(in: world)
         world.watchForStalls(timeout: stallTimeout)
     }
 
-    /// A file that cannot be written is known before the run, not after it. Collective.
+    /// A file that cannot be written, or that is something else, is known before the run and not after it. Collective.
     func checkTimeline(in world: any Communicator) throws {
         try world.agree {
             guard let timeline, world.rank == 0 else { return }
-            guard FileManager.default.createFile(atPath: timeline, contents: nil) else {
-                throw ModelError("--timeline: \(timeline) cannot be written")
-            }
+            try Timeline.examine(timeline)
         }
     }
 

@@ -3,7 +3,6 @@ import Checkpoints
 import Communication
 import Foundation
 import ImageData
-import Logging
 import Models
 import Tensors
 import Training
@@ -15,15 +14,16 @@ struct PretrainCommand: WorldCommand {
         abstract: "Pretrain a masked autoencoder with the uniformity loss (the default).",
         discussion: """
             Settings come from defaults, then --recipe, then the environment, then flags, the last one winning. \
-            SIGUSR1, SIGUSR2 and SIGTERM save a checkpoint at the next step and end the run with exit code 85: run it \
-            again with --resume auto.
+            SIGUSR1, SIGUSR2, SIGTERM, SIGHUP and Ctrl-C save a checkpoint at the next step and end the run with exit \
+            code 85: run it again with --resume auto. Other exit codes: 0 done, 1 failed, 64 can never work as it is \
+            asked for.
             """)
 
     @OptionGroup var options: PretrainOptions
 
-    /// The exit code that says "saved, run me again"; batch scripts requeue on it.
-    private static let interruptedExitCode: Int32 = 85
+    static var savesOnSignals: Bool { true }
 
+    /// Everything is looked at before anything is changed: up to the line that says so, `--dry-run` goes the same way.
     func run(in world: any Communicator) throws -> Int32 {
         let data = try openData(in: world)
         let element = try options.compute.element(in: world)
@@ -32,25 +32,34 @@ struct PretrainCommand: WorldCommand {
         }
         try world.agreeOnEqual("configurations", ConfigurationText.lines(of: configuration))
         try world.agreeOnEqual("images (CRC-32)", [String(data.fingerprint)])
-        try options.compute.checkTimeline(in: world)
         let notices = try world.agree { try options.compatibility.notices() }
         if options.run.printConfig {
             if world.rank == 0 { Console.print(try RecipeText.yaml(of: options, configuration)) }
-            return 0
+            return ExitCode.done
         }
-        let team = try options.compute.team(in: world)
-        let output = options.run.dryRun ? nil : try openOutput(in: world)
         let reporter = Reporter(
-            isSilent: world.rank != 0, isTerminal: Console.isTerminal,
-            write: { FileHandle.standardOutput.write(Data($0.utf8)) })
+            isSilent: world.rank != 0, isTerminal: Console.isTerminal, width: { Console.width },
+            write: Console.write)
         for notice in notices { reporter.say("note: \(notice)") }
-        let resume = try checkpointToResume(output, in: world, reporter)
+
+        let place = RunPlace(options.run, model: options.model.model)
+        if world.rank == 0 { StopRequest.announce(saves: place.isKept && !options.run.dryRun) }
+        try options.run.validate(in: world)
+        try options.compute.checkTimeline(in: world)
+        try options.compute.checkStallTimeout(in: world)
+        let resume = try checkpointToResume(in: world, reporter)
         if let resume {
+            let saved = try world.agree { try resume.state(RunState.self) }
             let asked = configuration
             configuration = try world.agree {
                 try options.configuration(
-                    ranks: world.size, channels: data.channels, precision: element,
-                    resuming: resume.state(RunState.self).configuration)
+                    ranks: world.size, channels: data.channels, precision: element, resuming: saved.configuration)
+            }
+            if saved.epoch >= configuration.epochs {
+                reporter.say(
+                    "nothing to do: \(resume.path) is of a finished run of \(saved.epoch) epochs; raise --epochs to train on"
+                )
+                return ExitCode.done
             }
             if configuration.effectiveBatchSize != asked.effectiveBatchSize {
                 let images = configuration.effectiveBatchSize / world.size / configuration.accumulation
@@ -59,33 +68,76 @@ struct PretrainCommand: WorldCommand {
                         + "\(configuration.accumulation) micro-batches of \(images)")
             }
         }
-        try world.agree { try output?.write(RecipeText.yaml(of: options, configuration) + "\n", to: "config.yaml") }
+        try world.agree { if world.rank == 0 { try place.examine(resume: resume) } }
+        if try StopRequest.isPending(on: world) {
+            return stopped(reporter, place.isKept, options.run.outputDir, step: 0)
+        }
+
+        let team = try options.compute.team(in: world)
         let run = try Pretraining(
             configuration, source: data, statistics: try world.agree { try ChannelStatistics(of: data) },
-            output: output, resume: resume, prefetch: min(max(options.data.numWorkers, 0), 8),
+            saves: place.isKept, resume: resume, prefetch: min(max(options.data.numWorkers, 0), 8),
             recomputesActivations: options.compute.recomputeActivations, timelinePath: options.compute.timeline,
-            communicator: world, team: team,
-            reporter: reporter)
-        let summary = RunSummary(
-            run: run, data: data, threads: team.count, ranks: world.size, output: output, resume: resume)
-        reporter.say(summary.opening)
+            communicator: world, team: team, reporter: reporter)
         try world.agree { try MemoryReport.check(run.plan, localRanks: world.localSize) }
+        var summary = RunSummary(
+            run: run, data: data, threads: team.count, ranks: world.size, directory: place.path, resume: resume)
         if options.run.dryRun {
+            reporter.say(lines: summary.opening)
             reporter.say("memory of each rank\n" + MemoryReport.lines(run.plan).joined(separator: "\n"))
-            return 0
+            return ExitCode.done
         }
-        StopRequest.listen()
+
+        // Nothing has been changed up to here.
+        let output = try world.agree { () -> RunDirectory? in
+            guard world.rank == 0 else { return nil }
+            return try place.take(
+                RunDirectory.Retention(keep: options.run.keepCheckpoints, keepEvery: options.run.keepEvery),
+                resume: resume)
+        }
+        if let output { summary.directory = output.path }
+        reporter.say(lines: summary.opening)
+        try world.agree {
+            guard let output else { return }
+            try output.begin(epoch: run.epoch, step: run.updates) { reporter.say("note: \($0)") }
+            try output.write(settings: RecipeText.yaml(of: options, configuration), remarks: remarks(world)) {
+                reporter.say("note: \($0)")
+            }
+        }
         try options.compute.watchForStalls(in: world)
-        let ending = try run.run()
-        try run.writeTimeline()
+        let ending = try run.run(in: output, savingEvery: options.run.checkpointEvery)
+        writeTimeline(of: run, reporter)
         switch ending {
         case .finished:
             reporter.say(summary.closing(epochs: reporter.epochs))
-            return 0
-        case .interrupted:
-            reporter.say("stopped by a signal at step \(run.updates); go on with --resume auto")
-            return Self.interruptedExitCode
+            return ExitCode.done
+        case .interrupted: return stopped(reporter, place.isKept, output?.path, step: run.updates)
         }
+    }
+
+    /// Says that a signal was obeyed, and how to go on.
+    private func stopped(_ reporter: Reporter, _ isKept: Bool, _ directory: String?, step: Int) -> Int32 {
+        let moment = step == 0 ? "before the first step" : "at step \(step)"
+        guard isKept else {
+            reporter.say("stopped by a signal \(moment); nothing is kept, since --output-dir is empty")
+            return ExitCode.failed
+        }
+        let place = directory.map { "--output-dir \($0) " } ?? ""
+        reporter.say("stopped by a signal \(moment); go on with \(place)--resume auto")
+        return ExitCode.savedForRestart
+    }
+
+    /// A picture of the run is no part of its result: what cannot be written is said. Collective.
+    private func writeTimeline(of run: Pretraining, _ reporter: Reporter) {
+        do { try run.writeTimeline() } catch {
+            reporter.say("note: there is no timeline: \(error)")
+        }
+    }
+
+    /// What the settings do not say of a run.
+    private func remarks(_ world: any Communicator) -> [String] {
+        let date = Date().formatted(.iso8601)
+        return ["begun \(date) on \(ProcessInfo.processInfo.hostName), \(world.size) rank\(world.size == 1 ? "" : "s")"]
     }
 
     private func openData(in world: any Communicator) throws -> any ImageSource {
@@ -104,59 +156,12 @@ struct PretrainCommand: WorldCommand {
         }
     }
 
-    /// Rank 0 makes the run directory, and alone has one; the others learn whether it could.
-    private func openOutput(in world: any Communicator) throws -> RunDirectory? {
-        let chosen = options.run.outputDir ?? Self.freshName(options.model.model)
-        let path = String(decoding: try world.allGather(Array(chosen.utf8))[0], as: UTF8.self)
-        guard !path.isEmpty else { return nil }
-        return try world.agree {
-            guard options.run.keepCheckpoints >= 1 && options.run.checkpointEvery >= 1 && options.run.keepEvery >= 0
-            else {
-                throw ModelError(
-                    "--keep-checkpoints and --checkpoint-every must be at least 1, --keep-every at least 0")
-            }
-            guard world.rank == 0 else { return nil }
-            let output = try RunDirectory(
-                path: path, keep: options.run.keepCheckpoints, keepEvery: options.run.keepEvery,
-                checkpointEvery: options.run.checkpointEvery)
-            if options.run.resume.isEmpty, try output.hasCheckpoints() {
-                throw ModelError(
-                    "\(path) already holds a run: go on with --resume auto, or choose another --output-dir")
-            }
-            return output
-        }
-    }
-
-    private static func freshName(_ model: String) -> String {
-        let formatter = DateFormatter()
-        formatter.locale = Locale(identifier: "en_US_POSIX")
-        formatter.dateFormat = "yyyyMMdd-HHmmss"
-        return "runs/\(formatter.string(from: Date()))-\(model)"
-    }
-
     /// Rank 0 finds the checkpoint; all ranks read it.
-    private func checkpointToResume(
-        _ output: RunDirectory?, in world: any Communicator, _ reporter: Reporter
-    ) throws -> Checkpoint? {
+    private func checkpointToResume(in world: any Communicator, _ reporter: Reporter) throws -> Checkpoint? {
         guard !options.run.resume.isEmpty else { return nil }
         let found = try world.agree { () -> Checkpoint? in
             guard world.rank == 0 else { return nil }
-            if options.run.resume == "auto" {
-                guard let output else {
-                    guard let path = options.run.outputDir, !path.isEmpty else {
-                        throw ModelError("--resume auto needs --output-dir")
-                    }
-                    return try CheckpointStore.open(path) { reporter.say("note: \($0)") }
-                }
-                if let latest = try output.latest(reportingDamaged: { reporter.say("note: \($0)") }) { return latest }
-                guard try !output.hasCheckpoints() else {
-                    throw ModelError(
-                        "\(output.path) holds no undamaged checkpoint: to begin anew, move it away or choose another "
-                            + "--output-dir")
-                }
-                return nil
-            }
-            return try CheckpointStore.open(options.run.resume) { reporter.say("note: \($0)") }
+            return try options.run.checkpointToResume { reporter.say("note: \($0)") }
         }
         let path = String(decoding: try world.allGather(Array((found?.path ?? "").utf8))[0], as: UTF8.self)
         guard !path.isEmpty else { return nil }

@@ -140,7 +140,8 @@ struct RunOptions: ParsableArguments {
     @Option(help: "Checkpoint or run directory to go on from; 'auto' takes the newest of --output-dir, if any.")
     var resume = ""
 
-    @Option(help: "Epochs between checkpoints; the last epoch always has one.") var checkpointEvery = 20
+    @Option(help: "How often to save: a number of epochs, or 500steps, 30min, 2h; the last epoch is always saved.")
+    var checkpointEvery = CheckpointInterval.epochs(20)
     @Option(help: "Newest checkpoints that are kept.") var keepCheckpoints = 3
     @Option(help: "Epochs between checkpoints that are kept for good besides; 0 for none.") var keepEvery = 0
     @Option(help: "Seed of weights, order, crops, flips and masks.") var seed: UInt64 = 0
@@ -183,3 +184,8 @@ struct CompatibilityOptions: ParsableArguments {
 }
 
 extension SpikeGuard.Action: ExpressibleByArgument {}
+
+extension CheckpointInterval: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+    public var defaultValueDescription: String { text }
+}

@@ -27,7 +27,7 @@ enum RecipeText {
             ("precision", c.precision.rawValue),
             ("spike_guard", c.spikeGuard.rawValue), ("spike_threshold", c.spikeThreshold),
             ("replica_check_every", c.replicaCheckEvery),
-            ("checkpoint_every", options.run.checkpointEvery), ("keep_checkpoints", options.run.keepCheckpoints),
+            ("checkpoint_every", options.run.checkpointEvery.text), ("keep_checkpoints", options.run.keepCheckpoints),
             ("keep_every", options.run.keepEvery),
         ].map { (Node($0), node($1)) }
         let clip = c.clipGradient.map { [(Node("clip_grad"), node($0))] } ?? []

@@ -13,10 +13,12 @@ struct RunSummary {
     let data: any ImageSource
     let threads: Int
     let ranks: Int
-    let output: RunDirectory?
+    /// Nil where nothing is kept.
+    var directory: String?
     let resume: Checkpoint?
 
-    var opening: String {
+    /// A line for each thing, which begins with a word for it.
+    var opening: [String] {
         let c = run.configuration
         let model = c.model
         let millions = Double(run.model.parameters.values.count) / 1e6
@@ -37,9 +39,9 @@ struct RunSummary {
                 c.loss.regularizer.kind.rawValue),
         ]
         if ranks > 1 { lines.append("messages \(messages)") }
-        if let output { lines.append("run      \(output.path)") }
+        lines.append("run      \(directory ?? "not kept: --output-dir is empty")")
         if let resume { lines.append("resume   \(resume.path)") }
-        return lines.joined(separator: "\n")
+        return lines
     }
 
     /// How gradients and features of all ranks come together.
@@ -83,7 +85,7 @@ struct RunSummary {
             "  effective rank    " + change("%.1f", \.effectiveRank)
                 + " of \(run.configuration.model.embedDim) dimensions that the features spread over",
         ]
-        if let output { lines.append("run directory: \(output.path)") }
+        if let directory { lines.append("run directory: \(directory)") }
         return lines.joined(separator: "\n")
     }
 

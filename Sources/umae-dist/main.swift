@@ -1,8 +1,7 @@
 import Communication
 import Glibc
 
-// A reader that goes away, such as `head`, must not end a training run.
-signal(SIGPIPE, SIG_IGN)
+Console.openClosedStreams()
 CrashSignals.endWhenSent()
 
 do {
@@ -11,6 +10,6 @@ do {
     Launcher.leave(world)
     exit(code)
 } catch {
-    Console.error("\(error)")
-    exit(1)
+    if Launcher.speaks { Console.error("\(error)") }
+    exit(error is LauncherError ? ExitCode.usage : ExitCode.failed)
 }

@@ -86,14 +86,68 @@ struct CheckpointFaultTests {
         }
     }
 
-    @Test("leftovers that cannot be removed are reported, and the save succeeds")
+    @Test("what somebody has put into a leftover stays, whole, is reported, and the save succeeds")
     func stubbornLeftover() throws {
         let store = try CheckpointStore(runDirectory: directory.path, keep: 1)
-        let stubborn = "\(directory.path)/checkpoint-00000001.partial/directory"
-        try FileManager.default.createDirectory(atPath: stubborn, withIntermediateDirectories: true)
+        let leftover = "\(directory.path)/checkpoint-00000001.partial"
+        try FileManager.default.createDirectory(atPath: "\(leftover)/notes", withIntermediateDirectories: true)
+        try Data("half".utf8).write(to: URL(fileURLWithPath: "\(leftover)/model.safetensors"))
         let result = try Generation(number: 2).save(in: store, step: 2)
-        #expect(result.removalFailure?.path == stubborn)
+        #expect(result.removalFailure?.path == leftover)
+        #expect(result.removalFailure?.description.contains("it also holds notes") == true)
+        #expect(FileManager.default.fileExists(atPath: "\(leftover)/model.safetensors"))
         #expect(try Generation.number(of: result.checkpoint) == 2)
+    }
+
+    @Test("a checkpoint that is no longer kept and holds a person's directory stays, whole")
+    func foreignContent() throws {
+        let store = try CheckpointStore(runDirectory: directory.path, keep: 1)
+        let first = try Generation(number: 1).save(in: store, step: 1).checkpoint
+        try FileManager.default.createDirectory(atPath: "\(first.path)/eval", withIntermediateDirectories: true)
+        let result = try Generation(number: 2).save(in: store, step: 2)
+        #expect(result.removalFailure?.path == first.path)
+        try first.validate()
+        #expect(FileManager.default.fileExists(atPath: "\(first.path)/eval"))
+    }
+
+    @Test("a link to another run's checkpoint is neither followed nor removed")
+    func link() throws {
+        let others = try CheckpointStore(runDirectory: "\(directory.path)/others", keep: 1, run: "others")
+        let theirs = try Generation(number: 7).save(in: others, step: 1).checkpoint
+        let store = try CheckpointStore(runDirectory: "\(directory.path)/own", keep: 1, run: "own")
+        let link = "\(store.runDirectory)/checkpoint-00000001"
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: theirs.path)
+        for step in 2...4 { try Generation(number: Double(step)).save(in: store, step: step) }
+        try theirs.validate()
+        #expect(try store.list().map(\.step) == [4, 1])
+        // Saved at the same step as the link's: the link gives way, under another name.
+        let same = try Generation(number: 9).save(in: store, step: 1).checkpoint
+        #expect(try Generation.number(of: same) == 9 && Generation.number(of: theirs) == 7)
+        #expect(FileManager.default.fileExists(atPath: "\(link).abandoned/manifest.json"))
+    }
+
+    @Test("a copy of another run's checkpoint is neither counted nor removed")
+    func copy() throws {
+        let others = try CheckpointStore(runDirectory: "\(directory.path)/others", keep: 1, run: "others")
+        let theirs = try Generation(number: 7).save(in: others, step: 1).checkpoint
+        let store = try CheckpointStore(runDirectory: "\(directory.path)/own", keep: 2, run: "own")
+        try FileManager.default.copyItem(atPath: theirs.path, toPath: "\(store.runDirectory)/checkpoint-00000001")
+        for step in 2...4 { try Generation(number: Double(step)).save(in: store, step: step) }
+        #expect(try store.list().map(\.step) == [4, 3, 1])
+    }
+
+    @Test("going back gives later checkpoints other names, each time others")
+    func settingAside() throws {
+        let store = try CheckpointStore(runDirectory: directory.path, keep: 9)
+        for round in 1...2 {
+            for step in 1...3 { try Generation(number: Double(10 * round + step)).save(in: store, step: step) }
+            #expect(try store.setAside(after: 1).count == 2)
+            #expect(try store.list().map(\.step) == [1])
+        }
+        for (suffix, number) in [("", 12.0), ("-2", 22.0)] {
+            let path = "\(directory.path)/checkpoint-00000002.abandoned\(suffix)"
+            #expect(try Generation.number(of: CheckpointStore.open(path) { _ in }) == number)
+        }
     }
 }
 

@@ -53,7 +53,7 @@ struct CheckpointStoreTests {
         #expect(try directory.names == ["checkpoint-00000300", "checkpoint-00000400", "checkpoint-00000500"])
         for checkpoint in try store.list() { try store.validate(checkpoint.step) }
         let removed = failure { () throws(CheckpointError) in try store.validate(100) }
-        #expect(removed?.reason == .system(call: "open", code: ENOENT))
+        #expect(removed?.reason == .system(call: "open for reading", code: ENOENT))
     }
 
     @Test("permanent ones stay, and do not push out others")

@@ -43,7 +43,7 @@ struct BadInputTests {
     func oneLine(_ bad: Case) throws {
         let folder = try TemporaryDirectory()
         let place = bad.arguments.contains("--output-dir") ? [] : ["--output-dir", folder.file("run")]
-        let result = try Program.run(bad.arguments + place, ranks: 2, timeout: 60)
+        let result = try Program.run(bad.arguments + place, ranks: 2, timeout: 600)
         #expect(result.exitCode != 0)
         #expect(result.messages.count == 1, "\(result.errors)")
         for mention in bad.mentions {
@@ -70,7 +70,7 @@ struct BadInputTests {
     @Test("ranks started with different configurations all leave, and the difference is named")
     func differentConfigurations() throws {
         let run = SmallRun.arguments("")
-        let result = try Program.run(eachRank: [run, run + ["--lamb", "0.2"]], timeout: 60)
+        let result = try Program.run(eachRank: [run, run + ["--lamb", "0.2"]], timeout: 600)
         #expect(result.exitCode != 0)
         #expect(result.messages.count == 1, "\(result.errors)")
         #expect(result.messages.first?.contains("lamb") == true)
@@ -79,7 +79,7 @@ struct BadInputTests {
     @Test("a rank with a broken command line does not leave the others waiting")
     func brokenOnOneRank() throws {
         let run = SmallRun.arguments("")
-        let result = try Program.run(eachRank: [run, run + ["--nonsense"]], timeout: 60)
+        let result = try Program.run(eachRank: [run, run + ["--nonsense"]], timeout: 600)
         #expect(result.exitCode != 0)
         #expect(result.messages.contains { $0.contains("--nonsense") }, "\(result.errors)")
     }
@@ -109,7 +109,7 @@ struct BadInputTests {
         let folder = try TemporaryDirectory()
         let result = try Program.run(
             SmallRun.arguments(folder.file("run"), images: 32) + ["--lr", "1e30", "--warmup-epochs", "0"],
-            ranks: ranks, timeout: 60)
+            ranks: ranks, timeout: 600)
         #expect(result.exitCode == 1)
         #expect(result.messages.count == 1, "\(result.errors)")
         for mention in ["not finite", "step 2", "rank \(ranks - 1)", "reconstruction loss", "--lr"] {

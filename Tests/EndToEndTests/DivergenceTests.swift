@@ -15,7 +15,7 @@ struct DivergenceTests {
         try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: other)
         let run = SmallRun.arguments(folder.file("run"))
         let result = try Program.run(
-            commands: [[Program.path] + run, [Program.path] + run, [other] + run], timeout: 60)
+            commands: [[Program.path] + run, [Program.path] + run, [other] + run], timeout: 600)
         #expect(result.exitCode != 0 && result.messages.count == 1, "\(result.errors)")
         for mention in ["different builds of umae-dist", "rank 0 has '\(program.count - 1) bytes", "rank 2 has"] {
             #expect(result.messages.first?.contains(mention) == true, "\(result.messages) lacks '\(mention)'")
@@ -32,7 +32,7 @@ struct DivergenceTests {
             [Program.path] + SmallRun.arguments(folder.file("run"), batch: 9)
             + ["--data-path", "images", "--in-chans", "1"]
         let result = try Program.run(
-            commands: ["0", "0", "1"].map { ["-wdir", folder.file($0)] + run }, timeout: 60)
+            commands: ["0", "0", "1"].map { ["-wdir", folder.file($0)] + run }, timeout: 600)
         #expect(result.exitCode != 0 && result.messages.count == 1, "\(result.errors)")
         for mention in ["different images (CRC-32)", "rank 0 has", "rank 2 has"] {
             #expect(result.messages.first?.contains(mention) == true, "\(result.messages) lacks '\(mention)'")
@@ -54,7 +54,7 @@ struct DivergenceTests {
         #expect(first.exitCode == 0, "\(first.errors)")
         let file = try SafetensorsFile(path: folder.file("first/checkpoint-00000002/model.safetensors"))
         let weights = Array(try file.floats("decoder_pred.weight").prefix(16))
-        return try Program.run(arguments, ranks: ranks, timeout: 60) { process in
+        return try Program.run(arguments, ranks: ranks, timeout: 600) { process in
             try wait { fileExists(folder.file("run/log.txt")) }
             let victim = try Ranks(count: ranks, of: folder.file("run"))[rank]
             let places = try Ranks.overwrite(weights, with: spoil(weights), in: victim)
@@ -97,7 +97,7 @@ struct DivergenceTests {
         let folder = try TemporaryDirectory()
         // λ times the regulariser's gradient is beyond fp32.
         let result = try Program.run(
-            SmallRun.arguments(folder.file("run")) + ["--lamb", "3e38"], ranks: ranks, timeout: 60)
+            SmallRun.arguments(folder.file("run")) + ["--lamb", "3e38"], ranks: ranks, timeout: 600)
         #expect(result.exitCode == 1 && result.messages.count == 1, "\(result.errors)")
         let place = ranks > 1 ? " (that of rank " : " while"
         for mention in ["the gradient is not finite at step 1\(place)", "--lr"] {

@@ -16,7 +16,7 @@ struct FaultTests {
         throws
         -> Program.Result
     {
-        try Program.run(endless(folder, more), ranks: 3, timeout: 60) { _ in
+        try Program.run(endless(folder, more), ranks: 3, timeout: 600) { _ in
             try wait { fileExists(folder.file("run/checkpoint-00000044")) }
             try harm(Ranks(count: 3, of: folder.file("run")))
         }
@@ -63,7 +63,7 @@ struct FaultTests {
         // The thread that prepares batches.
         let refusing = try ["env", "LD_PRELOAD=\(Program.library("FaultInjector"))", "FAULT_THREAD_REFUSED=1"]
         let program = [Program.path] + endless(folder)
-        let result = try Program.run(commands: [program, refusing + program, program], timeout: 60)
+        let result = try Program.run(commands: [program, refusing + program, program], timeout: 600)
         #expect(result.exitCode != 0)
         #expect(result.messages.count == 1, "\(result.errors)")
         #expect(result.messages.first?.hasPrefix("umae-dist: rank 1: ") == true, "\(result.errors)")

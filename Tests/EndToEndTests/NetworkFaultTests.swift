@@ -9,12 +9,12 @@ private enum TwoHosts {
     /// Whether this process may make them: as root, with iproute2, outside most containers.
     static let arePossible: Bool = {
         let trial = try? Program.launch(
-            ["sh", "-c", "ip netns add umae-trial-$$ && ip netns delete umae-trial-$$ && command -v tc"], timeout: 10)
+            ["sh", "-c", "ip netns add umae-trial-$$ && ip netns delete umae-trial-$$ && command -v tc"], timeout: 600)
         return trial?.exitCode == 0
     }()
 
     static func setLink(_ host: String, _ state: String) throws {
-        let done = try Program.launch(["ip", "-n", host, "link", "set", "eth0", state], timeout: 10)
+        let done = try Program.launch(["ip", "-n", host, "link", "set", "eth0", state], timeout: 600)
         try #require(done.exitCode == 0, "\(done.errors)")
     }
 }
@@ -34,14 +34,14 @@ struct NetworkFaultTests {
         var ranks: [pid_t] = []
         let result = try Program.launch(
             ["bash", TwoHosts.script, "--name", name] + options.flatMap { ["--mpirun", $0] } + ["--", Program.path]
-                + arguments + ["--checkpoint-every", "1"] + more, timeout: 60
+                + arguments + ["--checkpoint-every", "1"] + more, timeout: 600
         ) { _ in
             try wait { fileExists(folder.file("run/checkpoint-00000050")) }
             ranks = try Ranks(count: 2, of: folder.file("run")).processes
             try harm(ranks)
         }
         for rank in ranks { #expect(Ranks.isGone(rank), "process \(rank) is still there") }
-        let names = try Program.launch(["ip", "netns", "list"], timeout: 10).output
+        let names = try Program.launch(["ip", "netns", "list"], timeout: 600).output
         #expect(!names.contains(name), "\(names)")
         let resumed = try Program.run(arguments + ["--resume", "auto", "--dry-run"])
         #expect(resumed.exitCode == 0 && !resumed.output.contains("skipping"), "\(resumed.errors)\(resumed.output)")

@@ -8,9 +8,12 @@ enum Program {
         let output: String
         let errors: String
 
-        /// Lines that the program itself wrote to standard error, without mpirun's own.
+        /// Lines that the program itself wrote to standard error, without mpirun's own and without the word that a signal
+        /// was understood.
         var messages: [String] {
-            errors.split(separator: "\n").map(String.init).filter { $0.hasPrefix("umae-dist: ") }
+            errors.split(separator: "\n").map(String.init).filter {
+                $0.hasPrefix("umae-dist: ") && !$0.hasSuffix("after this step")
+            }
         }
     }
 
@@ -30,22 +33,22 @@ enum Program {
     /// is ended with its ranks and fails the test: no rank may be left hanging.
     static func run(
         _ arguments: [String], ranks: Int? = nil, environment: [String: String] = [:], directory: String? = nil,
-        timeout: Double = 120, whileRunning: (Process) throws -> Void = { _ in }
+        output: String? = nil, timeout: Double = 600, whileRunning: (Process) throws -> Void = { _ in }
     ) throws -> Result {
         let command = ranks.map { ["mpirun", "-n", "\($0)", "--oversubscribe", "--bind-to", "none", path] } ?? [path]
         return try launch(
-            command + arguments, environment: environment, directory: directory, timeout: timeout,
+            command + arguments, environment: environment, directory: directory, output: output, timeout: timeout,
             whileRunning: whileRunning)
     }
 
     /// As `run`, with arguments of their own for each rank.
-    static func run(eachRank arguments: [[String]], timeout: Double = 120) throws -> Result {
+    static func run(eachRank arguments: [[String]], timeout: Double = 600) throws -> Result {
         try run(commands: arguments.map { [path] + $0 }, timeout: timeout)
     }
 
     /// As `run`, with a command of its own for each rank; mpirun's options may stand before it.
     static func run(
-        commands: [[String]], timeout: Double = 120, whileRunning: (Process) throws -> Void = { _ in }
+        commands: [[String]], timeout: Double = 600, whileRunning: (Process) throws -> Void = { _ in }
     ) throws -> Result {
         var command = ["mpirun", "--oversubscribe", "--bind-to", "none"]
         for (index, own) in commands.enumerated() { command += (index > 0 ? [":"] : []) + ["-n", "1"] + own }
@@ -60,12 +63,15 @@ enum Program {
     }
 
     /// Runs any command and waits, as `run`.
+    ///
+    /// - Parameter output: the file that receives standard output, where somebody reads it meanwhile.
     static func launch(
-        _ command: [String], environment: [String: String] = [:], directory: String? = nil, timeout: Double,
+        _ command: [String], environment: [String: String] = [:], directory: String? = nil, output: String? = nil,
+        timeout: Double,
         whileRunning: (Process) throws -> Void = { _ in }
     ) throws -> Result {
         let folder = try TemporaryDirectory()
-        let (outputPath, errorPath) = (folder.file("output"), folder.file("errors"))
+        let (outputPath, errorPath) = (output ?? folder.file("output"), folder.file("errors"))
         for file in [outputPath, errorPath] { _ = FileManager.default.createFile(atPath: file, contents: nil) }
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")

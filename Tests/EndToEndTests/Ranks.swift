@@ -9,7 +9,7 @@ struct Ranks {
     /// Waits until all are there.
     init(count: Int, of text: String) throws {
         var found: [Int: pid_t] = [:]
-        let deadline = Date().addingTimeInterval(30)
+        let deadline = Date().addingTimeInterval(300)
         repeat {
             found = Self.running(of: text)
             if found.count < count { usleep(10_000) }
@@ -39,7 +39,7 @@ struct Ranks {
     subscript(rank: Int) -> pid_t { processes[rank] }
 
     /// Waits until the process is gone, or nothing but its entry in the process table is left.
-    static func isGone(_ process: pid_t, within seconds: Double = 5) -> Bool {
+    static func isGone(_ process: pid_t, within seconds: Double = 60) -> Bool {
         let deadline = Date().addingTimeInterval(seconds)
         repeat {
             let status = (try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)) ?? ""
@@ -84,7 +84,7 @@ struct Ranks {
 }
 
 /// Waits for something that a run does.
-func wait(_ seconds: Double = 30, until condition: () -> Bool) throws {
+func wait(_ seconds: Double = 300, until condition: () -> Bool) throws {
     let deadline = Date().addingTimeInterval(seconds)
     // What is seen once may be gone when one looks again.
     var isThere = condition()

@@ -32,9 +32,9 @@ struct SaveFaultTests {
         var kills = 0
         for stage in [nil, "model.safetensors", "optimizer.safetensors", "state.json", "manifest.json"] {
             let start = Date()
-            let result = try Program.run(arguments(run, ["--resume", "auto"]), ranks: 2, timeout: 120) { process in
+            let result = try Program.run(arguments(run, ["--resume", "auto"]), ranks: 2, timeout: 600) { process in
                 let writer = try Ranks(count: 2, of: run)[0]
-                try wait(120) { isSaving(run, stage, since: start) || !process.isRunning }
+                try wait { isSaving(run, stage, since: start) || !process.isRunning }
                 kill(writer, SIGKILL)
             }
             #expect(result.exitCode != 0 || fileExists("\(run)/checkpoint-00000\(lastStep)"))
@@ -55,7 +55,7 @@ struct SaveFaultTests {
         let whole = try Program.run(arguments(folder.file("whole")), ranks: 2)
         #expect(whole.exitCode == 0, "\(whole.errors)")
         let run = folder.file("run")
-        let stopped = try Program.run(arguments(run), ranks: 2, timeout: 120) { process in
+        let stopped = try Program.run(arguments(run), ranks: 2, timeout: 600) { process in
             try wait { isSaving(run) }
             kill(process.processIdentifier, SIGUSR1)
         }
@@ -85,7 +85,7 @@ struct SaveFaultTests {
     func secondSignal(_ signals: Signals) throws {
         let folder = try TemporaryDirectory()
         let run = folder.file("run")
-        let result = try Program.run(arguments(run), ranks: 2, timeout: 120) { process in
+        let result = try Program.run(arguments(run), ranks: 2, timeout: 600) { process in
             try wait { fileExists("\(run)/checkpoint-00000008") }
             for number in signals.numbers {
                 kill(process.processIdentifier, number)
@@ -101,7 +101,7 @@ struct SaveFaultTests {
     func secondSignalAlone(number: Int32) throws {
         let folder = try TemporaryDirectory()
         let run = folder.file("run")
-        let result = try Program.run(arguments(run), timeout: 120) { process in
+        let result = try Program.run(arguments(run), timeout: 600) { process in
             try wait { fileExists("\(run)/checkpoint-00000008") }
             for _ in 0..<2 { kill(process.processIdentifier, number) }
         }
@@ -142,7 +142,7 @@ struct SaveFaultTests {
         #expect(resumed.output.contains("resume   \(run)/checkpoint-00000002"), "\(resumed.output)")
 
         try damage("\(run)/checkpoint-00000002", kind)
-        let refused = try Program.run(more, ranks: 2, timeout: 120)
+        let refused = try Program.run(more, ranks: 2, timeout: 600)
         #expect(refused.exitCode != 0 && refused.messages.count == 1, "\(refused.errors)")
         #expect(refused.messages.first?.contains("\(run) holds no undamaged checkpoint") == true, "\(refused.errors)")
         #expect(fileExists("\(run)/checkpoint-00000002/model.safetensors"))

@@ -1,0 +1,31 @@
+internal import Checkpoints
+package import Communication
+internal import Models
+
+extension Timeline {
+    /// Looks whether a timeline can be written, and changes nothing.
+    ///
+    /// - Throws: one line that says why not: there is no such place, or a file that is no timeline.
+    package static func examine(_ path: String) throws {
+        guard !Directories.isDirectory(path) else {
+            throw ModelError("--timeline: \(path) is a directory: name a file")
+        }
+        _ = try Directories.canHold(Directories.parent(of: path), flag: "--timeline")
+        guard Directories.exists(path), let beginning = TextFile.beginning(of: path, count: 200), !beginning.isEmpty
+        else { return }
+        guard String(decoding: beginning, as: UTF8.self).contains("traceEvents") else {
+            throw ModelError(
+                "--timeline: \(path) is there and is no timeline, and would be lost: choose another name, or move it away"
+            )
+        }
+    }
+
+    /// Writes one file for all ranks, whole or not at all. Collective; rank 0 writes.
+    package func write(to path: String, _ communicator: any Communicator) throws {
+        let all = try gathered(communicator)
+        try communicator.agree {
+            guard communicator.rank == 0 else { return }
+            try TextFile.replace(path, by: Array(try Self.json(all)))
+        }
+    }
+}

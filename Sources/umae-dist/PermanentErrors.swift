@@ -1,0 +1,6 @@
+import Communication
+import Models
+
+// What was asked for cannot be: exit code 64.
+extension ModelError: PermanentError {}
+extension RecipeError: PermanentError {}
