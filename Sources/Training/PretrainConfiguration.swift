@@ -111,7 +111,7 @@ package struct PretrainConfiguration: Codable, Equatable, Sendable {
                 "--deterministic divides the effective batch into \(shards) parts, which \(accumulation) "
                     + "micro-batches do not divide")
         }
-        guard loss.weight == 0 || (loss.negatives == .effective && loss.regularizer.exchange == .gather) else {
+        guard loss.negatives == .effective && loss.regularizer.exchange == .gather else {
             throw ModelError(
                 "--deterministic compares all features of the effective batch on every rank: use --negatives effective "
                     + "and --uniformity-exchange gather")

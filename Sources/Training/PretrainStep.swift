@@ -245,6 +245,8 @@ package final class PretrainStep {
         sums[4] = StopRequest.isPending ? 1 : 0
         sums[5] = shares.spectral
         try pass.sum(&sums)
+        sums[1] /= pass.divisors.loss
+        sums[5] /= pass.divisors.spectral
         guard sums[0].isFinite && sums[1].isFinite && sums[2].isFinite else {
             throw try nonFiniteError(shares, update: update)
         }

@@ -128,7 +128,7 @@ struct PlanCommand: WorldCommand {
         let wanted = plan.samplesWanted
         guard !wanted.isEmpty else { return [] }
         if let bench {
-            let twice = plan.configuration.loss.spansMicroBatches(bench.accumIter)
+            let twice = plan.configuration.loss.encodesTwice(bench.accumIter)
             return [ScalingMeasurement.sample(from: bench, encodesTwice: twice)]
         }
         if let seconds = options.measurement.secondsPerImage {
