@@ -56,6 +56,8 @@ package final class PretrainStep {
     var snapshotTaken: (() throws -> Void)?
     /// Kept with the run's state.
     package var spikeGuard = SpikeGuard()
+    /// Updates that the optimizer's moments have seen; kept with the run's state.
+    package var optimizerUpdates = 0
     private var pending = (
         step: 0, learningRate: 0.0, gradientScale: 1.0, range: Range<Int>?.none, snapshot: AdamW.Snapshot?.none
     )
@@ -121,7 +123,7 @@ package final class PretrainStep {
             communicator, pass.reducer.layout, shares: [optimizer.firstMoment, optimizer.secondMoment], wholes: moments)
     }
 
-    /// Makes update number `update` (from 1). Collective.
+    /// Makes step number `update` of the schedule (from 1). Collective.
     package func run(update: Int, learningRate: Double) throws -> StepOutcome {
         let start = ContinuousClock.now
         clock.timeline?.step = update
@@ -154,8 +156,9 @@ package final class PretrainStep {
             return outcome
         }
         let scale = GradientNorm.clippingScale(norm: outcome.gradientNorm, maximum: configuration.clipGradient)
-        pending = (update, learningRate, scale, nil, snapshotWanted?())
+        pending = (optimizerUpdates + 1, learningRate, scale, nil, snapshotWanted?())
         try updateWeights()
+        optimizerUpdates += 1
         if pending.snapshot != nil { try snapshotTaken?() }
         let every = configuration.replicaCheckEvery
         if every > 0 && update % every == 0 {

@@ -93,6 +93,7 @@ package final class Pretraining {
             recomputesActivations: recomputesActivations, timeline: timeline, communicator: communicator, team: team,
             plan: plan)
         step.spikeGuard = state.spikeGuard
+        step.optimizerUpdates = resume == nil ? 0 : state.optimizerUpdates ?? state.step
         let (model, state) = (model, state)
         let isPatient = communicator.localSize * team.count <= ProcessInfo.processInfo.processorCount
         let saver = output.map {
@@ -128,6 +129,7 @@ package final class Pretraining {
                     update: state.step + 1, learningRate: configuration.schedule.rate(atEpoch: epoch))
                 if let spike = outcome.spike { reporter.say("note: \(spike)") }
                 state.spikeGuard = step.spikeGuard
+                state.optimizerUpdates = step.optimizerUpdates
                 state.step += 1
                 state.stepInEpoch += 1
                 state.metrics.add(outcome)
