@@ -8,14 +8,19 @@ package enum IDXFile {
     package static var imagesMagic: UInt32 { 0x0000_0803 }
     package static var labelsMagic: UInt32 { 0x0000_0801 }
 
-    /// Reads a pair of files; the classes are those up to the greatest label.
+    /// Reads images, and their labels if there is a file of them; the classes are those up to the greatest label.
     ///
     /// - Throws: an error that names the file, for a wrong header, a wrong length, damaged gzip data, or when there is
     ///   not one label per image.
     package static func open(
-        name: String, images imagesPath: String, labels labelsPath: String
+        name: String, images imagesPath: String, labels labelsPath: String?
     ) throws(ImageDataError) -> InMemoryImages {
         let images = try read(imagesPath, magic: imagesMagic, dimensions: 3)
+        let size = ImageSize(height: images.dimensions[1], width: images.dimensions[2])
+        guard let labelsPath else {
+            return InMemoryImages(
+                name: name, pixels: images.elements, labels: [], channels: 1, size: size, classCount: nil)
+        }
         let labels = try read(labelsPath, magic: labelsMagic, dimensions: 1)
         guard images.elements.rows == labels.elements.rows else {
             throw .labelCountMismatch(
@@ -24,8 +29,7 @@ package enum IDXFile {
         }
         let values = labels.elements.array.map(Int32.init)
         return InMemoryImages(
-            name: name, pixels: images.elements, labels: values, channels: 1,
-            size: ImageSize(height: images.dimensions[1], width: images.dimensions[2]),
+            name: name, pixels: images.elements, labels: values, channels: 1, size: size,
             classCount: Int(values.max() ?? 0) + 1)
     }
 

@@ -55,9 +55,6 @@ package enum ImageDataset {
         guard let images else {
             throw .missingFile(directory: directory, dataset: "MNIST", file: "\(stem)-images-idx3-ubyte.gz")
         }
-        guard let labels else {
-            throw .missingFile(directory: directory, dataset: "MNIST", file: "\(stem)-labels-idx1-ubyte.gz")
-        }
         let name = directory.split(separator: "/").last.map(String.init) ?? directory
         return try IDXFile.open(name: name, images: images, labels: labels)
     }

@@ -15,8 +15,8 @@ package struct StepOutcome: Sendable {
     package var uniformity = 0.0
     package var spectral = 0.0
     package var crossEntropy = 0.0
-    /// Images that the online classifier got right.
-    package var correct = 0.0
+    /// Images that the online classifier got right; nil where there is none, since images have no labels.
+    package var correct: Double?
     package var learningRate = 0.0
     package var gradientNorm = 0.0
     package var seconds = 0.0
@@ -43,6 +43,7 @@ package final class PretrainStep {
     private let communicator: any Communicator
     private let team: Team
     private let pass: GradientPass
+    private let hasClassifier: Bool
     private let loader: BatchLoader
     private let gradientNorm: GradientNorm
     private var sums = [Double](repeating: 0, count: 6)
@@ -68,7 +69,7 @@ package final class PretrainStep {
 
     /// - Parameter loader: this rank's micro-batches, positioned at the first step to run.
     package init(
-        _ configuration: PretrainConfiguration, model: MaskedAutoencoder, optimizer: AdamW, classes: Int,
+        _ configuration: PretrainConfiguration, model: MaskedAutoencoder, optimizer: AdamW, classes: Int?,
         loader: BatchLoader, recomputesActivations: Bool, timeline: Timeline? = nil, communicator: any Communicator,
         team: Team, plan: MemoryPlan
     ) {
@@ -78,6 +79,7 @@ package final class PretrainStep {
         self.communicator = communicator
         self.team = team
         self.loader = loader
+        hasClassifier = classes != nil
         clock = PhaseClock(timeline: timeline)
         let images = configuration.effectiveBatchSize / communicator.size / configuration.accumulation
         var options = MaskedAutoencoder.Activations.Options()
@@ -255,7 +257,7 @@ package final class PretrainStep {
         }
         return StepOutcome(
             images: configuration.effectiveBatchSize, reconstruction: sums[0], uniformity: sums[1],
-            spectral: sums[5], crossEntropy: sums[2], correct: sums[3], stopRequested: sums[4] > 0)
+            spectral: sums[5], crossEntropy: sums[2], correct: hasClassifier ? sums[3] : nil, stopRequested: sums[4] > 0)
     }
 
     /// Names the ranks whose own part of the gradient is at fault. Collective.

@@ -152,7 +152,7 @@ package final class Pretraining {
 
     private func endEpoch() throws {
         try reportStragglers()
-        let line = LogLine(state)
+        let line = LogLine(state, hasClassifier: source.classCount != nil)
         try communicator.agree {
             try output?.appendToLog(line)
         }

@@ -46,10 +46,11 @@ package final class Reporter {
         let remaining = perStep * Double(totalSteps - state.step)
         let loss = state.configuration.loss
         let total = outcome.reconstruction + loss.weight * outcome.uniformity
+        let accuracy = outcome.correct.map { String(format: "  acc %4.1f%%", 100 * $0 / Double(outcome.images)) } ?? ""
         let text = String(
-            format: "epoch %d  step %d/%d  loss %.4f  mae %.4f  reg %.4f  acc %4.1f%%  lr %.2e  %.0f images/s  ETA %@",
+            format: "epoch %d  step %d/%d  loss %.4f  mae %.4f  reg %.4f%@  lr %.2e  %.0f images/s  ETA %@",
             state.epoch, state.stepInEpoch, stepsPerEpoch, total, outcome.reconstruction, outcome.uniformity,
-            100 * outcome.correct / Double(outcome.images), outcome.learningRate, rate, Self.time(remaining))
+            accuracy, outcome.learningRate, rate, Self.time(remaining))
         lastReport = now
         lastStep = state.step
         imagesSinceReport = 0
@@ -65,9 +66,10 @@ package final class Reporter {
         epochs = epochs.isEmpty ? [line] : [epochs[0], line]
         say(
             String(
-                format: "epoch %d done  loss %.4f  mae %.4f  reg %.4f  online accuracy %.1f%%  effective rank %.1f"
-                    + "  %.0f images/s", line.epoch, line.trainLoss, line.trainLossMAE, line.trainLossReg,
-                100 * line.trainAcc, line.effectiveRank, line.imagesPerSecond))
+                format: "epoch %d done  loss %.4f  mae %.4f  reg %.4f%@  effective rank %.1f  %.0f images/s",
+                line.epoch, line.trainLoss, line.trainLossMAE, line.trainLossReg,
+                line.trainAcc.map { String(format: "  online accuracy %.1f%%", 100 * $0) } ?? "",
+                line.effectiveRank, line.imagesPerSecond))
     }
 
     func saved(_ result: CheckpointStore.SaveResult) {

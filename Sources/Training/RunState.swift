@@ -41,7 +41,7 @@ package struct EpochMetrics: Codable, Equatable, Sendable {
         uniformity += step.uniformity
         spectral += step.spectral
         crossEntropy += step.crossEntropy
-        correct += step.correct
+        correct += step.correct ?? 0
         learningRate += step.learningRate
         gradientNorm += step.gradientNorm
         seconds += step.seconds

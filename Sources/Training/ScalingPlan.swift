@@ -73,13 +73,13 @@ package struct ScalingPlan {
     /// Of the training set, if known.
     package let datasetImages: Int?
     /// What memory depends on besides.
-    package let classes: Int
+    package let classes: Int?
     package let prefetch: Int
     package let recomputesActivations: Bool
 
     package init(
         configuration: PretrainConfiguration, scaling: Scaling, mostImages: Int, cluster: Cluster, nodes: [Int],
-        datasetImages: Int?, classes: Int, prefetch: Int, recomputesActivations: Bool
+        datasetImages: Int?, classes: Int?, prefetch: Int, recomputesActivations: Bool
     ) {
         self.configuration = configuration
         self.scaling = scaling

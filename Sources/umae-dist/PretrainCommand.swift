@@ -44,6 +44,7 @@ struct PretrainCommand: WorldCommand {
             isSilent: world.rank != 0, isTerminal: Console.isTerminal,
             write: { FileHandle.standardOutput.write(Data($0.utf8)) })
         for notice in notices { reporter.say("note: \(notice)") }
+        if data.classCount == nil { reporter.say("note: no labels: no online classifier") }
         let resume = try checkpointToResume(output, in: world, reporter)
         if let resume {
             let asked = configuration

@@ -1,5 +1,6 @@
 import Foundation
 import ImageData
+import Tensors
 import Testing
 
 @Suite("Data set detection")
@@ -49,14 +50,33 @@ struct ImageDatasetTests {
         #expect(source.name == "cifar-100" && source.label(at: 0) == 55)
     }
 
+    @Test("images without a file of labels have none")
+    func noLabels() throws {
+        let directory = try TemporaryDirectory()
+        try directory.write("train-images-idx3-ubyte", IDXFileTests.images)
+        let source = try ImageDataset.open(path: directory.path, split: .train)
+        #expect(source.count == 3 && source.classCount == nil)
+        let division = try BatchDivision(imageCount: 3, globalBatch: 2, rank: 0, worldSize: 1, accumulation: 1)
+        let loader = try BatchLoader(
+            source: source,
+            transform: ImageTransform(
+                size: ImageSize(height: 2, width: 4),
+                statistics: ChannelStatistics(mean: [0.5], standardDeviation: [0.25]),
+                augmentation: ImageAugmentation()), division: division, seed: 1, prefetch: 0, plan: MemoryPlan())
+        #expect(try loader.next().labels == nil)
+        try directory.write("train-labels-idx1-ubyte", IDXFileTests.labels)
+        let labelled = try ImageDataset.open(path: directory.path, split: .train)
+        #expect(labelled.classCount == 5 && labelled.fingerprint != source.fingerprint)
+    }
+
     @Test("a missing part of a known data set is named")
     func missingPart() throws {
         let directory = try TemporaryDirectory()
         try directory.write("data_batch_1.bin", [1] + patternBytes(3072))
         #expect(message(directory.path).contains("looks like cifar-10, but data_batch_2.bin is missing"))
         let other = try TemporaryDirectory()
-        try other.write("train-images-idx3-ubyte", IDXFileTests.images)
-        #expect(message(other.path).contains("train-labels-idx1-ubyte.gz is missing"))
+        try other.write("train-labels-idx1-ubyte", IDXFileTests.labels)
+        #expect(message(other.path).contains("train-images-idx3-ubyte.gz is missing"))
     }
 
     @Test("an empty directory, a missing one and a plain file are told apart")
