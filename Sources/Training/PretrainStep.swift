@@ -257,7 +257,8 @@ package final class PretrainStep {
         }
         return StepOutcome(
             images: configuration.effectiveBatchSize, reconstruction: sums[0], uniformity: sums[1],
-            spectral: sums[5], crossEntropy: sums[2], correct: hasClassifier ? sums[3] : nil, stopRequested: sums[4] > 0)
+            spectral: sums[5], crossEntropy: sums[2], correct: hasClassifier ? sums[3] : nil, stopRequested: sums[4] > 0
+        )
     }
 
     /// Names the ranks whose own part of the gradient is at fault. Collective.
