@@ -107,7 +107,8 @@ struct DataFile: ~Copyable {
             do throws(ImageDataError) {
                 while total < count {
                     let wanted = min(count - total, Self.largestRead)
-                    let read = unsafe try isCompressed
+                    let read =
+                        unsafe try isCompressed
                         ? inflated(into: base + total, count: wanted) : stored(into: base + total, count: wanted)
                     if read == 0 { break }
                     total += read

@@ -128,7 +128,8 @@ struct ImageDatasetTests {
             (["cifar-10-batches-py/data_batch_1", "cifar-10-batches-py/batches.meta"], "cifar-10-binary.tar.gz"),
             (["cifar-100-python/train", "cifar-100-python/meta"], "cifar-100 as Python's pickled batches"),
             (["n01440764/n01440764_10026.JPEG", "n01443537/x.JPEG"], "n01440764/n01440764_10026.JPEG"),
-            (["train/cat/1.png", "val/cat/2.png"], "image files such as train/cat/1.png"), (["1.jpg", "2.jpg"], "1.jpg"),
+            (["train/cat/1.png", "val/cat/2.png"], "image files such as train/cat/1.png"),
+            (["1.jpg", "2.jpg"], "1.jpg"),
         ])
     func unsupported(files: [String], mentions: String) throws {
         let directory = try TemporaryDirectory()
