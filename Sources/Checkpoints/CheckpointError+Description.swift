@@ -40,8 +40,10 @@ extension CheckpointError.Reason {
         case .duplicateField(let name): "field '\(printable(name))' occurs twice in the header"
         case .unknownField(let name): "header has the unknown field '\(printable(name))'"
         case .missingField(let name): "header lacks the field '\(name)'"
-        case .unsupportedDtype(let name): "dtype '\(printable(name))' cannot be read; convert the tensor to F32"
+        case .unsupportedDtype(let name):
+            "dtype '\(printable(name))' cannot be read as floats; convert the tensor to F32"
         case .shapeOverflow: "the product of its shape overflows"
+        case .partOfByte(let bits): "its elements take \(bits) bits, which are not whole bytes"
         case .offsetsReversed(let begin, let end): "data_offsets [\(begin), \(end)] are reversed"
         case .offsetsOutsideFile(let end, let available):
             "data end at byte \(end) of a data section of \(available); the file is truncated"

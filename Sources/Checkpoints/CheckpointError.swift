@@ -24,6 +24,8 @@ package struct CheckpointError: Error, Equatable {
         case missingField(String)
         case unsupportedDtype(String)
         case shapeOverflow
+        /// Elements of less than a byte that do not fill whole bytes.
+        case partOfByte(bits: Int)
         case offsetsReversed(begin: Int, end: Int)
         case offsetsOutsideFile(end: Int, available: Int)
         case offsetsOverlap(begin: Int, previousEnd: Int)

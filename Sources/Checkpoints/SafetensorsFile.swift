@@ -5,7 +5,8 @@ package import Tensors
 /// Withstands any content: nothing is allocated or read that the file's own length does not bear out.
 package final class SafetensorsFile: Sendable {
     package struct TensorInfo: Equatable, Sendable {
-        package let dtype: Dtype
+        /// Nil for one that is not known here.
+        package let dtype: Dtype?
         package let shape: [Int]
     }
 
@@ -53,7 +54,8 @@ package final class SafetensorsFile: Sendable {
     /// All elements of a tensor, converted to `Float` as `read(_:shape:into:)` does.
     package func floats(_ name: String) throws(CheckpointError) -> [Float] {
         let tensor = try tensor(name)
-        var values = [Float](repeating: 0, count: tensor.range.count / tensor.dtype.size)
+        let size = try conversion(of: tensor).size
+        var values = [Float](repeating: 0, count: tensor.range.count / size)
         var span = values.mutableSpan
         try read(tensor, from: 0, into: &span)
         return values
@@ -61,7 +63,7 @@ package final class SafetensorsFile: Sendable {
 
     /// Overwrites `view` with a tensor.
     ///
-    /// F32 is read bit for bit; F16, BF16, F64, I64, I32 and U8 are converted, rounded to nearest.
+    /// F32 is read bit for bit; F64, F16, BF16, integers and BOOL (0 or 1) are converted, rounded to nearest.
     ///
     /// - Parameters:
     ///   - shape: what the tensor's shape must be.
@@ -96,14 +98,21 @@ package final class SafetensorsFile: Sendable {
         return tensor
     }
 
+    /// How elements become floats, and their bytes.
+    private func conversion(
+        of tensor: SafetensorsHeader.Tensor
+    ) throws(CheckpointError) -> (convert: (RawSpan, Int) -> Float, size: Int) {
+        guard let dtype = tensor.dtype, let convert = dtype.conversion else {
+            throw CheckpointError(path: path, tensor: tensor.name, .unsupportedDtype(tensor.dtypeName))
+        }
+        return (convert, dtype.bits / 8)
+    }
+
     /// Overwrites `elements` with those from index `first` on.
     private func read(
         _ tensor: SafetensorsHeader.Tensor, from first: Int, into elements: inout MutableSpan<Float>
     ) throws(CheckpointError) {
-        guard let convert = tensor.dtype.conversion else {
-            throw CheckpointError(path: path, tensor: tensor.name, .unsupportedDtype(tensor.dtype.rawValue))
-        }
-        let size = tensor.dtype.size
+        let (convert, size) = try conversion(of: tensor)
         let start = dataStart + tensor.range.lowerBound + first * size
         if tensor.dtype == .f32 {
             var bytes = unsafe elements.mutableBytes

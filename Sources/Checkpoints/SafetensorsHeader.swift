@@ -4,10 +4,13 @@
 struct SafetensorsHeader: Sendable {
     struct Tensor: Sendable {
         let name: String
-        let dtype: Dtype
+        /// As the file has it; a name of a later version of the format may be unknown here.
+        let dtypeName: String
         let shape: [Int]
         /// Bytes of the data section.
         let range: Range<Int>
+
+        var dtype: Dtype? { Dtype(rawValue: dtypeName) }
     }
 
     /// In the order of their data.
@@ -51,17 +54,32 @@ struct SafetensorsHeader: Sendable {
         func failure(_ reason: CheckpointError.Reason) -> CheckpointError {
             CheckpointError(path: path, tensor: entry.name, reason)
         }
-        guard let dtype = Dtype(rawValue: entry.dtype) else { throw failure(.unsupportedDtype(entry.dtype)) }
-        var byteCount = dtype.size
-        for extent in entry.shape {
-            let (product, overflow) = byteCount.multipliedReportingOverflow(by: extent)
-            if overflow { throw failure(.shapeOverflow) }
-            byteCount = product
-        }
         let (begin, end) = entry.offsets
+        // Of a dtype that is not known here nothing more than its place can be checked; nobody reads its elements.
+        let bytes = try Dtype(rawValue: entry.dtype).map { (dtype) throws(CheckpointError) in
+            try byteCount(dtype, entry.shape, failure)
+        }
         if begin > end { throw failure(.offsetsReversed(begin: begin, end: end)) }
         if end > dataLength { throw failure(.offsetsOutsideFile(end: end, available: dataLength)) }
-        if end - begin != byteCount { throw failure(.byteCountMismatch(expected: byteCount, found: end - begin)) }
-        return Tensor(name: entry.name, dtype: dtype, shape: entry.shape, range: begin..<end)
+        if let bytes, end - begin != bytes {
+            throw failure(.byteCountMismatch(expected: bytes, found: end - begin))
+        }
+        return Tensor(name: entry.name, dtypeName: entry.dtype, shape: entry.shape, range: begin..<end)
+    }
+
+    private static func byteCount(
+        _ dtype: Dtype, _ shape: [Int], _ failure: (CheckpointError.Reason) -> CheckpointError
+    ) throws(CheckpointError) -> Int {
+        // Bytes where elements have whole ones: their number of bits may overflow where that of bytes does not.
+        let inBytes = dtype.bits % 8 == 0
+        var count = inBytes ? dtype.bits / 8 : dtype.bits
+        for extent in shape {
+            let (product, overflow) = count.multipliedReportingOverflow(by: extent)
+            if overflow { throw failure(.shapeOverflow) }
+            count = product
+        }
+        if inBytes { return count }
+        guard count % 8 == 0 else { throw failure(.partOfByte(bits: count)) }
+        return count / 8
     }
 }

@@ -25,7 +25,9 @@ package final class BatchLoader {
         precondition(prefetch >= 0)
         self.prefetch = prefetch
         let batches = (0...prefetch).map { slot in
-            Batch(size: division.microBatch, elementCount: transform.elementCount, slot: slot, plan: plan)
+            Batch(
+                size: division.microBatch, elementCount: transform.elementCount, hasLabels: source.classCount != nil,
+                slot: slot, plan: plan)
         }
         let producer = BatchProducer(
             source: source, transform: transform, division: division, repeats: repeats, seed: seed, epoch: epoch,

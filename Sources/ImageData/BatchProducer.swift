@@ -4,8 +4,8 @@ package import Tensors
 package struct Batch: Sendable {
     /// [N, channels · height · width], normalised, planar.
     package let images: Matrix
-    /// [N, 1]
-    package let labels: IndexMatrix
+    /// [N, 1]; nil where images have none.
+    package let labels: IndexMatrix?
     /// [N, 1]; the numbers of the images in their data set.
     package let samples: MatrixView<Int>
     package fileprivate(set) var epoch = 0
@@ -14,9 +14,9 @@ package struct Batch: Sendable {
     /// The micro-batch within the step.
     package fileprivate(set) var micro = 0
 
-    init(size: Int, elementCount: Int, slot: Int, plan: MemoryPlan) {
+    init(size: Int, elementCount: Int, hasLabels: Bool, slot: Int, plan: MemoryPlan) {
         images = plan.matrix(.batches, "images \(slot)", rows: size, columns: elementCount)
-        labels = plan.indices(.batches, "labels \(slot)", rows: size, columns: 1)
+        labels = hasLabels ? plan.indices(.batches, "labels \(slot)", rows: size, columns: 1) : nil
         samples = plan.view(.batches, "samples \(slot)", rows: size, columns: 1)
     }
 
@@ -62,7 +62,7 @@ struct BatchProducer {
             try transform.prepare(
                 source, index: index, seed: order.seed, epoch: order.epoch, workspace: workspace,
                 into: batch.images.rows(row..<row + 1))
-            batch.labels[row, 0] = Int32(source.label(at: index))
+            if let labels = batch.labels { labels[row, 0] = Int32(source.label(at: index)) }
             batch.samples[row, 0] = index
         }
         advance()

@@ -2,7 +2,7 @@ import Tensors
 
 /// The binary format of CIFAR-10 and CIFAR-100: records of one or two label bytes and 3 × 32 × 32 planar bytes.
 ///
-/// Source: A. Krizhevsky, "The CIFAR-10 dataset", section "Binary version".
+/// Plain or gzip. Source: A. Krizhevsky, "The CIFAR-10 dataset", section "Binary version".
 package enum CIFARFile {
     package enum Variant: Sendable {
         case cifar10
@@ -48,7 +48,7 @@ package enum CIFARFile {
     package static func open(_ variant: Variant, paths: [String]) throws(ImageDataError) -> InMemoryImages {
         var counts: [Int] = []
         for path in paths {
-            let bytes = try DataFile.storedBytes(path)
+            let bytes = try DataFile.contentBytes(path)
             guard bytes > 0 && bytes.isMultiple(of: variant.recordBytes) else {
                 throw .wrongRecordLength(path: path, bytes: bytes, recordBytes: variant.recordBytes)
             }
@@ -69,7 +69,7 @@ package enum CIFARFile {
     private static func read(
         _ variant: Variant, _ path: String, into pixels: MatrixView<UInt8>, _ labels: inout [Int32]
     ) throws(ImageDataError) {
-        let file = try DataFile(path: path)
+        let file = try DataFile.open(path)
         var label = [UInt8](repeating: 0, count: variant.labelBytes)
         for record in 0..<pixels.rows {
             let start = record * variant.recordBytes

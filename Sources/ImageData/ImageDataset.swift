@@ -13,8 +13,9 @@ package enum ImageDataset {
 
     /// Opens the images of one split.
     ///
-    /// A directory is recognised by the names of its files: IDX files of MNIST or Fashion-MNIST, compressed or not, or
-    /// the binary files of CIFAR-10 or CIFAR-100, also one directory further down as their archives unpack.
+    /// A directory is recognised by the names of its files: IDX files of MNIST or Fashion-MNIST, or the binary files of
+    /// CIFAR-10 or CIFAR-100, compressed or not; also further down, as CIFAR's archives unpack and as torchvision keeps
+    /// them (`MNIST/raw`).
     ///
     /// - Parameters:
     ///   - path: a directory, or the word `synthetic`.
@@ -24,21 +25,38 @@ package enum ImageDataset {
         path: String, split: Split, synthetic: SyntheticImageParameters = SyntheticImageParameters()
     ) throws(ImageDataError) -> any ImageSource {
         if path == syntheticName { return try SyntheticImages(synthetic, split: split) }
-        guard isDirectory(path) else { throw .missingDirectory(path: path) }
+        switch try DirectoryListing.kind(of: path) {
+        case nil: throw .missingDirectory(path: path)
+        case S_IFDIR: break
+        default: throw .notADirectory(path: path)
+        }
         if let images = try openIDX(path, split) { return images }
         for variant in [CIFARFile.Variant.cifar10, .cifar100] {
             for directory in [path, path + "/" + variant.folder] {
                 if let images = try openCIFAR(variant, directory, split) { return images }
             }
         }
+        let further = try torchvisionDirectories(path)
+        guard further.count <= 1 else { throw .ambiguousDirectory(path: path, directories: further) }
+        if let directory = further.first, let images = try openIDX(directory, split) { return images }
+        if let layout = UnsupportedLayout.find(in: path) { throw .unsupportedLayout(path: path, layout: layout) }
         throw .unrecognisedDirectory(path: path, split: split.rawValue)
+    }
+
+    /// `raw` of a data set's directory, or `MNIST/raw` of the one above.
+    private static func torchvisionDirectories(_ path: String) throws(ImageDataError) -> [String] {
+        var found: [String] = []
+        for name in ["raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw"] {
+            if try DirectoryListing.isDirectory(path + "/" + name) { found.append(path + "/" + name) }
+        }
+        return found
     }
 
     /// The files by which a data set is recognised, for an error message.
     static func lookedFor(_ split: String) -> String {
         let split = Split(rawValue: split) ?? .train
         return "\(idxStem(split))-images-idx3-ubyte[.gz] (MNIST, Fashion-MNIST), "
-            + "\(cifarFiles(.cifar10, split)[0]) (CIFAR-10), \(cifarFiles(.cifar100, split)[0]) (CIFAR-100)"
+            + "\(cifarFiles(.cifar10, split)[0])[.gz] (CIFAR-10), \(cifarFiles(.cifar100, split)[0])[.gz] (CIFAR-100)"
     }
 
     static func isDefaultPath(_ path: String) -> Bool {
@@ -49,16 +67,13 @@ package enum ImageDataset {
 
     private static func openIDX(_ directory: String, _ split: Split) throws(ImageDataError) -> (any ImageSource)? {
         let stem = idxStem(split)
-        let images = firstFile(in: directory, idxNames("\(stem)-images", "idx3"))
-        let labels = firstFile(in: directory, idxNames("\(stem)-labels", "idx1"))
+        let images = try firstFile(in: directory, idxNames("\(stem)-images", "idx3"))
+        let labels = try firstFile(in: directory, idxNames("\(stem)-labels", "idx1"))
         if images == nil && labels == nil { return nil }
         guard let images else {
             throw .missingFile(directory: directory, dataset: "MNIST", file: "\(stem)-images-idx3-ubyte.gz")
         }
-        guard let labels else {
-            throw .missingFile(directory: directory, dataset: "MNIST", file: "\(stem)-labels-idx1-ubyte.gz")
-        }
-        let name = directory.split(separator: "/").last.map(String.init) ?? directory
+        let name = directory.split(separator: "/").last { $0 != "raw" }.map(String.init) ?? directory
         return try IDXFile.open(name: name, images: images, labels: labels)
     }
 
@@ -66,12 +81,18 @@ package enum ImageDataset {
         _ variant: CIFARFile.Variant, _ directory: String, _ split: Split
     ) throws(ImageDataError) -> (any ImageSource)? {
         let names = cifarFiles(variant, split)
-        let missing = names.filter { !isFile(directory + "/" + $0) }
-        if missing.count == names.count { return nil }
-        if let file = missing.first {
-            throw .missingFile(directory: directory, dataset: variant.name, file: file)
+        var paths: [String] = []
+        var missing: String?
+        for name in names {
+            if let path = try firstFile(in: directory, [name, name + ".gz"]) {
+                paths.append(path)
+            } else if missing == nil {
+                missing = name
+            }
         }
-        return try CIFARFile.open(variant, paths: names.map { directory + "/" + $0 })
+        if paths.isEmpty { return nil }
+        if let missing { throw .missingFile(directory: directory, dataset: variant.name, file: missing) }
+        return try CIFARFile.open(variant, paths: paths)
     }
 
     // MARK: Names
@@ -91,16 +112,8 @@ package enum ImageDataset {
         }
     }
 
-    private static func firstFile(in directory: String, _ names: [String]) -> String? {
-        names.map { directory + "/" + $0 }.first(where: isFile)
-    }
-
-    private static func isFile(_ path: String) -> Bool { kind(of: path) == S_IFREG }
-
-    private static func isDirectory(_ path: String) -> Bool { kind(of: path) == S_IFDIR }
-
-    private static func kind(of path: String) -> mode_t? {
-        var status = stat()
-        return unsafe stat(path, &status) == 0 ? status.st_mode & S_IFMT : nil
+    private static func firstFile(in directory: String, _ names: [String]) throws(ImageDataError) -> String? {
+        for name in names where try DirectoryListing.isFile(directory + "/" + name) { return directory + "/" + name }
+        return nil
     }
 }

@@ -11,15 +11,15 @@ package struct ImageSize: Hashable, Sendable {
     package var pixels: Int { height * width }
 }
 
-/// Labelled images that can be read in any order, from any thread.
+/// Images that can be read in any order, from any thread; with or without labels.
 package protocol ImageSource: Sendable {
     /// What logs and reports call the data set.
     var name: String { get }
     /// Images, numbered 0 ..< count.
     var count: Int { get }
     var channels: Int { get }
-    /// Labels are in 0 ..< classCount.
-    var classCount: Int { get }
+    /// Labels are in 0 ..< classCount; nil where images have none.
+    var classCount: Int? { get }
     /// CRC-32 of sizes, labels and pixels: ranks whose fingerprints differ do not see the same data.
     var fingerprint: UInt32 { get }
     /// The size that all images share, or that of the largest where they differ.
@@ -28,6 +28,7 @@ package protocol ImageSource: Sendable {
     /// The size of one image, known before its pixels are read.
     func size(at index: Int) -> ImageSize
 
+    /// Asked for only where there is a `classCount`.
     func label(at index: Int) -> Int
 
     /// Writes one image as planar bytes [channels, height, width] to the start of `pixels`; allocates nothing where

@@ -7,18 +7,18 @@ package struct InMemoryImages: ImageSource {
     package let name: String
     package let channels: Int
     package let largestSize: ImageSize
-    package let classCount: Int
+    package let classCount: Int?
     package let fingerprint: UInt32
     private let pixels: MatrixView<UInt8>
     private let labels: [Int32]
 
     /// - Parameters:
     ///   - pixels: [count, channels · height · width], contiguous, planar.
-    ///   - labels: one per image, each below `classCount`.
+    ///   - labels: one per image, each below `classCount`; none where that is nil.
     package init(
-        name: String, pixels: MatrixView<UInt8>, labels: [Int32], channels: Int, size: ImageSize, classCount: Int
+        name: String, pixels: MatrixView<UInt8>, labels: [Int32], channels: Int, size: ImageSize, classCount: Int?
     ) {
-        precondition(pixels.isContiguous && pixels.rows == labels.count)
+        precondition(pixels.isContiguous && labels.count == (classCount == nil ? 0 : pixels.rows))
         precondition(pixels.columns == channels * size.pixels)
         self.name = name
         self.channels = channels
@@ -27,7 +27,7 @@ package struct InMemoryImages: ImageSource {
         self.pixels = pixels
         self.labels = labels
         var checksum = Checksum()
-        for value in [pixels.rows, channels, size.height, size.width, classCount] { checksum.add(value) }
+        for value in [pixels.rows, channels, size.height, size.width, classCount ?? 0] { checksum.add(value) }
         unsafe checksum.add(labels.span.bytes)
         pixels.withElements { unsafe checksum.add($0.bytes) }
         fingerprint = checksum.value

@@ -63,7 +63,7 @@ package struct SyntheticImages: ImageSource {
 
     package var name: String { pool.name }
     package var channels: Int { pool.channels }
-    package var classCount: Int { pool.classCount }
+    package var classCount: Int? { pool.classCount }
     package var largestSize: ImageSize { pool.largestSize }
     package var fingerprint: UInt32 { pool.fingerprint ^ UInt32(truncatingIfNeeded: count) }
 

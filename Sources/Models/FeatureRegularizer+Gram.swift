@@ -53,14 +53,15 @@ extension FeatureRegularizer {
         }
     }
 
-    /// Sets the shares and the mean of all features, and what `gramGradient` needs.
+    /// Sets the parts and the mean of all features, and what `gramGradient` needs.
     func evaluateGram(in context: LayerContext) {
         context.member.serially {
             for column in 0..<width { mean[0, column] = summary[0, triangle + column] / count }
             let square = unpackGram(into: gram)
             var trace = 0.0
             for index in 0..<width { trace += Double(gram[index, index]) }
-            spectralShare = square / (trace * trace) / Double(ranks)
+            // Features that are all zero spread over no dimension; 0/0 would be no number.
+            parts.spectral = trace * trace > 0 ? square / (trace * trace) / Double(ranks) : 0
             var value = 0.0
             switch configuration.kind {
             case .none, .spectral:
@@ -84,7 +85,7 @@ extension FeatureRegularizer {
             case .uniformity, .koleo:
                 preconditionFailure("not a function of the Gram matrix")
             }
-            share = value / Double(ranks)
+            parts.loss = value / Double(ranks)
         }
         guard configuration.kind == .tcr else { return }
         MatrixProduct(gram, centredGram, into: gramProduct).run(by: context.member, scratch: context.scratch)

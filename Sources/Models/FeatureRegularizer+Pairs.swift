@@ -60,19 +60,20 @@ extension FeatureRegularizer {
         centreAll(in: context)
         MatrixProduct(ownRows(of: paired), paired, transposeB: true, into: similarities)
             .run(by: context.member, scratch: context.scratch)
-        let pairs = max(count * (count - 1), 1)
         let square = sum(in: context) { squaredSimilarities(row: $0) }
-        if context.member.isFirst { spectralShare = square / (count * count) }
+        if context.member.isFirst { parts.spectral = square }
         switch configuration.kind {
         case .spectralOffdiagonal:
-            if context.member.isFirst { share = (square - Double(own.rows)) / pairs }
+            // An image is 1 with itself.
+            let others = sum(in: context) { squaredSimilarities(row: $0) - 1 }
+            if context.member.isFirst { parts.loss = others }
         case .uniformity:
             let total = sum(in: context) { exponentiate(row: $0) }
             if context.member.isFirst { pairSum = total }
         case .koleo:
             context.forEachChunk(of: own.rows) { findNeighbors(rows: $0) }
         default:
-            if context.member.isFirst { share = square / (count * count) }
+            if context.member.isFirst { parts.loss = square }
         }
         context.member.wait()
     }
@@ -81,12 +82,12 @@ extension FeatureRegularizer {
     package func finishPairs(in context: LayerContext) {
         switch configuration.kind {
         case .uniformity:
-            if context.member.isFirst { share = log(pairSum / max(count * (count - 1), 1)) / Double(ranks) }
+            if context.member.isFirst { parts.loss = log(pairSum / max(count * (count - 1), 1)) / Double(ranks) }
         case .koleo:
             let total = sum(in: context) { row in
                 -log(distance(firstRow + row, Int(neighbors[firstRow + row, 0])) + Self.koleoEpsilon)
             }
-            if context.member.isFirst { share = total / count }
+            if context.member.isFirst { parts.loss = total }
         default: break
         }
         context.member.wait()

@@ -54,11 +54,33 @@ package final class FeatureRegularizer: @unchecked Sendable {
     /// Of this rank's images [1, n], and how many of them a micro-batch has.
     private let rowSums: MatrixView<Double>
     private let microImages: Int
-    /// Shares of all ranks add up to the loss, and to the participation ratio's reciprocal.
-    package internal(set) var share = 0.0
-    package internal(set) var spectralShare = 0.0
+    /// What ranks add up to learn the loss, and the participation ratio's reciprocal: this rank's part, to be divided
+    /// by `divisors` once it is added up. Parts divided before would round otherwise at other numbers of ranks.
+    package internal(set) var parts = Figures()
+    package var divisors: Figures {
+        guard exchange == .gather && configuration.kind.looksAtPairs else { return Figures(loss: 1, spectral: 1) }
+        let count = Double(images)
+        let spectral = count * count
+        switch configuration.kind {
+        case .spectralOffdiagonal: return Figures(loss: max(count * (count - 1), 1), spectral: spectral)
+        case .uniformity: return Figures(loss: 1, spectral: spectral)
+        case .koleo: return Figures(loss: count, spectral: spectral)
+        default: return Figures(loss: spectral, spectral: spectral)
+        }
+    }
     /// Σ over this rank's pairs of exp(-t·distance²), which uniformity needs of all ranks together before `gradient`.
     package var pairSum = 0.0
+
+    /// The loss, and the participation ratio's reciprocal ‖ZᵀZ‖² / trace².
+    package struct Figures: Equatable, Sendable {
+        package var loss: Double
+        package var spectral: Double
+
+        package init(loss: Double = 0, spectral: Double = 0) {
+            self.loss = loss
+            self.spectral = spectral
+        }
+    }
 
     /// torch.nn.functional.normalize's.
     private static var epsilon: Float { 1e-12 }
@@ -144,7 +166,7 @@ package final class FeatureRegularizer: @unchecked Sendable {
         if exchange == .gram { formSummary(ownSummary, of: own, in: context) }
     }
 
-    /// After the exchange: sets `share` and `spectralShare`, and prepares `gradient`.
+    /// After the exchange: sets `parts`, and prepares `gradient`.
     package func evaluate(in context: LayerContext) {
         if exchange == .gather && configuration.kind.looksAtPairs {
             evaluatePairs(in: context)

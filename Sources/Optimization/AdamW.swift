@@ -92,7 +92,7 @@ package final class AdamW: Sendable {
     ///
     /// - Parameters:
     ///   - gradients: [1, n], of the global batch.
-    ///   - step: updates made, this one included; from 1.
+    ///   - step: updates that the moments have seen, this one included; from 1.
     ///   - gradientScale: the gradient used is `gradients` times this; how clipping is applied.
     ///   - range: the parameters to look at; nil for all.
     ///   - snapshot: gets weights and moments as they were, in the same pass over memory; everything must be owned.

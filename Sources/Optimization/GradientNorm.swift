@@ -41,8 +41,10 @@ package struct GradientNorm: Sendable {
 
     package var value: Double { squaredNorm.squareRoot() }
 
+    /// The factor by which gradients are multiplied so that their norm is at most `maximum`; 1 where there is none, or an
+    /// infinite one.
     package static func clippingScale(norm: Double, maximum: Double?) -> Double {
-        guard let maximum else { return 1 }
+        guard let maximum, maximum.isFinite else { return 1 }
         return min(1, maximum / (norm + 1e-6))
     }
 }

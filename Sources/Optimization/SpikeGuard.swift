@@ -1,3 +1,5 @@
+internal import Foundation
+
 /// Notices an update whose loss or gradient norm is far above those before it, so that it can be left out or the run
 /// stopped. Running mean and variance with a memory of some 100 updates; an update that is a spike does not enter them.
 package struct SpikeGuard: Codable, Equatable, Sendable {
@@ -36,17 +38,23 @@ package struct SpikeGuard: Codable, Equatable, Sendable {
 
     package init() {}
 
-    /// What is wrong with an update, or nil, with its figures then remembered.
+    /// Says what is wrong with an update; nil if nothing is, and its figures are then remembered.
     ///
-    /// - Parameter threshold: standard deviations.
+    /// A figure that is not finite is always wrong, also before there is anything to compare it with.
+    ///
+    /// - Parameter threshold: standard deviations above the running mean that are still usual.
     package mutating func judge(loss lossValue: Double, gradientNorm: Double, threshold: Double) -> String? {
+        let figures = [("loss", lossValue, loss), ("gradient norm", gradientNorm, norm)]
+        if let odd = figures.first(where: { !$0.1.isFinite }) {
+            consecutive += 1
+            return "\(odd.0) is \(odd.1)"
+        }
         if count >= Self.warmUp {
-            let scores = [
-                ("loss", lossValue, loss.score(lossValue)), ("gradient norm", gradientNorm, norm.score(gradientNorm)),
-            ]
-            if let worst = scores.max(by: { $0.2 < $1.2 }), worst.2 > threshold {
+            let scores = figures.map { (name: $0.0, value: $0.1, score: $0.2.score($0.1)) }
+            if let worst = scores.max(by: { $0.score < $1.score }), worst.score > threshold {
                 consecutive += 1
-                return "\(worst.0) \(worst.1) is \(Int(worst.2)) standard deviations above its running mean"
+                return "\(worst.name) \(worst.value) is \(Self.text(worst.score)) standard deviations above its "
+                    + "running mean"
             }
         }
         consecutive = 0
@@ -55,5 +63,10 @@ package struct SpikeGuard: Codable, Equatable, Sendable {
         loss.add(lossValue, weight: weight)
         norm.add(gradientNorm, weight: weight)
         return nil
+    }
+
+    /// Whole standard deviations; the score of a gradient that nearly overflowed is larger than any Int.
+    private static func text(_ score: Double) -> String {
+        score < 1e15 ? "\(Int(score))" : String(format: "%.3g", score)
     }
 }

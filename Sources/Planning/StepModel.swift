@@ -52,13 +52,17 @@ package struct StepModel: Sendable {
         /// Of a rank's micro-batch.
         package var images: Int
         package var accumulation: Int
-        /// Whether one exchange serves all micro-batches, which are then encoded twice.
+        /// Whether one exchange serves all micro-batches.
         package var spansMicroBatches: Bool
+        /// Whether each is encoded once before that exchange, and once more after it.
+        package var encodesTwice: Bool
 
-        package init(images: Int, accumulation: Int, spansMicroBatches: Bool) {
+        /// - Parameter encodesTwice: by default where one exchange serves all.
+        package init(images: Int, accumulation: Int, spansMicroBatches: Bool, encodesTwice: Bool? = nil) {
             self.images = images
             self.accumulation = accumulation
             self.spansMicroBatches = spansMicroBatches
+            self.encodesTwice = encodesTwice ?? spansMicroBatches
         }
     }
 
@@ -96,7 +100,7 @@ package struct StepModel: Sendable {
     private static var agreementBytes: Int { 48 }
 
     package func predict(_ division: Division, compute: ComputeCost, on cluster: Cluster) -> Prediction {
-        let micro = compute.microBatch(images: division.images, encodesTwice: division.spansMicroBatches)
+        let micro = compute.microBatch(images: division.images, encodesTwice: division.encodesTwice)
         let update = compute.update / (gradientSum.sharesUpdate ? Double(cluster.ranks) : 1)
         let computing = Double(division.accumulation) * micro.seconds + update
         guard cluster.ranks > 1 else {

@@ -108,6 +108,7 @@ package struct DebugDump {
         let share = LossShares.sum(shares)
         var sums = [share.reconstruction, loss.regularizer.kind == .none ? 0 : share.uniformity]
         try pass.sum(&sums)
+        sums[1] /= pass.divisors.loss
         let losses = Losses(total: sums[0] + loss.lamb * sums[1], reconstruction: sums[0], uniformity: sums[1])
 
         try makeUpdate(pass, communicator, team, plan)

@@ -66,7 +66,7 @@ package struct DebugReport {
 
         func totalLoss() throws -> Double {
             let shares = try pass.accumulate(batch, labels: nil, micro: 0)
-            var sums = [shares.reconstruction + loss.weight * shares.uniformity]
+            var sums = [shares.reconstruction + loss.weight * shares.uniformity / pass.divisors.loss]
             try communicator.allReduce(&sums, .sum)
             return sums[0]
         }

@@ -17,6 +17,8 @@ package final class GradientPass {
     package let division: MicroBatches
     /// Whether every micro-batch must go through `collect` before the first goes through `accumulate`.
     package let collects: Bool
+    /// Whether one regulariser serves all micro-batches.
+    private let spans: Bool
     private let team: Team
     private let classifier: OnlineClassifier?
     private let loss: LossConfiguration
@@ -79,18 +81,19 @@ package final class GradientPass {
         self.loss = loss
         self.communicator = communicator
         self.clock = clock
-        collects = loss.spansMicroBatches(division.accumulation)
-        let spans = collects ? [division.rankTotals] : (0..<division.accumulation).map(division.rankCounts)
+        collects = loss.encodesTwice(division.accumulation)
+        spans = loss.spansMicroBatches(division.accumulation)
+        let spanned = spans ? [division.rankTotals] : (0..<division.accumulation).map(division.rankCounts)
         contexts = model.makeContexts(
-            team: team, images: largest, ownFeatures: spans.reduce(0) { max($0, $1[rank]) },
-            globalFeatures: spans.reduce(0) { max($0, $1.reduce(0, +)) }, plan: plan)
+            team: team, images: largest, ownFeatures: spanned.reduce(0) { max($0, $1[rank]) },
+            globalFeatures: spanned.reduce(0) { max($0, $1.reduce(0, +)) }, plan: plan)
         var activations: [Int: MaskedAutoencoder.Activations] = [:]
         for count in Set(own).sorted() {
             activations[count] = MaskedAutoencoder.Activations(model, images: count, options, plan: plan)
         }
         activationsByCount = activations
         var made: [Regularization] = []
-        for counts in spans {
+        for counts in spanned {
             if let same = made.first(where: { $0.rankCounts == counts }) {
                 made.append(same)
                 continue
@@ -139,6 +142,11 @@ package final class GradientPass {
     /// The exchange in use.
     package var exchange: UniformityExchange { regularizations[0].regularizer.exchange }
 
+    /// What sums of the regulariser's shares over ranks and micro-batches are divided by.
+    package var divisors: FeatureRegularizer.Figures {
+        spans ? regularizations[0].regularizer.divisors : FeatureRegularizer.Figures(loss: 1, spectral: 1)
+    }
+
     /// Encodes one micro-batch and keeps its features. Collective.
     package func collect(_ images: Matrix, micro: Int) throws {
         prepare(images, labels: nil, micro)
@@ -159,7 +167,7 @@ package final class GradientPass {
         shares = LossShares()
         team.run(encodeJob)
         clock.lap(.forward)
-        if !collects { try startExchange() }
+        if !collects && isSummarized { try startExchange() }
         clock.lap(.communication)
         team.meanwhile = communicator.size > 1 ? lookAfterMessages : nil
         team.run(gradientJob)
@@ -183,12 +191,14 @@ package final class GradientPass {
 
     private var startsGradients: Bool { batch.micro == 0 || tree != nil }
     private var isLast: Bool { batch.micro == division.accumulation - 1 }
+    /// Whether all features that the regulariser spans are there once this micro-batch is encoded.
+    private var isSummarized: Bool { !spans || isLast }
 
     private func prepare(_ images: Matrix, labels: IndexMatrix?, _ micro: Int) {
         let rows = division.rows(of: micro, rank: communicator.rank)
         batch = Batch(
             images: images, labels: labels, micro: micro, activations: activations(for: micro),
-            regularization: regularizations[collects ? 0 : micro], rows: collects ? rows : 0..<rows.count)
+            regularization: regularizations[spans ? 0 : micro], rows: spans ? rows : 0..<rows.count)
     }
 
     private func packWeights(_ context: LayerContext) {
@@ -213,7 +223,7 @@ package final class GradientPass {
         guard !collects else { return }
         let regularizer = batch.regularization.regularizer
         regularizer.record(batch.activations.features, rows: batch.rows, in: context)
-        regularizer.summarize(in: context)
+        if isSummarized { regularizer.summarize(in: context) }
     }
 
     private func decodeAndDifferentiate(by member: TeamMember) {
@@ -231,12 +241,13 @@ package final class GradientPass {
             computing = .backward
         }
         // One loss of the whole update, or the mean of the micro-batches' losses.
-        let part = collects ? 1 : 1 / Double(division.accumulation)
-        if !collects || batch.micro == 0 {
+        let part = spans ? 1 : 1 / Double(division.accumulation)
+        if collects ? batch.micro == 0 : isSummarized {
             evaluate(regularizer, in: context)
             if member.isFirst {
-                shares.uniformity = regularizer.share * part
-                shares.spectral = regularizer.spectralShare * part
+                let divisors = spans ? FeatureRegularizer.Figures(loss: 1, spectral: 1) : regularizer.divisors
+                shares.uniformity = regularizer.parts.loss * part / divisors.loss
+                shares.spectral = regularizer.parts.spectral * part / divisors.spectral
             }
         }
 

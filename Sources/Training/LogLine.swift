@@ -7,9 +7,9 @@ package struct LogLine: Codable, Equatable, Sendable {
     package let trainLoss: Double
     package let trainLossMAE: Double
     package let trainLossReg: Double
-    /// The online classifier's cross-entropy and accuracy.
-    package let trainLossCE: Double
-    package let trainAcc: Double
+    /// The online classifier's cross-entropy and accuracy; nil, and no key, where images have no labels.
+    package let trainLossCE: Double?
+    package let trainAcc: Double?
     package let trainGradNorm: Double
     package let epoch: Int
     package let step: Int
@@ -30,7 +30,7 @@ package struct LogLine: Codable, Equatable, Sendable {
         case effectiveRank = "effective_rank"
     }
 
-    init(_ state: RunState) {
+    init(_ state: RunState, hasClassifier: Bool) {
         let sums = state.metrics
         let steps = Double(max(sums.steps, 1))
         let loss = state.configuration.loss
@@ -39,13 +39,14 @@ package struct LogLine: Codable, Equatable, Sendable {
         trainLossMAE = sums.reconstruction / steps
         trainLossReg = uniformity
         trainLoss = trainLossMAE + loss.weight * uniformity
-        trainLossCE = sums.crossEntropy / steps
-        trainAcc = sums.correct / Double(max(sums.images, 1))
+        trainLossCE = hasClassifier ? sums.crossEntropy / steps : nil
+        trainAcc = hasClassifier ? sums.correct / Double(max(sums.images, 1)) : nil
         trainGradNorm = sums.gradientNorm / steps
         epoch = state.epoch
         step = state.step
         imagesPerSecond = Double(sums.images) / max(sums.seconds, 1e-9)
-        effectiveRank = steps / sums.spectral
+        // JSON has no infinity, and features that are all zero spread over no dimension.
+        effectiveRank = sums.spectral > 0 ? steps / sums.spectral : 0
     }
 
     func json() throws -> String {

@@ -15,7 +15,11 @@ package struct LossConfiguration: Codable, Equatable, Sendable {
     package var weight: Double { regularizer.kind == .none ? 0 : lamb }
 
     /// Whether one regulariser spans the `accumulation` micro-batches of an update, not each its own.
-    package func spansMicroBatches(_ accumulation: Int) -> Bool {
+    package func spansMicroBatches(_ accumulation: Int) -> Bool { accumulation == 1 || negatives == .effective }
+
+    /// Whether every micro-batch of an update is encoded before the first is encoded again and differentiated: where the
+    /// gradient of each depends on the features of all.
+    package func encodesTwice(_ accumulation: Int) -> Bool {
         accumulation > 1 && negatives == .effective && weight != 0
     }
 
@@ -30,7 +34,8 @@ package struct LossConfiguration: Codable, Equatable, Sendable {
     }
 }
 
-/// Shares of a step's losses: sums over ranks and micro-batches are the losses themselves.
+/// Shares of a step's losses: sums over ranks and micro-batches are the losses themselves, the regulariser's once they
+/// are divided as `GradientPass.divisors` says.
 package struct LossShares: Sendable {
     package var reconstruction = 0.0
     package var uniformity = 0.0
@@ -88,5 +93,5 @@ package struct MicroBatches: Sendable {
 
 extension PretrainConfiguration {
     /// How often a step sees its micro-batches: twice where the regulariser spans them all.
-    package var turnsPerStep: Int { loss.spansMicroBatches(accumulation) ? 2 : 1 }
+    package var turnsPerStep: Int { loss.encodesTwice(accumulation) ? 2 : 1 }
 }

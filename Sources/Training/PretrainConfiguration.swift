@@ -53,7 +53,8 @@ package struct PretrainConfiguration: Codable, Equatable, Sendable {
         self.learningRate = learningRate
         self.minimumLearningRate = minimumLearningRate
         self.optimizer = optimizer
-        self.clipGradient = clipGradient
+        // An infinite maximum, with which torch's clip_grad_norm_ only measures, clips nothing.
+        self.clipGradient = clipGradient == .infinity ? nil : clipGradient
         self.seed = seed
     }
 
@@ -81,6 +82,11 @@ package struct PretrainConfiguration: Codable, Equatable, Sendable {
         ]
         for (flag, value) in rates where !value.isFinite || value < 0 {
             throw ModelError("\(flag) is \(value): it must be 0 or above")
+        }
+        guard minimumLearningRate <= learningRate else {
+            throw ModelError(
+                "--min-lr is \(minimumLearningRate): it must not be above the peak rate, which is \(learningRate) "
+                    + "(--lr, or --blr × effective batch / 256)")
         }
         try validateFixedShards()
         guard spikeThreshold > 0 && spikeThreshold.isFinite else {
@@ -111,7 +117,7 @@ package struct PretrainConfiguration: Codable, Equatable, Sendable {
                 "--deterministic divides the effective batch into \(shards) parts, which \(accumulation) "
                     + "micro-batches do not divide")
         }
-        guard loss.weight == 0 || (loss.negatives == .effective && loss.regularizer.exchange == .gather) else {
+        guard loss.negatives == .effective && loss.regularizer.exchange == .gather else {
             throw ModelError(
                 "--deterministic compares all features of the effective batch on every rank: use --negatives effective "
                     + "and --uniformity-exchange gather")

@@ -15,8 +15,8 @@ package struct StepOutcome: Sendable {
     package var uniformity = 0.0
     package var spectral = 0.0
     package var crossEntropy = 0.0
-    /// Images that the online classifier got right.
-    package var correct = 0.0
+    /// Images that the online classifier got right; nil where there is none, since images have no labels.
+    package var correct: Double?
     package var learningRate = 0.0
     package var gradientNorm = 0.0
     package var seconds = 0.0
@@ -45,6 +45,7 @@ package final class PretrainStep {
     private let communicator: any Communicator
     private let team: Team
     private let pass: GradientPass
+    private let hasClassifier: Bool
     private let loader: BatchLoader
     private let gradientNorm: GradientNorm
     private var sums = [Double](repeating: 0, count: 7)
@@ -58,6 +59,8 @@ package final class PretrainStep {
     var snapshotTaken: (() -> Void)?
     /// Kept with the run's state.
     package var spikeGuard = SpikeGuard()
+    /// Updates that the optimizer's moments have seen; kept with the run's state.
+    package var optimizerUpdates = 0
     private var pending = (
         step: 0, learningRate: 0.0, gradientScale: 1.0, range: Range<Int>?.none, snapshot: AdamW.Snapshot?.none
     )
@@ -68,7 +71,7 @@ package final class PretrainStep {
 
     /// - Parameter loader: this rank's micro-batches, positioned at the first step to run.
     package init(
-        _ configuration: PretrainConfiguration, model: MaskedAutoencoder, optimizer: AdamW, classes: Int,
+        _ configuration: PretrainConfiguration, model: MaskedAutoencoder, optimizer: AdamW, classes: Int?,
         loader: BatchLoader, recomputesActivations: Bool, timeline: Timeline? = nil, communicator: any Communicator,
         team: Team, plan: MemoryPlan
     ) {
@@ -78,6 +81,7 @@ package final class PretrainStep {
         self.communicator = communicator
         self.team = team
         self.loader = loader
+        hasClassifier = classes != nil
         clock = PhaseClock(timeline: timeline)
         let images = configuration.effectiveBatchSize / communicator.size / configuration.accumulation
         var options = MaskedAutoencoder.Activations.Options()
@@ -123,7 +127,7 @@ package final class PretrainStep {
             communicator, pass.reducer.layout, shares: [optimizer.firstMoment, optimizer.secondMoment], wholes: moments)
     }
 
-    /// Makes update number `update` (from 1). Collective.
+    /// Makes step number `update` of the schedule (from 1). Collective.
     ///
     /// - Parameter savesAfter: whether this rank wants a checkpoint after it; all ranks learn of it.
     package func run(update: Int, learningRate: Double, savesAfter: Bool = false) throws -> StepOutcome {
@@ -158,8 +162,9 @@ package final class PretrainStep {
             return outcome
         }
         let scale = GradientNorm.clippingScale(norm: outcome.gradientNorm, maximum: configuration.clipGradient)
-        pending = (update, learningRate, scale, nil, snapshotWanted?())
+        pending = (optimizerUpdates + 1, learningRate, scale, nil, snapshotWanted?())
         try updateWeights()
+        optimizerUpdates += 1
         if pending.snapshot != nil { snapshotTaken?() }
         let every = configuration.replicaCheckEvery
         if every > 0 && update % every == 0 {
@@ -250,13 +255,15 @@ package final class PretrainStep {
         sums[5] = shares.spectral
         sums[6] = savesAfter ? 1 : 0
         try pass.sum(&sums)
+        sums[1] /= pass.divisors.loss
+        sums[5] /= pass.divisors.spectral
         guard sums[0].isFinite && sums[1].isFinite && sums[2].isFinite else {
             throw try nonFiniteError(shares, update: update)
         }
         return StepOutcome(
             images: configuration.effectiveBatchSize, reconstruction: sums[0], uniformity: sums[1],
-            spectral: sums[5], crossEntropy: sums[2], correct: sums[3], stopRequested: sums[4] > 0,
-            saveRequested: sums[6] > 0)
+            spectral: sums[5], crossEntropy: sums[2], correct: hasClassifier ? sums[3] : nil,
+            stopRequested: sums[4] > 0, saveRequested: sums[6] > 0)
     }
 
     /// Names the ranks whose own part of the gradient is at fault. Collective.

@@ -90,6 +90,7 @@ package final class Pretraining {
             recomputesActivations: recomputesActivations, timeline: timeline, communicator: communicator, team: team,
             plan: plan)
         step.spikeGuard = state.spikeGuard
+        step.optimizerUpdates = resume == nil ? 0 : state.optimizerUpdates ?? state.step
         let (model, state) = (model, state)
         let isPatient = communicator.localSize * team.count <= ProcessInfo.processInfo.processorCount
         saver =
@@ -144,6 +145,7 @@ package final class Pretraining {
                     savesAfter: keeper?.isDue(step: state.step + 1) ?? false)
                 if let spike = outcome.spike { reporter.say("note: \(spike)") }
                 state.spikeGuard = step.spikeGuard
+                state.optimizerUpdates = step.optimizerUpdates
                 state.step += 1
                 state.stepInEpoch += 1
                 state.metrics.add(outcome)
@@ -165,7 +167,7 @@ package final class Pretraining {
 
     private func endEpoch() throws {
         try reportStragglers()
-        let line = LogLine(state)
+        let line = LogLine(state, hasClassifier: source.classCount != nil)
         keeper?.log(line)
         reporter.epoch(line)
         state.epoch += 1

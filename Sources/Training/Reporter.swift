@@ -52,17 +52,18 @@ package final class Reporter {
         let remaining = perStep * Double(totalSteps - state.step)
         let loss = state.configuration.loss
         let total = outcome.reconstruction + loss.weight * outcome.uniformity
-        let line = ProgressLine(fields: [
+        let accuracy = outcome.correct.map { String(format: "acc %4.1f%%", 100 * $0 / Double(outcome.images)) }
+        let fields: [ProgressLine.Field?] = [
             .init("epoch \(state.epoch)", rank: 0), .init("step \(state.stepInEpoch)/\(stepsPerEpoch)", rank: 1),
             .init(String(format: "loss %.4f", total), rank: 2),
             .init(String(format: "mae %.4f", outcome.reconstruction), rank: 5),
             .init(String(format: "reg %.4f", outcome.uniformity), rank: 6),
-            .init(String(format: "acc %4.1f%%", 100 * outcome.correct / Double(outcome.images)), rank: 7),
+            accuracy.map { .init($0, rank: 7) },
             .init(String(format: "lr %.2e", outcome.learningRate), rank: 8),
             .init(String(format: "%.0f images/s", rate), rank: 4), .init("ETA \(Self.time(remaining))", rank: 3),
-        ])
+        ]
         // A line that is wrapped cannot be renewed.
-        let text = line.text(width: isTerminal ? width().map { $0 - 1 } : nil)
+        let text = ProgressLine(fields: fields.compactMap { $0 }).text(width: isTerminal ? width().map { $0 - 1 } : nil)
         lastReport = now
         lastStep = state.step
         imagesSinceReport = 0
@@ -78,9 +79,10 @@ package final class Reporter {
         epochs = epochs.isEmpty ? [line] : [epochs[0], line]
         say(
             String(
-                format: "epoch %d done  loss %.4f  mae %.4f  reg %.4f  online accuracy %.1f%%  effective rank %.1f"
-                    + "  %.0f images/s", line.epoch, line.trainLoss, line.trainLossMAE, line.trainLossReg,
-                100 * line.trainAcc, line.effectiveRank, line.imagesPerSecond))
+                format: "epoch %d done  loss %.4f  mae %.4f  reg %.4f%@  effective rank %.1f  %.0f images/s",
+                line.epoch, line.trainLoss, line.trainLossMAE, line.trainLossReg,
+                line.trainAcc.map { String(format: "  online accuracy %.1f%%", 100 * $0) } ?? "",
+                line.effectiveRank, line.imagesPerSecond))
     }
 
     /// A whole line, below an open progress line.

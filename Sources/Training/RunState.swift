@@ -3,8 +3,10 @@ package import Optimization
 /// What a checkpoint holds besides tensors: where the run stands, bit for bit.
 package struct RunState: Codable, Sendable {
     package var configuration: PretrainConfiguration
-    /// Updates made.
+    /// Steps made of the schedule, those before `--start-epoch` and updates that were left out included.
     package var step: Int
+    /// Updates that AdamW's moments have seen, its t; nil in a state of before it was kept, where it is `step`.
+    package var optimizerUpdates: Int?
     package var epoch: Int
     /// Updates made within the epoch.
     package var stepInEpoch: Int
@@ -39,7 +41,7 @@ package struct EpochMetrics: Codable, Equatable, Sendable {
         uniformity += step.uniformity
         spectral += step.spectral
         crossEntropy += step.crossEntropy
-        correct += step.correct
+        correct += step.correct ?? 0
         learningRate += step.learningRate
         gradientNorm += step.gradientNorm
         seconds += step.seconds

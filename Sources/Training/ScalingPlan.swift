@@ -73,13 +73,13 @@ package struct ScalingPlan {
     /// Of the training set, if known.
     package let datasetImages: Int?
     /// What memory depends on besides.
-    package let classes: Int
+    package let classes: Int?
     package let prefetch: Int
     package let recomputesActivations: Bool
 
     package init(
         configuration: PretrainConfiguration, scaling: Scaling, mostImages: Int, cluster: Cluster, nodes: [Int],
-        datasetImages: Int?, classes: Int, prefetch: Int, recomputesActivations: Bool
+        datasetImages: Int?, classes: Int?, prefetch: Int, recomputesActivations: Bool
     ) {
         self.configuration = configuration
         self.scaling = scaling
@@ -130,7 +130,7 @@ package struct ScalingPlan {
     package var samplesWanted: [(images: Int, encodesTwice: Bool)] {
         let possible = divisions.filter { $0.obstacle == nil }
         return [false, true].flatMap { twice in
-            let sizes = possible.filter { configuration.loss.spansMicroBatches($0.accumulation) == twice }.map(\.images)
+            let sizes = possible.filter { configuration.loss.encodesTwice($0.accumulation) == twice }.map(\.images)
             return Set([sizes.min(), sizes.max()].compactMap { $0 }).sorted().map { ($0, twice) }
         }
     }
@@ -179,10 +179,12 @@ package struct ScalingPlan {
         loader.stop()
         var cluster = self.cluster
         cluster.nodes = division.nodes
-        let spans = configuration.loss.spansMicroBatches(division.accumulation)
+        let loss = configuration.loss
         let prediction = stepModel(for: division, step.model).predict(
             StepModel.Division(
-                images: division.images, accumulation: division.accumulation, spansMicroBatches: spans),
+                images: division.images, accumulation: division.accumulation,
+                spansMicroBatches: loss.spansMicroBatches(division.accumulation),
+                encodesTwice: loss.encodesTwice(division.accumulation)),
             compute: compute, on: cluster)
         let speed = Double(division.effectiveBatch) / prediction.stepSeconds
         row.batchSizePerRank = division.images

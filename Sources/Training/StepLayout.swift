@@ -11,8 +11,8 @@ internal import Tensors
 struct StepLayout {
     let source: any ImageSource
     let statistics: ChannelStatistics
-    /// Of the online classifier.
-    let classes: Int
+    /// Of the online classifier; nil for none.
+    let classes: Int?
     let prefetch: Int
     let recomputesActivations: Bool
     let timeline: Timeline?

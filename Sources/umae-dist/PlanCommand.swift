@@ -45,7 +45,7 @@ struct PlanCommand: WorldCommand {
         let plan = ScalingPlan(
             configuration: configuration, scaling: options.scaling, mostImages: options.mostImages,
             cluster: options.machine.cluster(measured: local), nodes: options.machine.nodes.values,
-            datasetImages: data.images, classes: data.classes ?? Self.usualClasses,
+            datasetImages: data.images, classes: data.classes,
             prefetch: min(max(options.run.data.numWorkers, 0), 8),
             recomputesActivations: options.run.compute.recomputeActivations)
         try world.agree {
@@ -97,14 +97,17 @@ struct PlanCommand: WorldCommand {
         return try options.run.compute.element(in: world)
     }
 
-    /// Images, classes and channels of the data, as far as they are known: --images spares opening it.
+    /// Images, classes and channels of the data, as far as they are known: --images spares opening it. Classes are nil
+    /// where there are no labels.
     private func dataset() throws -> (images: Int?, classes: Int?, channels: Int?) {
         let data = options.run.data
-        if let images = data.images { return (images, nil, nil) }
+        if let images = data.images { return (images, Self.usualClasses, nil) }
         if data.dataPath == ImageDataset.syntheticName {
             return (data.syntheticImages, SyntheticImageParameters().classCount, nil)
         }
-        guard let source = try? ImageDataset.open(path: data.dataPath, split: .train) else { return (nil, nil, nil) }
+        guard let source = try? ImageDataset.open(path: data.dataPath, split: .train) else {
+            return (nil, Self.usualClasses, nil)
+        }
         return (source.count, source.classCount, source.channels)
     }
 
@@ -128,7 +131,7 @@ struct PlanCommand: WorldCommand {
         let wanted = plan.samplesWanted
         guard !wanted.isEmpty else { return [] }
         if let bench {
-            let twice = plan.configuration.loss.spansMicroBatches(bench.accumIter)
+            let twice = plan.configuration.loss.encodesTwice(bench.accumIter)
             return [ScalingMeasurement.sample(from: bench, encodesTwice: twice)]
         }
         if let seconds = options.measurement.secondsPerImage {

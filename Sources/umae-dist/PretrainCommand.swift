@@ -41,6 +41,7 @@ struct PretrainCommand: WorldCommand {
             isSilent: world.rank != 0, isTerminal: Console.isTerminal, width: { Console.width },
             write: Console.write)
         for notice in notices { reporter.say("note: \(notice)") }
+        if data.classCount == nil { reporter.say("note: no labels: no online classifier") }
 
         let place = RunPlace(options.run, model: options.model.model)
         if world.rank == 0 { StopRequest.announce(saves: place.isKept && !options.run.dryRun) }

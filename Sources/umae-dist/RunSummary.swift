@@ -23,7 +23,8 @@ struct RunSummary {
         let model = c.model
         let millions = Double(run.model.parameters.values.count) / 1e6
         var lines = [
-            "data     \(data.name), \(data.count) images of \(size), \(data.classCount) classes",
+            "data     \(data.name), \(data.count) images of \(size), "
+                + (data.classCount.map { "\($0) classes" } ?? "no labels"),
             String(
                 format: "model    %d blocks of width %d, decoder %d of %d, %.2f M parameters, %.3f GFLOP per image",
                 model.depth, model.embedDim, model.decoderDepth, model.decoderEmbedDim, millions,
@@ -79,12 +80,15 @@ struct RunSummary {
             "  loss              " + change("%.4f", \.trainLoss),
             "  reconstruction    " + change("%.4f", \.trainLossMAE),
             "  regulariser       " + change("%.4f", \.trainLossReg),
-            "  online accuracy   " + change("%.1f%%") { 100 * $0.trainAcc }
-                + ", linear, on masked and augmented training images; chance is "
-                + String(format: "%.1f%%", 100 / Double(data.classCount)),
             "  effective rank    " + change("%.1f", \.effectiveRank)
                 + " of \(run.configuration.model.embedDim) dimensions that the features spread over",
         ]
+        if let classes = data.classCount {
+            lines.append(
+                "  online accuracy   " + change("%.1f%%") { 100 * ($0.trainAcc ?? 0) }
+                    + ", linear, on masked and augmented training images; chance is "
+                    + String(format: "%.1f%%", 100 / Double(classes)))
+        }
         if let directory { lines.append("run directory: \(directory)") }
         return lines.joined(separator: "\n")
     }

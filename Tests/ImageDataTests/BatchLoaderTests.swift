@@ -14,7 +14,7 @@ struct BatchLoaderTests {
 
         init(_ batch: Batch) {
             images = batch.images.array
-            labels = batch.labels.array
+            labels = batch.labels?.array ?? []
             samples = batch.samples.array
             position = [batch.epoch, batch.step, batch.micro]
         }
@@ -28,7 +28,7 @@ struct BatchLoaderTests {
         var name: String { images.name }
         var count: Int { images.count }
         var channels: Int { images.channels }
-        var classCount: Int { images.classCount }
+        var classCount: Int? { images.classCount }
         var fingerprint: UInt32 { images.fingerprint }
         var largestSize: ImageSize { images.largestSize }
         func size(at index: Int) -> ImageSize { images.size(at: index) }

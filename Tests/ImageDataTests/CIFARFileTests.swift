@@ -40,6 +40,20 @@ struct CIFARFileTests {
         }
     }
 
+    @Test("compressed files are read as plain ones are")
+    func compressed() throws {
+        let directory = try TemporaryDirectory()
+        let content = record([7, 99], 1) + record([19, 0], 2)
+        let plain = try directory.write("train.bin", content)
+        let compressed = try directory.write("train.bin.gz", gzipBytes(content))
+        let source = try CIFARFile.open(.cifar100, paths: [compressed])
+        #expect(try source.count == 2 && source.fingerprint == CIFARFile.open(.cifar100, paths: [plain]).fingerprint)
+        for damaged in [gzipBytes(content) + [1], Array(gzipBytes(content).dropLast(9)), gzipBytes(content + [1])] {
+            let path = try directory.write("damaged.gz", damaged)
+            #expect(throws: ImageDataError.self) { try CIFARFile.open(.cifar100, paths: [path]) }
+        }
+    }
+
     @Test("a label outside the classes is refused and its record named")
     func badLabel() throws {
         let directory = try TemporaryDirectory()

@@ -72,21 +72,53 @@ struct IDXFileTests {
     func trailing() throws {
         #expect(try message(Self.images + [0]).contains("goes on after the 40 bytes"))
         #expect(try message(gzipBytes(Self.images + [0])).contains("goes on after the 40 bytes"))
+        #expect(try message(gzipBytes(Self.images) + [0]).contains("images.gz: goes on after the end of its gzip data"))
+        #expect(try message(gzipBytes(Self.images) + gzipBytes([7])).contains("goes on after the 40 bytes"))
+    }
+
+    @Test("data compressed in parts are one file")
+    func parts() throws {
+        let parts = [Self.images[..<7], Self.images[7..<30], Self.images[30...]].flatMap { gzipBytes(Array($0)) }
+        #expect(try open(parts).fingerprint == open(Self.images).fingerprint)
+        #expect(try message(gzipBytes(Array(Self.images[..<7])) + Self.images[7...]).contains("gzip"))
     }
 
     @Test("another magic number or element type is refused")
     func wrongMagic() throws {
-        #expect(try message(Self.labels).contains("images.gz: starts with 0x00000801"))
-        #expect(try message(idxBytes([0xD03, 3, 2, 4], patternBytes(24))).contains("0x00000D03"))
+        let exchanged = "check that images and labels are not exchanged"
+        let labels = try message(Self.labels)
+        #expect(labels.contains("images.gz: holds 1 dimension of bytes; what is read today: 3 dimensions of bytes"))
+        #expect(labels.contains(exchanged))
+        let images = try message(Self.images, Self.images)
+        #expect(images.contains("labels.gz: holds 3 dimensions of bytes; what is read today: 1 dimension of bytes"))
+        #expect(images.contains(exchanged))
+        for (magic, held) in [
+            (0xD03, "3 dimensions of 32-bit floats"), (0xB04, "4 dimensions of 16-bit integers"),
+            (0x804, "4 dimensions of bytes"), (0x903, "3 dimensions of signed bytes"),
+            (0xC01, "1 dimension of 32-bit integers"), (0xE02, "2 dimensions of 64-bit floats"),
+        ] as [(UInt32, String)] {
+            let text = try message(idxBytes([magic, 3, 2, 4], patternBytes(24)))
+            #expect(text.contains("holds \(held); what is read today: 3 dimensions of bytes"), "\(text)")
+            #expect(!text.contains(exchanged))
+        }
+        for bytes in [Array("PK\u{3}\u{4} and so on".utf8), idxBytes([0x0703, 3, 2, 4], patternBytes(24))] {
+            #expect(try message(bytes).contains("is no IDX file"))
+        }
         #expect(try message(Array("PK\u{3}\u{4} and so on".utf8)).contains("0x504B0304"))
-        #expect(try message(Self.images, Self.images).contains("labels.gz: starts with 0x00000803"))
+    }
+
+    @Test("no images are no data set", arguments: [false, true])
+    func noImages(compressed: Bool) throws {
+        let none = idxBytes([0x803, 0, 28, 28], [])
+        #expect(try message(compressed ? gzipBytes(none) : none).contains("images.gz: holds no images"))
+        #expect(try message(Self.images, idxBytes([0x801, 0], [])).contains("holds 0 labels for the 3 images"))
     }
 
     @Test(
         "sizes that the file cannot hold are refused before memory is asked for",
         arguments: [
-            [UInt32.max, .max, .max], [.max, 1, 1], [1, .max, 1], [0x8000_0000, 2, 0x8000_0000], [0, 2, 4], [3, 0, 4],
-            [3, 2, 0], [1 << 20, 1 << 20, 1 << 20],
+            [UInt32.max, .max, .max], [.max, 1, 1], [1, .max, 1], [0x8000_0000, 2, 0x8000_0000], [3, 0, 4], [3, 2, 0],
+            [1 << 20, 1 << 20, 1 << 20],
         ])
     func hostileDimensions(dimensions: [UInt32]) throws {
         let bytes = idxBytes([0x803] + dimensions, patternBytes(24))

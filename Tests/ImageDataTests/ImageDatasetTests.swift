@@ -1,5 +1,6 @@
 import Foundation
 import ImageData
+import Tensors
 import Testing
 
 @Suite("Data set detection")
@@ -49,14 +50,33 @@ struct ImageDatasetTests {
         #expect(source.name == "cifar-100" && source.label(at: 0) == 55)
     }
 
+    @Test("images without a file of labels have none")
+    func noLabels() throws {
+        let directory = try TemporaryDirectory()
+        try directory.write("train-images-idx3-ubyte", IDXFileTests.images)
+        let source = try ImageDataset.open(path: directory.path, split: .train)
+        #expect(source.count == 3 && source.classCount == nil)
+        let division = try BatchDivision(imageCount: 3, globalBatch: 2, rank: 0, worldSize: 1, accumulation: 1)
+        let loader = try BatchLoader(
+            source: source,
+            transform: ImageTransform(
+                size: ImageSize(height: 2, width: 4),
+                statistics: ChannelStatistics(mean: [0.5], standardDeviation: [0.25]),
+                augmentation: ImageAugmentation()), division: division, seed: 1, prefetch: 0, plan: MemoryPlan())
+        #expect(try loader.next().labels == nil)
+        try directory.write("train-labels-idx1-ubyte", IDXFileTests.labels)
+        let labelled = try ImageDataset.open(path: directory.path, split: .train)
+        #expect(labelled.classCount == 5 && labelled.fingerprint != source.fingerprint)
+    }
+
     @Test("a missing part of a known data set is named")
     func missingPart() throws {
         let directory = try TemporaryDirectory()
         try directory.write("data_batch_1.bin", [1] + patternBytes(3072))
         #expect(message(directory.path).contains("looks like cifar-10, but data_batch_2.bin is missing"))
         let other = try TemporaryDirectory()
-        try other.write("train-images-idx3-ubyte", IDXFileTests.images)
-        #expect(message(other.path).contains("train-labels-idx1-ubyte.gz is missing"))
+        try other.write("train-labels-idx1-ubyte", IDXFileTests.labels)
+        #expect(message(other.path).contains("train-images-idx3-ubyte.gz is missing"))
     }
 
     @Test("an empty directory, a missing one and a plain file are told apart")
@@ -68,7 +88,61 @@ struct ImageDatasetTests {
         }
         #expect(message("/nonexistent/images").hasPrefix("/nonexistent/images: no such directory; give a directory"))
         let file = try directory.write("file", [1])
-        #expect(message(file).contains("no such directory"))
+        #expect(message(file).contains("file: is a file, not a directory; give a directory"))
+        #expect(message(file + "/below").contains("no such directory"))
+        let archive = try directory.write("cifar-10-binary.tar.gz", [1])
+        #expect(message(archive).contains("is a file, not a directory; unpack it"))
+    }
+
+    @Test("why the system does not say what is there is said")
+    func systemErrors() throws {
+        let directory = try TemporaryDirectory()
+        let loop = directory.path + "/loop"
+        try FileManager.default.createSymbolicLink(atPath: loop, withDestinationPath: loop)
+        #expect(message(loop).hasPrefix("\(loop): cannot be read: too many levels of symbolic links"))
+        let long = directory.path + "/" + String(repeating: "a", count: 300)
+        #expect(message(long).hasPrefix("\(long): cannot be read: file name too long"))
+        // A link of the right name that goes round is not an absent file.
+        let data = try TemporaryDirectory()
+        try FileManager.default.createSymbolicLink(
+            atPath: data.path + "/train-images-idx3-ubyte", withDestinationPath: "train-images-idx3-ubyte")
+        #expect(message(data.path).contains("train-images-idx3-ubyte: cannot be read: too many levels"))
+    }
+
+    @Test("torchvision's directories are found", arguments: ["raw", "MNIST/raw", "FashionMNIST/raw"])
+    func torchvision(folder: String) throws {
+        let directory = try TemporaryDirectory()
+        try directory.write("\(folder)/train-images-idx3-ubyte", IDXFileTests.images)
+        try directory.write("\(folder)/train-labels-idx1-ubyte.gz", gzipBytes(IDXFileTests.labels))
+        let source = try ImageDataset.open(path: directory.path, split: .train)
+        #expect(source.count == 3 && source.classCount == 5 && source.name != "raw")
+        guard folder == "MNIST/raw" else { return }
+        try directory.write("FashionMNIST/raw/train-images-idx3-ubyte", IDXFileTests.images)
+        #expect(message(directory.path).contains("holds several data sets: give one of"))
+    }
+
+    @Test(
+        "what is known and not read is named",
+        arguments: [
+            (["data_batch_1", "batches.meta"], "cifar-10 as Python's pickled batches"),
+            (["cifar-10-batches-py/data_batch_1", "cifar-10-batches-py/batches.meta"], "cifar-10-binary.tar.gz"),
+            (["cifar-100-python/train", "cifar-100-python/meta"], "cifar-100 as Python's pickled batches"),
+            (["n01440764/n01440764_10026.JPEG", "n01443537/x.JPEG"], "n01440764/n01440764_10026.JPEG"),
+            (["train/cat/1.png", "val/cat/2.png"], "image files such as train/cat/1.png"),
+            (["1.jpg", "2.jpg"], "1.jpg"),
+        ])
+    func unsupported(files: [String], mentions: String) throws {
+        let directory = try TemporaryDirectory()
+        for file in files { try directory.write(file, [1]) }
+        let text = message(directory.path)
+        #expect(text.contains("not read yet") && text.contains(mentions), "\(text)")
+    }
+
+    @Test("compressed CIFAR files are found")
+    func compressedCIFAR() throws {
+        let directory = try TemporaryDirectory()
+        try directory.write("cifar-100-binary/test.bin.gz", gzipBytes([1, 55] + patternBytes(3072)))
+        #expect(try ImageDataset.open(path: directory.path, split: .test).label(at: 0) == 55)
     }
 
     @Test("the remedy for the default directory is the package that fills it")

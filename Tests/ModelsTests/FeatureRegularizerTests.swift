@@ -81,8 +81,8 @@ struct FeatureRegularizerTests {
                 }
             }
             onAllThreads { regularizer.finishPairs(in: $0) }
-            loss += regularizer.share
-            spectral += regularizer.spectralShare
+            loss += regularizer.parts.loss / regularizer.divisors.loss
+            spectral += regularizer.parts.spectral / regularizer.divisors.spectral
             for part in parts(rank) {
                 onAllThreads { regularizer.gradient(rows: part, weight: weight, in: $0) }
                 gradient += regularizer.dFeatures.rows(0..<part.count).array

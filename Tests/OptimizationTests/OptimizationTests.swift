@@ -56,6 +56,31 @@ struct OptimizationTests {
         }
     }
 
+    /// From torch 2.15 in double precision: torch.optim.AdamW([w], betas=(0.9, 0.95), eps=1e-8, weight_decay=0.3) with
+    /// the rates and gradients below.
+    @Test("three updates are torch.optim.AdamW's")
+    func adamWAsTorch() {
+        let values = Matrix(rows: 1, columns: 3, values: [0.5, -1.25, 2])
+        let optimizer = AdamW(
+            values: values, tensors: [(0..<3, true)], configuration: AdamW.Configuration(weightDecay: 0.3),
+            plan: MemoryPlan())
+        let updates: [(rate: Double, gradient: [Float], expected: [Double])] = [
+            (0.01, [1, -0.5, 1e-4], [0.4885000001, -1.2362500002, 1.9840009999]),
+            (0.02, [-2, 0.25, 0], [0.4928364791, -1.2234651114, 1.9585259833]),
+            (0.005, [0.75, 3, -1e-4], [0.4924231553, -1.2245137572, 1.9560173863]),
+        ]
+        for (index, update) in updates.enumerated() {
+            let gradient = Matrix(rows: 1, columns: 3, values: update.gradient)
+            Team(threads: 1).run {
+                optimizer.update(gradient, step: index + 1, learningRate: update.rate, by: $0)
+            }
+            // An ulp of weights up to 2 is 2.4e-7.
+            for (value, expected) in zip(values.array, update.expected) {
+                #expect(abs(Double(value) - expected) < 5e-7, "update \(index + 1)")
+            }
+        }
+    }
+
     @Test("clipping scales to the largest norm and leaves smaller ones alone")
     func clipping() {
         let gradients = Matrix(rows: 1, columns: 2, values: [3, 4])
@@ -67,5 +92,11 @@ struct OptimizationTests {
         #expect(abs(GradientNorm.clippingScale(norm: 5, maximum: 1) - 0.2) < 1e-6)
         #expect(GradientNorm.clippingScale(norm: 0.5, maximum: 1) == 1)
         #expect(GradientNorm.clippingScale(norm: 5, maximum: nil) == 1)
+        for norm in [0, 5, 1e300, Double.infinity] {
+            #expect(GradientNorm.clippingScale(norm: norm, maximum: .infinity) == 1)
+        }
+        // torch.nn.utils.clip_grad_norm_ makes 0.599999880000024 of 3 here, and leaves it with 6.
+        #expect(abs(3 * GradientNorm.clippingScale(norm: 5, maximum: 1) - 0.599999880000024) < 1e-15)
+        #expect(GradientNorm.clippingScale(norm: 5, maximum: 6) == 1)
     }
 }

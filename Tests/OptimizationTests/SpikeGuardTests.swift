@@ -44,6 +44,32 @@ struct SpikeGuardTests {
         #expect(spikes.judge(loss: 100, gradientNorm: 100, threshold: 6) == nil)
     }
 
+    @Test("figures however large are spikes with a message", arguments: [1e17, 1e22, 1e30, 1e300, .infinity, .nan])
+    func hugeFigures(value: Double) {
+        let before = guardAfter(300)
+        var spikes = before
+        let norm = spikes.judge(loss: 0.5, gradientNorm: value, threshold: 6) ?? ""
+        #expect(norm.hasPrefix("gradient norm") && norm.contains("\(value)"))
+        let loss = spikes.judge(loss: value, gradientNorm: 1, threshold: 6) ?? ""
+        #expect(loss.hasPrefix("loss") && loss.contains("\(value)"))
+        #expect(spikes.consecutive == 2)
+        let usual = figures(301)
+        #expect(spikes.judge(loss: usual.loss, gradientNorm: usual.norm, threshold: 6) == nil)
+        var unharmed = before
+        _ = unharmed.judge(loss: usual.loss, gradientNorm: usual.norm, threshold: 6)
+        #expect(spikes == unharmed)
+    }
+
+    @Test("what is not finite never enters the running means", arguments: [Double.infinity, .nan])
+    func nonFiniteAtFirst(value: Double) throws {
+        var spikes = SpikeGuard()
+        #expect(spikes.judge(loss: 1, gradientNorm: value, threshold: 6) == "gradient norm is \(value)")
+        #expect(spikes.judge(loss: value, gradientNorm: 1, threshold: 6) == "loss is \(value)")
+        #expect(spikes.judge(loss: 1, gradientNorm: 1, threshold: 6) == nil)
+        // JSON has no infinity: a state that held one could not be saved.
+        _ = try JSONEncoder().encode(spikes)
+    }
+
     @Test("a restart remembers")
     func coding() throws {
         let spikes = guardAfter(120)

@@ -1,0 +1,73 @@
+/// A form of a data set that is recognised, and not read yet.
+package enum UnsupportedLayout: Equatable, Sendable {
+    /// The pickled batches that torchvision downloads.
+    case cifarForPython(CIFARFile.Variant)
+    /// A directory of image files, or one for each class, as torchvision's ImageFolder takes them.
+    case imageFolder(example: String)
+
+    var description: String {
+        switch self {
+        case .cifarForPython(let variant):
+            "holds \(variant.name) as Python's pickled batches, which are not read yet; fetch its binary version, "
+                + "\(variant.archive)"
+        case .imageFolder(let example):
+            "holds image files such as \(example), which are not read yet; give IDX or CIFAR binary files"
+        }
+    }
+
+    static func find(in directory: String) -> UnsupportedLayout? {
+        for variant in [CIFARFile.Variant.cifar10, .cifar100] {
+            for place in [directory, directory + "/" + variant.pythonFolder] {
+                let files = Set(DirectoryListing.names(place, atMost: listed))
+                if files.contains(variant.pythonFile) && files.contains(where: variant.pythonMetadata.contains) {
+                    return .cifarForPython(variant)
+                }
+            }
+        }
+        return imageFile(below: directory, "", depth: 3).map { .imageFolder(example: $0) }
+    }
+
+    /// Names looked at in one directory; ImageNet's have a thousand.
+    private static var listed: Int { 64 }
+
+    /// The first image file in the directory, or in those below it, by its path from there.
+    private static func imageFile(below directory: String, _ prefix: String, depth: Int) -> String? {
+        let names = DirectoryListing.names(directory + "/" + prefix, atMost: listed).sorted()
+        if let image = names.first(where: { isImage($0) }) { return prefix + image }
+        guard depth > 1 else { return nil }
+        for name in names.prefix(8) {
+            if let image = imageFile(below: directory, prefix + name + "/", depth: depth - 1) { return image }
+        }
+        return nil
+    }
+
+    private static func isImage(_ name: String) -> Bool {
+        [".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm"].contains { name.lowercased().hasSuffix($0) }
+    }
+}
+
+extension CIFARFile.Variant {
+    /// Where the binary version is published.
+    fileprivate var archive: String {
+        switch self {
+        case .cifar10: "cifar-10-binary.tar.gz"
+        case .cifar100: "cifar-100-binary.tar.gz"
+        }
+    }
+
+    fileprivate var pythonFolder: String {
+        switch self {
+        case .cifar10: "cifar-10-batches-py"
+        case .cifar100: "cifar-100-python"
+        }
+    }
+
+    fileprivate var pythonFile: String {
+        switch self {
+        case .cifar10: "data_batch_1"
+        case .cifar100: "train"
+        }
+    }
+
+    fileprivate var pythonMetadata: [String] { ["batches.meta", "meta"] }
+}
