@@ -7,6 +7,11 @@ enum Console {
         FileHandle.standardError.write(Data("umae-dist: \(message)\n".utf8))
     }
 
+    /// Something to know that ends nothing; not on standard output, which may be a recipe or JSON.
+    static func note(_ message: String) {
+        FileHandle.standardError.write(Data("note: \(message)\n".utf8))
+    }
+
     /// Whether a person's terminal is behind standard output. mpirun gives every rank a pseudo-terminal and passes on
     /// what is written there, so under it the question is where mpirun, the parent, writes to.
     static var isTerminal: Bool {

@@ -23,7 +23,7 @@ struct Dispatcher {
 
     func run(_ arguments: [String]) -> Int32 {
         do {
-            let parsed = parse(arguments)
+            let parsed = try parse(arguments)
             // A rank with another command line must not leave the rest waiting in a collective it never makes.
             try world.agreeOnEqual("command lines", [summary(of: parsed)])
             if world.size > 1 {
@@ -53,16 +53,19 @@ struct Dispatcher {
         }
     }
 
-    private func parse(_ arguments: [String]) -> Parsed {
+    private func parse(_ arguments: [String]) throws -> Parsed {
         do {
-            let layered = try ArgumentLayers(arguments).merged()
-            var command = try UmaeDist.parseAsRoot(layered)
+            let layered = try ArgumentLayers(arguments).merged(in: world)
+            var command = try UmaeDist.parseAsRoot(layered.arguments)
+            if world.rank == 0 { layered.notes.forEach(Console.note) }
             if let command = command as? any WorldCommand { return .command(command) }
             // A request for help; run, it throws the text of the command it is about.
             try command.run()
             return .message(UmaeDist.helpMessage(), exitCode: 0)
         } catch let error as RecipeError {
             return .message(error.description, exitCode: EX_USAGE)
+        } catch let error as CommunicationError {
+            throw error
         } catch {
             let code = UmaeDist.exitCode(for: error)
             let text = code.isSuccess ? UmaeDist.fullMessage(for: error) : UmaeDist.message(for: error)
@@ -72,7 +75,7 @@ struct Dispatcher {
 
     private func summary(of parsed: Parsed) -> String {
         switch parsed {
-        case .command(let command): String(describing: type(of: command))
+        case .command(let command): type(of: command).configuration.commandName ?? ""
         case .message(let text, _): text
         }
     }

@@ -14,7 +14,9 @@ struct PretrainCommand: WorldCommand {
         commandName: "pretrain",
         abstract: "Pretrain a masked autoencoder with the uniformity loss (the default).",
         discussion: """
-            Settings come from defaults, then --recipe, then the environment, then flags, the last one winning. \
+            Settings come from defaults, then the run that --resume goes on with, then --recipe, then the environment \
+            (UMAE_BATCH_SIZE=64), then flags, the last one winning. 'none' takes back what need not be given \
+            (--clip-grad none), --no-NAME a switch. UMAE_MAX_ISA=avx512_bf16|avx512|avx2|baseline limits the kernels. \
             SIGUSR1, SIGUSR2 and SIGTERM save a checkpoint at the next step and end the run with exit code 85: run it \
             again with --resume auto.
             """)
@@ -25,6 +27,7 @@ struct PretrainCommand: WorldCommand {
     private static let interruptedExitCode: Int32 = 85
 
     func run(in world: any Communicator) throws -> Int32 {
+        if options.run.printConfig { return try printConfiguration(in: world) }
         let data = try openData(in: world)
         let element = try options.compute.element(in: world)
         var configuration = try world.agree {
@@ -34,10 +37,6 @@ struct PretrainCommand: WorldCommand {
         try world.agreeOnEqual("images (CRC-32)", [String(data.fingerprint)])
         try options.compute.checkTimeline(in: world)
         let notices = try world.agree { try options.compatibility.notices() }
-        if options.run.printConfig {
-            if world.rank == 0 { Console.print(try RecipeText.yaml(of: options, configuration)) }
-            return 0
-        }
         let team = try options.compute.team(in: world)
         let output = options.run.dryRun ? nil : try openOutput(in: world)
         let reporter = Reporter(
@@ -47,11 +46,12 @@ struct PretrainCommand: WorldCommand {
         let resume = try checkpointToResume(output, in: world, reporter)
         if let resume {
             let asked = configuration
+            let saved = try world.agree { try resume.state(RunState.self).configuration }
             configuration = try world.agree {
                 try options.configuration(
-                    ranks: world.size, channels: data.channels, precision: element,
-                    resuming: resume.state(RunState.self).configuration)
+                    ranks: world.size, channels: data.channels, precision: element, resuming: saved)
             }
+            for difference in configuration.differences(from: saved) { reporter.say("note: \(difference)") }
             if configuration.effectiveBatchSize != asked.effectiveBatchSize {
                 let images = configuration.effectiveBatchSize / world.size / configuration.accumulation
                 reporter.say(
@@ -59,10 +59,10 @@ struct PretrainCommand: WorldCommand {
                         + "\(configuration.accumulation) micro-batches of \(images)")
             }
         }
-        try world.agree { try output?.write(RecipeText.yaml(of: options, configuration) + "\n", to: "config.yaml") }
+        try world.agree { try output?.write(RecipeText.yaml(of: options, configuration), to: "config.yaml") }
         let run = try Pretraining(
             configuration, source: data, statistics: try world.agree { try ChannelStatistics(of: data) },
-            output: output, resume: resume, prefetch: min(max(options.data.numWorkers, 0), 8),
+            output: output, resume: resume, prefetch: options.data.numWorkers,
             recomputesActivations: options.compute.recomputeActivations, timelinePath: options.compute.timeline,
             communicator: world, team: team,
             reporter: reporter)
