@@ -37,6 +37,8 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CMPIShim", dependencies: ["COpenMPI"]),
         .target(name: "CVectorKernels"),
+        .plugin(name: "BuildCommit", capability: .buildTool()),
+        .target(name: "BuildIdentity", swiftSettings: settings, plugins: ["BuildCommit"]),
         // 1: memory and messages
         module("Tensors", ["CVectorKernels"]),
         module("Communication", ["CMPIShim", "Tensors"]),
@@ -62,7 +64,8 @@ let package = Package(
         .executableTarget(
             name: "umae-dist",
             dependencies: [
-                "Checkpoints", "Communication", "DataParallel", "ImageData", "Layers", "Models", "Optimization",
+                "BuildIdentity", "Checkpoints", "Communication", "DataParallel", "ImageData", "Layers", "Models",
+                "Optimization",
                 "Planning", "Tensors",
                 "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -91,6 +91,7 @@ struct UmaeDist: ParsableCommand {
             Flags are those of facebookresearch/mae and U-MAE main_pretrain.py, with underscores or dashes; \
             `umae-dist pretrain --help` lists them. Started without a launcher it is a single process.
             """,
+        version: VersionText.text,
         subcommands: [PretrainCommand.self, DebugCommand.self, BenchCommand.self, PlanCommand.self],
         defaultSubcommand: PretrainCommand.self)
 }
