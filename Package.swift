@@ -38,6 +38,8 @@ let package = Package(
         .target(name: "CMPIShim", dependencies: ["COpenMPI"]),
         .target(name: "CVectorKernels"),
         .target(name: "CStopSignals"),
+        .plugin(name: "BuildCommit", capability: .buildTool()),
+        .target(name: "BuildIdentity", swiftSettings: settings, plugins: ["BuildCommit"]),
         // 1: memory and messages
         module("Tensors", ["CVectorKernels"]),
         module("Communication", ["CMPIShim", "Tensors"]),
@@ -63,7 +65,8 @@ let package = Package(
         .executableTarget(
             name: "umae-dist",
             dependencies: [
-                "Checkpoints", "Communication", "DataParallel", "ImageData", "Layers", "Models", "Optimization",
+                "BuildIdentity", "Checkpoints", "Communication", "DataParallel", "ImageData", "Layers", "Models",
+                "Optimization",
                 "Planning", "Tensors",
                 "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -66,6 +66,15 @@ int32_t umae_mpi_local_sum(int64_t *value) {
     return code;
 }
 
+int32_t umae_mpi_library_version(char *text, int32_t capacity) {
+    char full[MPI_MAX_LIBRARY_VERSION_STRING] = {0};
+    int length = 0;
+    int result = MPI_Get_library_version(full, &length);
+    strncpy(text, full, (size_t)capacity - 1);
+    text[capacity - 1] = 0;
+    return result;
+}
+
 int32_t umae_mpi_error_string(int32_t code, char *text, int32_t capacity) {
     char full[MPI_MAX_ERROR_STRING] = {0};
     int length = 0;

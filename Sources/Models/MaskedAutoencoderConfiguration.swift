@@ -51,32 +51,33 @@ package struct MaskedAutoencoderConfiguration: Codable, Equatable, Sendable {
     /// Throws `ModelError` naming the first value that cannot be.
     package func validate() throws {
         let positive = [
-            ("image height", imageHeight), ("image width", imageWidth), ("patch size", patchSize),
-            ("channels", channels), ("embed dim", embedDim), ("depth", depth), ("heads", heads),
-            ("decoder embed dim", decoderEmbedDim), ("decoder depth", decoderDepth), ("decoder heads", decoderHeads),
+            ("--input-size", imageHeight), ("--input-size", imageWidth), ("--patch-size", patchSize),
+            ("--in-chans", channels), ("--embed-dim", embedDim), ("--depth", depth), ("--num-heads", heads),
+            ("--decoder-embed-dim", decoderEmbedDim), ("--decoder-depth", decoderDepth),
+            ("--decoder-num-heads", decoderHeads),
         ]
         for (name, value) in positive where value < 1 || value > 1 << 20 {
             throw ModelError("\(name) is \(value): it must be at least 1 and at most \(1 << 20)")
         }
         guard imageHeight % patchSize == 0 && imageWidth % patchSize == 0 else {
             throw ModelError(
-                "patch size \(patchSize) does not divide the image size \(imageHeight)×\(imageWidth): "
+                "--patch-size \(patchSize) does not divide the image size \(imageHeight)×\(imageWidth): "
                     + "choose --input-size as a multiple of the patch size")
         }
-        try validate("embed dim", embedDim, heads: heads)
-        try validate("decoder embed dim", decoderEmbedDim, heads: decoderHeads)
+        try validate("--embed-dim", embedDim, heads: heads)
+        try validate("--decoder-embed-dim", decoderEmbedDim, heads: decoderHeads)
         guard mlpRatio > 0 && mlpRatio <= 64 && hiddenWidth >= 1 && decoderHiddenWidth >= 1 else {
-            throw ModelError("mlp ratio is \(mlpRatio): it must be above 0 and at most 64")
+            throw ModelError("--mlp-ratio is \(mlpRatio): it must be above 0 and at most 64")
         }
         guard maskRatio >= 0 && maskRatio < 1 else {
-            throw ModelError("mask ratio is \(maskRatio): it must be at least 0 and below 1")
+            throw ModelError("--mask-ratio is \(maskRatio): it must be at least 0 and below 1")
         }
         guard keptPatches >= 1 else {
-            throw ModelError("mask ratio \(maskRatio) keeps none of the \(patches) patches: choose a smaller one")
+            throw ModelError("--mask-ratio \(maskRatio) keeps none of the \(patches) patches: choose a smaller one")
         }
         guard keptPatches < patches else {
             throw ModelError(
-                "mask ratio \(maskRatio) masks none of the \(patches) patches, so there is nothing to reconstruct: "
+                "--mask-ratio \(maskRatio) masks none of the \(patches) patches, so there is nothing to reconstruct: "
                     + "choose a larger one")
         }
         guard !normPixLoss || patchValues > 1 else {

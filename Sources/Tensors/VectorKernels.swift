@@ -12,6 +12,9 @@ package enum VectorKernels {
         }
     }
 
+    /// What UMAE_MAX_ISA may be, best first.
+    package static let instructionSets = ["avx512_bf16", "avx512", "avx2", "baseline"]
+
     /// Whether products of bfloat16 are faster than those of fp32.
     package static var hasFastBFloat16: Bool { umae_kernels_isa() == UMAE_ISA_AVX512_BF16 }
 

@@ -126,19 +126,4 @@ package struct PretrainConfiguration: Codable, Equatable, Sendable {
             throw ModelError("--deterministic goes neither with --shard-optimizer nor with --gradient-wire bf16")
         }
     }
-
-    /// What a checkpoint must share with the run that goes on from it; the first difference, if there is one.
-    func obstacleToResuming(_ saved: PretrainConfiguration) -> String? {
-        if saved.model != model {
-            let pairs = zip(
-                (try? ConfigurationText.lines(of: saved.model)) ?? [], (try? ConfigurationText.lines(of: model)) ?? [])
-            let difference = pairs.first { $0 != $1 }
-            return "another model: \(difference?.0 ?? "?") there, \(difference?.1 ?? "?") here"
-        }
-        if saved.seed != seed { return "seed \(saved.seed), this run has \(seed)" }
-        if saved.effectiveBatchSize != effectiveBatchSize {
-            return "an effective batch of \(saved.effectiveBatchSize) images, this run has \(effectiveBatchSize)"
-        }
-        return nil
-    }
 }

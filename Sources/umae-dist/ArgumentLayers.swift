@@ -1,121 +1,273 @@
 import ArgumentParser
+import Communication
 import Foundation
-import Yams
+import Tensors
 
-/// A recipe or an environment variable that does not fit.
-struct RecipeError: Error, CustomStringConvertible {
-    let description: String
-}
-
-/// Layers settings as defaults < recipe < environment < flags.
+/// Layers settings as defaults < the run that is resumed < recipe < environment < flags.
 ///
-/// Recipe keys and variables become flags that stand before those typed; of a flag given twice the last counts. So all
-/// three are checked by one parser and mean the same. The commands that read them are those of `layered`.
+/// Every layer is a list of settings by flag; of each flag the most specific layer that gives it counts, and what is left
+/// is one command line for one parser. So a value means the same wherever it stands.
 struct ArgumentLayers {
-    private let command: String?
+    private let command: Command
+    private let isNamed: Bool
     private let typed: [String]
     private let environment: [String: String]
+    private let catalog: FlagCatalog
 
-    /// The flags of each command that has layers; the first is the command that runs without being named.
-    private static let layered: [(command: String?, flags: any ParsableArguments.Type)] = [
-        (PretrainCommand.configuration.commandName, PretrainOptions.self),
-        (PlanCommand.configuration.commandName, PlanOptions.self),
+    /// A command that takes settings.
+    private struct Command {
+        let name: String?
+        let flags: any ParsableArguments.Type
+        /// Flags that say one thing in two ways: whoever gives one sets aside the others of more general layers.
+        var alternatives: [[String]] = []
+        /// Flags that the command accepts, because a recipe may hold them, and does not use.
+        var unused: Set<String> = []
+    }
+
+    /// The first is the command that runs without being named.
+    private static let commands = [
+        Command(
+            name: PretrainCommand.configuration.commandName, flags: PretrainOptions.self,
+            alternatives: [["batch-size", "effective-batch-size"], ["lr", "blr"]]),
+        // A plan divides the effective batch into micro-batches of at most the batch size, so that these go together.
+        Command(
+            name: PlanCommand.configuration.commandName, flags: PlanOptions.self, alternatives: [["lr", "blr"]],
+            unused: PlanOptions.unused),
+        Command(name: BenchCommand.configuration.commandName, flags: BenchCommand.self),
+        Command(name: DebugCommand.configuration.commandName, flags: DebugCommand.self),
     ]
+
     private static let environmentPrefix = "UMAE_"
-    /// Variables with the prefix that are no settings.
-    private static let reserved: Set<String> = [
-        "UMAE_MAX_ISA", "UMAE_INTERNAL_BLAS_RESTARTED", "UMAE_INTERNAL_BLAS_OVERRIDDEN",
-    ]
+    /// Limits the kernels, of every command.
+    private static let instructionSetVariable = "UMAE_MAX_ISA"
+
+    /// The arguments of the parser, and what a person should know about where they come from.
+    struct Merged {
+        var arguments: [String]
+        var notes: [String] = []
+    }
 
     init(_ arguments: [String], environment: [String: String] = ProcessInfo.processInfo.environment) {
-        let flags = arguments.map(Self.withDashes)
-        let commands = UmaeDist.configuration.subcommands.compactMap { $0.configuration.commandName } + ["help"]
-        command = flags.first.flatMap { commands.contains($0) ? $0 : nil }
-        typed = command == nil ? flags : Array(flags.dropFirst())
+        let named = arguments.first.flatMap { first in Self.commands.first { $0.name == first } }
+        command = named ?? Self.commands[0]
+        isNamed = named != nil
+        typed = isNamed ? Array(arguments.dropFirst()) : arguments
         self.environment = environment
+        catalog = FlagCatalog(command.flags)
     }
 
-    /// The whole command line, most general setting first.
-    func merged() throws -> [String] {
-        guard let (name, options) = Self.layered.first(where: { command == nil || command == $0.command }) else {
-            return (command.map { [$0] } ?? []) + typed
+    /// The whole command line of the most specific settings. Collective: rank 0 reads the files for all.
+    ///
+    /// - Throws: `RecipeError` that names the flag, the variable, or the file and its line.
+    func merged(in world: any Communicator) throws -> Merged {
+        // Every rank takes part in both exchanges, whatever its own command line is, so that none is left waiting.
+        let given = Result { () throws(RecipeError) in try self.given() }
+        let recipe = try SharedText.recipe((try? given.get())?.recipe, in: world)
+        let merged = Result { () throws(RecipeError) in try self.merged(given.get(), recipe: recipe) }
+        let run = (try? merged.get()).flatMap(RunConfigurationFile.directory)
+        let configuration = try SharedText.configuration(ofRun: run, in: world)
+        return try self.finished(merged.get(), run: run, configuration: configuration)
+    }
+
+    /// What flags and environment say.
+    private struct Given {
+        var flags: [Setting]
+        /// Arguments that are no flags of this command; the parser says what is wrong with them, or prints help.
+        var rest: [String]
+        var variables: [Setting]
+        var notes: [String]
+        /// The recipe asked for.
+        var recipe: String?
+    }
+
+    private func given() throws(RecipeError) -> Given {
+        try checkInstructionSet()
+        var given = Given(flags: [], rest: [], variables: [], notes: [])
+        // Help of the whole program, `help COMMAND`, a version: nothing is run.
+        if !isNamed && (typed.first == "help" || typed.contains { ["--help", "-h", "--version"].contains($0) }) {
+            given.rest = typed
+            return given
         }
-        if command == nil && typed.contains(where: { ["--help", "-h", "--version"].contains($0) }) { return typed }
-        let layers = [
-            ("environment", try environmentFlags()), ("recipe", try recipeFlags()),
-        ]
-        for (source, flags) in layers where !flags.isEmpty {
-            do { _ = try options.parse(flags) } catch {
-                throw RecipeError(description: "\(source): \(options.message(for: error))")
+        try readFlags(into: &given)
+        try readEnvironment(into: &given)
+        let layers = [given.variables, given.flags]
+        let recipe = layers.joined().last { $0.flag.name == "recipe" }
+        if case .text(let text)? = recipe?.value { given.recipe = text }
+        return given
+    }
+
+    private func checkInstructionSet() throws(RecipeError) {
+        guard let limit = environment[Self.instructionSetVariable], !limit.isEmpty else { return }
+        guard VectorKernels.instructionSets.contains(limit) else {
+            throw RecipeError(
+                description: "\(Self.instructionSetVariable) is '\(limit)': it must be one of "
+                    + VectorKernels.instructionSets.joined(separator: ", "))
+        }
+    }
+
+    // MARK: Layers
+
+    private func readFlags(into given: inout Given) throws(RecipeError) {
+        var rest = typed[...]
+        while let argument = rest.popFirst() {
+            guard argument.hasPrefix("--"), argument != "--" else {
+                given.rest.append(argument)
+                continue
+            }
+            // By scalars: a value may begin with a mark that would be one character with the sign.
+            let scalars = argument.unicodeScalars.dropFirst(2)
+            let sign = scalars.firstIndex(of: "=")
+            let name = String(scalars[..<(sign ?? scalars.endIndex)])
+            var text = sign.map { String(scalars[scalars.index(after: $0)...]) }
+            guard let found = catalog.flag(named: name) else {
+                given.rest.append(argument)
+                continue
+            }
+            if !found.flag.isSwitch && text == nil {
+                // The parser says that the value is missing.
+                guard let next = rest.first, !isFlag(next) else {
+                    given.rest.append("--\(found.flag.name)")
+                    continue
+                }
+                text = next
+                rest.removeFirst()
+            }
+            if let setting = try Setting(named: name, text: text, origin: "--\(found.flag.name)", in: catalog) {
+                given.flags.append(setting)
             }
         }
-        return [name ?? ""] + layers.reversed().flatMap(\.1) + typed
     }
 
-    /// `--batch_size` and `--batch-size` are one flag.
-    private static func withDashes(_ argument: String) -> String {
-        guard argument.hasPrefix("--") else { return argument }
-        let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-        let name = parts[0].replacing("_", with: "-")
-        return parts.count == 1 ? String(name) : "\(name)=\(parts[1])"
-    }
+    /// Whether an argument is a flag rather than the value of the one before, as `-1` and `-` are.
+    private func isFlag(_ argument: String) -> Bool { argument == "-h" || argument.hasPrefix("--") }
 
-    private func environmentFlags() throws -> [String] {
-        environment.keys.sorted().filter { $0.hasPrefix(Self.environmentPrefix) && !Self.reserved.contains($0) }
-            .flatMap { key -> [String] in
-                let name = key.dropFirst(Self.environmentPrefix.count).lowercased()
-                return Self.flag(named: name, value: environment[key] ?? "")
+    private func readEnvironment(into given: inout Given) throws(RecipeError) {
+        for variable in environment.keys.sorted()
+        where variable.hasPrefix(Self.environmentPrefix) && variable != Self.instructionSetVariable {
+            let name = variable.dropFirst(Self.environmentPrefix.count).lowercased()
+            let setting = try Setting(
+                named: name, text: environment[variable] ?? "", origin: variable, in: catalog)
+            if let setting {
+                given.variables.append(setting)
+            } else if !Self.commands.contains(where: { FlagCatalog($0.flags).flag(named: name) != nil }) {
+                given.notes.append("\(variable) is no setting of umae-dist: it is not used")
             }
+        }
+        try check(given.variables, describing: { "\($0.origin)=\(environment[$0.origin] ?? "")" })
     }
 
-    private func recipeFlags() throws -> [String] {
-        guard let recipe = self.recipe() else { return [] }
-        let path = try RecipeFile.path(of: recipe)
-        let text: String
-        do { text = try String(contentsOfFile: path, encoding: .utf8) } catch {
-            throw RecipeError(description: "cannot read the recipe \(path): \(error.localizedDescription)")
-        }
-        let document: Any?
-        do { document = try Yams.load(yaml: text) } catch {
-            let line = "\(error)".split(separator: "\n").first ?? ""
-            throw RecipeError(description: "\(path) is not YAML: \(line)")
-        }
-        guard let settings = document as? [String: Any] else {
-            throw RecipeError(description: "\(path) must be a YAML mapping of flags, such as 'batch_size: 64'")
-        }
-        return try settings.keys.sorted().flatMap { key in
-            guard let value = Self.text(of: settings[key]) else {
-                throw RecipeError(description: "\(path): '\(key)' must be one value, not a list or a mapping")
+    /// The settings of a file, whose lines are their origin.
+    private func settings(of text: String, path: String) throws(RecipeError) -> [Setting] {
+        var settings: [Setting] = []
+        for entry in try RecipeFile.entries(of: text, path: path) {
+            let origin = "\(path), line \(entry.line), '\(entry.key)'"
+            guard let setting = try Setting(named: entry.key, text: entry.text, origin: origin, in: catalog) else {
+                throw RecipeError(description: "\(path), line \(entry.line): there is no flag '\(entry.key)'")
             }
-            return Self.flag(named: key, value: value)
+            guard setting.flag.name != "recipe" else {
+                throw RecipeError(description: "\(path), line \(entry.line): a recipe cannot name another recipe")
+            }
+            settings.append(setting)
+        }
+        try check(settings, describing: \.origin)
+        return settings
+    }
+
+    /// Refuses what is said twice in a layer without an order, and values that the parser refuses, by their origin.
+    private func check(_ settings: [Setting], describing: (Setting) -> String) throws(RecipeError) {
+        for (index, setting) in settings.enumerated() {
+            guard let other = settings[..<index].first(where: { $0.flag.name == setting.flag.name }) else { continue }
+            throw RecipeError(description: "\(other.origin) and \(setting.origin) are one setting: give one of them")
+        }
+        guard failure(of: settings) != nil else { return }
+        for setting in settings {
+            guard let message = failure(of: [setting]) else { continue }
+            throw RecipeError(description: "\(describing(setting)): \(message)")
         }
     }
 
-    /// The recipe asked for, by file or by name.
-    private func recipe() -> String? {
-        var recipe = environment["UMAE_RECIPE"]
-        for (index, argument) in typed.enumerated() {
-            if argument == "--recipe", index + 1 < typed.count { recipe = typed[index + 1] }
-            if argument.hasPrefix("--recipe=") { recipe = String(argument.dropFirst("--recipe=".count)) }
-        }
-        return recipe
-    }
-
-    private static func text(of value: Any?) -> String? {
-        switch value {
-        case let value as Bool: "\(value)"
-        case let value as Int: "\(value)"
-        case let value as Double: "\(value)"
-        case let value as String: value
-        case is NSNull: ""
-        default: nil
+    /// What the parser says against settings; nil if nothing.
+    private func failure(of settings: [Setting]) -> String? {
+        do {
+            _ = try command.flags.parse(settings.flatMap(\.arguments))
+            return nil
+        } catch {
+            return command.flags.message(for: error)
         }
     }
 
-    private static func flag(named name: String, value: String) -> [String] {
-        let flag = name.replacing("_", with: "-")
-        if value == "true" { return ["--\(flag)"] }
-        if value == "false" { return ["--no-\(flag)"] }
-        return ["--\(flag)=\(value)"]
+    // MARK: Merging
+
+    /// What flags, environment and recipe say, most general first.
+    struct Layers {
+        var settings: [[Setting]]
+        var rest: [String]
+        var notes: [String]
+
+        /// The value that counts among these layers; nil if none gives the flag.
+        func text(of flag: String) -> String? {
+            guard case .text(let text)? = settings.joined().last(where: { $0.flag.name == flag })?.value else {
+                return nil
+            }
+            return text
+        }
+    }
+
+    private func merged(_ given: Given, recipe: SharedText?) throws(RecipeError) -> Layers {
+        var layers = Layers(settings: [given.variables, given.flags], rest: given.rest, notes: given.notes)
+        if let recipe {
+            let text = try recipe.text.get()
+            layers.settings.insert(try settings(of: text, path: "recipe \(recipe.path)"), at: 0)
+        }
+        for layer in layers.settings { try refuseAlternatives(in: layer) }
+        for flag in given.flags + given.variables where command.unused.contains(flag.flag.name) {
+            layers.notes.append("\(flag.origin) has no effect on \(command.name ?? "this command")")
+        }
+        return layers
+    }
+
+    private func refuseAlternatives(in layer: [Setting]) throws(RecipeError) {
+        for names in command.alternatives {
+            // Of a flag given twice the last counts.
+            let given = names.compactMap { name in layer.last { $0.flag.name == name } }.filter { $0.value != .unset }
+            if given.count > 1 {
+                throw RecipeError(
+                    description: given.map(\.origin).joined(separator: " and ")
+                        + " are two ways to say one thing: give one of them")
+            }
+        }
+    }
+
+    /// - Parameters:
+    ///   - run: the directory of the run to go on with, if there is one.
+    ///   - configuration: its settings.
+    private func finished(_ layers: Layers, run: String?, configuration: SharedText?) throws -> Merged {
+        var layers = layers
+        if let run, let configuration {
+            do {
+                let text = try configuration.text.get()
+                let inherited = try settings(of: text, path: configuration.path).filter {
+                    !RunConfigurationFile.callersOwn.contains($0.flag.name)
+                }
+                layers.settings.insert(inherited, at: 0)
+                layers.notes.append("settings that are not given are those of \(configuration.path)")
+            } catch {
+                layers.notes.append("\(error); settings of \(run) that are not given are the defaults")
+            }
+        }
+        var winners: [String: Setting] = [:]
+        for layer in layers.settings {
+            var own: [String: Setting] = [:]
+            for setting in layer { own[setting.flag.name] = setting }
+            for names in command.alternatives
+            where names.contains(where: { own[$0].map { $0.value != .unset } ?? false }) {
+                for name in names { winners[name] = nil }
+            }
+            winners.merge(own) { $1 }
+        }
+        let arguments = catalog.flags.compactMap { winners[$0.name] }.flatMap(\.arguments)
+        let isBare = layers.settings.allSatisfy(\.isEmpty) && !isNamed
+        return Merged(
+            arguments: (isBare ? [] : [command.name ?? ""]) + arguments + layers.rest, notes: layers.notes)
     }
 }

@@ -46,7 +46,7 @@ struct BenchCommand: WorldCommand {
                 effectiveBatchSize: batchSize * accumulation * world.size, accumulation: accumulation,
                 learningRate: 1e-4,
                 minimumLearningRate: 0, optimizer: AdamW.Configuration(), clipGradient: nil, seed: seed)
-            configuration.gradientExchange = try exchange.configuration()
+            configuration.gradientExchange = exchange.configuration()
             try configuration.validate()
             return configuration
         }

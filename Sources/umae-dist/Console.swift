@@ -11,6 +11,9 @@ enum Console {
     /// A line on standard error.
     static func error(_ message: String) { errors.write("umae-dist: \(message)\n") }
 
+    /// Something to know that ends nothing; not on standard output, which may be a recipe or JSON.
+    static func note(_ message: String) { errors.write("note: \(message)\n") }
+
     /// A line on standard output, written at once: a run that is killed has said everything it knew.
     static func print(_ text: String) { output.write(text + "\n") }
 

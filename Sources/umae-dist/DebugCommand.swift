@@ -65,7 +65,7 @@ struct DebugCommand: WorldCommand {
                     model: configuration, loss: losses, precision: element,
                     accumulation: try exchange.accumulation(accumIter, ranks: world.size), weightsPath: weights,
                     batchPath: batch, dumpPath: dump)
-                debug.exchange = try exchange.configuration()
+                debug.exchange = exchange.configuration()
                 debug.update = try update()
                 return debug
             }

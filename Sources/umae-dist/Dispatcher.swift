@@ -35,7 +35,7 @@ struct Dispatcher {
 
     func run(_ arguments: [String]) -> Int32 {
         do {
-            let parsed = parse(arguments)
+            let parsed = try parse(arguments)
             if !parsed.savesOnSignals { StopRequest.leaveToSystem() }
             // A rank with another command line must not leave the rest waiting in a collective it never makes.
             try world.agreeOnEqual("command lines", [summary(of: parsed)])
@@ -67,16 +67,19 @@ struct Dispatcher {
         }
     }
 
-    private func parse(_ arguments: [String]) -> Parsed {
+    private func parse(_ arguments: [String]) throws -> Parsed {
         do {
-            let layered = try ArgumentLayers(arguments).merged()
-            var command = try UmaeDist.parseAsRoot(layered)
+            let layered = try ArgumentLayers(arguments).merged(in: world)
+            var command = try UmaeDist.parseAsRoot(layered.arguments)
+            if world.rank == 0 { layered.notes.forEach(Console.note) }
             if let command = command as? any WorldCommand { return .command(command) }
             // A request for help; run, it throws the text of the command it is about.
             try command.run()
             return .message(UmaeDist.helpMessage(), exitCode: ExitCode.done)
         } catch let error as RecipeError {
             return .message(error.description, exitCode: ExitCode.usage)
+        } catch let error as CommunicationError {
+            throw error
         } catch {
             let code = UmaeDist.exitCode(for: error)
             let text = code.isSuccess ? UmaeDist.fullMessage(for: error) : UmaeDist.message(for: error)
@@ -86,7 +89,7 @@ struct Dispatcher {
 
     private func summary(of parsed: Parsed) -> String {
         switch parsed {
-        case .command(let command): String(describing: type(of: command))
+        case .command(let command): type(of: command).configuration.commandName ?? ""
         case .message(let text, _): text
         }
     }
@@ -102,6 +105,7 @@ struct UmaeDist: ParsableCommand {
             Flags are those of facebookresearch/mae and U-MAE main_pretrain.py, with underscores or dashes; \
             `umae-dist pretrain --help` lists them. Started without a launcher it is a single process.
             """,
+        version: VersionText.text,
         subcommands: [PretrainCommand.self, DebugCommand.self, BenchCommand.self, PlanCommand.self],
         defaultSubcommand: PretrainCommand.self)
 }

@@ -28,6 +28,7 @@ struct ExchangeOptions: ParsableArguments {
     var gradientWire = Wire.fp32
 
     @Flag(
+        inversion: .prefixedNo,
         help: """
             Each rank keeps the optimizer's moments of its share of the weights alone, updates these, and hands them to \
             the others: the same update, less memory.
@@ -35,6 +36,7 @@ struct ExchangeOptions: ParsableArguments {
     var shardOptimizer = false
 
     @Flag(
+        inversion: .prefixedNo,
         help: """
             The same bits at any number of ranks that divides --deterministic-shards: the batch is divided into that many \
             parts, whose gradients are added in one tree. Sets --accum-iter.
@@ -44,11 +46,15 @@ struct ExchangeOptions: ParsableArguments {
     @Option(help: "Parts for --deterministic, a power of two; with --batch-size, images of each.")
     var deterministicShards = 8
 
-    /// Throws `ModelError` for what cannot be.
-    func configuration() throws -> GradientExchange {
-        guard bucketMib > 0 && bucketMib <= 1024 else {
-            throw ModelError("--bucket-mib is \(bucketMib): it must be above 0 and at most 1024")
+    func validate() throws {
+        try Bounds.check("--bucket-mib", bucketMib, .above(0), most: 1024)
+        try Bounds.check("--deterministic-shards", deterministicShards, 1...1 << 20)
+        guard deterministicShards.nonzeroBitCount == 1 else {
+            throw ValidationError("--deterministic-shards is \(deterministicShards): it must be a power of two")
         }
+    }
+
+    func configuration() -> GradientExchange {
         var exchange = GradientExchange()
         exchange.algorithm = gradientExchange
         exchange.bucketBytes = max(4096, Int(bucketMib * 1_048_576))
@@ -63,10 +69,6 @@ struct ExchangeOptions: ParsableArguments {
     /// - Parameter asked: --accum-iter.
     func accumulation(_ asked: Int, ranks: Int) throws -> Int {
         guard deterministic else { return asked }
-        guard deterministicShards >= 1 && deterministicShards <= 1 << 20 && deterministicShards.nonzeroBitCount == 1
-        else {
-            throw ModelError("--deterministic-shards is \(deterministicShards): it must be a power of two")
-        }
         guard deterministicShards % ranks == 0 else {
             throw ModelError(
                 "--deterministic divides the batch into \(deterministicShards) parts, which \(ranks) ranks cannot share: "

@@ -39,6 +39,20 @@ struct ModelOptions: ParsableArguments {
             """)
     var feature = MaskedAutoencoderConfiguration.Feature.cls
 
+    func validate() throws {
+        let sizes: [(String, Int?)] = [
+            ("--input-size", inputSize?.height), ("--input-size", inputSize?.width), ("--patch-size", patchSize),
+            ("--in-chans", inChans), ("--embed-dim", embedDim), ("--depth", depth), ("--num-heads", numHeads),
+            ("--decoder-embed-dim", decoderEmbedDim), ("--decoder-depth", decoderDepth),
+            ("--decoder-num-heads", decoderNumHeads),
+        ]
+        for (flag, size) in sizes { try Bounds.check(flag, size, 1...1 << 16) }
+        try Bounds.check("--mlp-ratio", mlpRatio, .above(0), most: 64)
+        guard maskRatio > 0 && maskRatio < 1 else {
+            throw ValidationError("--mask-ratio is \(maskRatio): it must be above 0 and below 1")
+        }
+    }
+
     /// The preset with every flag given applied; not yet validated.
     func configuration() throws -> MaskedAutoencoderConfiguration {
         var c = try ModelPreset.configuration(named: model)
@@ -96,8 +110,13 @@ struct LossOptions: ParsableArguments {
             """)
     var uniformityGradient = UniformityGradient.exact
 
+    func validate() throws {
+        try Bounds.check("--lamb", lamb, .atLeast(0))
+        try Bounds.check("--tcr-mu", tcrMu, .above(0))
+        try Bounds.check("--uniformity-t", uniformityT, .above(0))
+    }
+
     func configuration() throws -> LossConfiguration {
-        guard lamb.isFinite && lamb >= 0 else { throw ModelError("--lamb is \(lamb): it must be 0 or above") }
         var configuration = LossConfiguration()
         configuration.lamb = lamb
         configuration.regularizer.kind = reg
@@ -127,6 +146,7 @@ struct ComputeOptions: ParsableArguments {
     var threads: Int?
 
     @Flag(
+        inversion: .prefixedNo,
         help: """
             Keep activations only of the first and the last block of encoder and decoder, and compute the others' \
             again in backward: the same numbers, less memory, a tenth more time.
@@ -139,6 +159,11 @@ struct ComputeOptions: ParsableArguments {
             chrome://tracing or Perfetto); of a long run, its last steps.
             """)
     var timeline: String?
+
+    func validate() throws {
+        try Bounds.check("--threads", threads, 1...1024)
+        try Bounds.check("--stall-timeout", stallTimeout, .atLeast(1), most: 1e9)
+    }
 
     /// What products read, the same on every rank. Collective.
     func element(in world: any Communicator, standard: Precision = .auto) throws -> ElementType {
@@ -159,18 +184,8 @@ struct ComputeOptions: ParsableArguments {
     @Option(help: "Seconds that a rank may do one thing before the run ends and says which rank did what.")
     var stallTimeout = 600.0
 
-    /// Collective.
-    func checkStallTimeout(in world: any Communicator) throws {
-        try world.agree {
-            guard stallTimeout >= 1 && stallTimeout < 1e9 else {
-                throw ModelError("--stall-timeout is \(stallTimeout): it must be at least 1 second and below 1e9")
-            }
-        }
-    }
-
-    /// Collective.
+    /// Every rank must call it.
     func watchForStalls(in world: any Communicator) throws {
-        try checkStallTimeout(in: world)
         world.watchForStalls(timeout: stallTimeout)
     }
 
@@ -185,14 +200,7 @@ struct ComputeOptions: ParsableArguments {
     /// Collective.
     func team(in world: any Communicator) throws -> Team {
         let allowed = try ProcessorAffinity.threads(world)
-        let count = try world.agree {
-            let count = threads ?? allowed
-            guard count >= 1 && count <= 1024 else {
-                throw ModelError("--threads is \(count): it must be at least 1 and at most 1024")
-            }
-            return count
-        }
-        return Team(threads: count)
+        return Team(threads: threads ?? min(max(allowed, 1), 1024))
     }
 }
 

@@ -45,8 +45,8 @@ struct PlanCommand: WorldCommand {
         let plan = ScalingPlan(
             configuration: configuration, scaling: options.scaling, mostImages: options.mostImages,
             cluster: options.machine.cluster(measured: local), nodes: options.machine.nodes.values,
-            datasetImages: data.images, classes: data.classes,
-            prefetch: min(max(options.run.data.numWorkers, 0), 8),
+            datasetImages: data.images, classes: data.classes ?? Self.usualClasses,
+            prefetch: options.run.data.numWorkers,
             recomputesActivations: options.run.compute.recomputeActivations)
         try world.agree {
             let batch = plan.divisions.reduce(0) { max($0, $1.effectiveBatch) }

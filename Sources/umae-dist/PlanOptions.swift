@@ -15,8 +15,16 @@ struct PlanOptions: ParsableArguments {
             --accum-iter images, the effective batch grows).
             """)
     var scaling = ScalingPlan.Scaling.strong
-    @Flag(help: "Print one JSON object instead of a table.") var json = false
+    @Flag(inversion: .prefixedNo, help: "Print one JSON object instead of a table.") var json = false
     @OptionGroup var run: PretrainOptions
+
+    /// Flags of a run that a plan has no use for; recipes may hold them.
+    static let unused: Set<String> = [
+        "print-config", "dry-run", "timeline", "output-dir", "resume", "checkpoint-every", "keep-checkpoints",
+        "keep-every",
+        "spike-guard", "spike-threshold", "replica-check-every", "stall-timeout", "device", "log-dir", "val-interval",
+        "pin-mem", "world-size", "local-rank", "dist-on-itp", "dist-url",
+    ]
 
     /// Images of a rank's micro-batch at most.
     var mostImages: Int { run.optimisation.batchSize ?? 32 }
@@ -38,26 +46,21 @@ struct PlanOptions: ParsableArguments {
 
     /// Throws `ModelError` naming the first flag that cannot be.
     func check() throws {
-        try machine.check()
-        try measurement.check()
-        let exchange = try run.exchange.configuration()
-        guard exchange.fixedShards == 0 else {
+        try machine.checkRanks()
+        guard !run.exchange.deterministic else {
             throw ModelError("plan does not know what --deterministic costs: leave it out")
         }
-        guard mostImages >= 1 && mostImages <= 1 << 20 else {
-            throw ModelError("--batch-size is \(mostImages): it must be at least 1 and at most \(1 << 20)")
-        }
         let accumulation = run.optimisation.accumIter
-        guard accumulation >= 1 && accumulation <= 1 << 20 else {
-            throw ModelError("--accum-iter is \(accumulation): it must be at least 1 and at most \(1 << 20)")
-        }
         if scaling == .strong && accumulation > 1 {
             throw ModelError(
                 "--accum-iter \(accumulation) is for --scaling weak; with --scaling strong it follows from "
                     + "--effective-batch-size and --batch-size: leave it out, or give --accum-iter 1 over a recipe's")
         }
-        if let images = run.data.images, images < 1 {
-            throw ModelError("--images is \(images): it must be at least 1")
+        guard measurement.secondsPerImage == nil || measurement.benchJson == nil else {
+            throw ModelError("--seconds-per-image and --bench-json say the same thing twice: give one of them")
+        }
+        guard measurement.secondsPerUpdate == 0 || measurement.secondsPerImage != nil else {
+            throw ModelError("--seconds-per-update belongs to --seconds-per-image: give both")
         }
     }
 }
@@ -97,20 +100,22 @@ struct MachineOptions: ParsableArguments {
     /// Rounds are counted message by message.
     private static var mostRanks: Int { 1 << 17 }
 
-    func check() throws {
-        guard ranksPerNode >= 1 else {
-            throw ModelError("--ranks-per-node is \(ranksPerNode): it must be at least 1")
-        }
+    func validate() throws {
+        try Bounds.check("--ranks-per-node", ranksPerNode, 1...Self.mostRanks)
+        try Bounds.check("--bandwidth", bandwidth, .above(0), most: 1e9)
+        try Bounds.check("--local-bandwidth", localBandwidth, .above(0), most: 1e9)
+        try Bounds.check("--latency", latency, .atLeast(0), most: 1e9)
+        try Bounds.check("--local-latency", localLatency, .atLeast(0), most: 1e9)
+    }
+
+    /// Throws `ModelError` if there are more ranks than can be planned.
+    func checkRanks() throws {
         let ranks = (nodes.values.last ?? 1).multipliedReportingOverflow(by: ranksPerNode)
         guard !ranks.overflow && ranks.partialValue <= Self.mostRanks else {
             throw ModelError(
                 "--nodes \(nodes.values.last ?? 1) × --ranks-per-node \(ranksPerNode) is more than the "
                     + "\(Self.mostRanks) ranks that can be planned: lower one of them")
         }
-        for (flag, value) in [("--bandwidth", bandwidth), ("--local-bandwidth", localBandwidth ?? 1)]
-        where !(value > 0 && value.isFinite) { throw ModelError("\(flag) is \(value): it must be above 0") }
-        for (flag, value) in [("--latency", latency), ("--local-latency", localLatency ?? 0)]
-        where !(value >= 0 && value.isFinite) { throw ModelError("\(flag) is \(value): it must be 0 or above") }
     }
 
     /// The machine, its local figures those given, measured here, or usual.
@@ -132,20 +137,10 @@ struct PlanMeasurementOptions: ParsableArguments {
     @Option(help: "Measure nothing: the file that umae-dist bench --json wrote, of ranks as they are planned.")
     var benchJson: String?
 
-    func check() throws {
-        guard steps >= 1 else { throw ModelError("--steps is \(steps): it must be at least 1") }
-        guard secondsPerImage == nil || benchJson == nil else {
-            throw ModelError("--seconds-per-image and --bench-json say the same thing twice: give one of them")
-        }
-        if let secondsPerImage, !(secondsPerImage > 0 && secondsPerImage.isFinite) {
-            throw ModelError("--seconds-per-image is \(secondsPerImage): it must be above 0")
-        }
-        guard secondsPerUpdate >= 0 && secondsPerUpdate.isFinite else {
-            throw ModelError("--seconds-per-update is \(secondsPerUpdate): it must be 0 or above")
-        }
-        guard secondsPerUpdate == 0 || secondsPerImage != nil else {
-            throw ModelError("--seconds-per-update belongs to --seconds-per-image: give both")
-        }
+    func validate() throws {
+        try Bounds.check("--steps", steps, 1...1_000_000)
+        try Bounds.check("--seconds-per-image", secondsPerImage, .above(0), most: 1e9)
+        try Bounds.check("--seconds-per-update", secondsPerUpdate, .atLeast(0), most: 1e9)
     }
 
     /// What `--bench-json` names.

@@ -13,7 +13,9 @@ struct PretrainCommand: WorldCommand {
         commandName: "pretrain",
         abstract: "Pretrain a masked autoencoder with the uniformity loss (the default).",
         discussion: """
-            Settings come from defaults, then --recipe, then the environment, then flags, the last one winning. \
+            Settings come from defaults, then the run that --resume goes on with, then --recipe, then the environment \
+            (UMAE_BATCH_SIZE=64), then flags, the last one winning. 'none' takes back what need not be given \
+            (--clip-grad none), --no-NAME a switch. UMAE_MAX_ISA=avx512_bf16|avx512|avx2|baseline limits the kernels. \
             SIGUSR1, SIGUSR2, SIGTERM, SIGHUP and Ctrl-C save a checkpoint at the next step and end the run with exit \
             code 85: run it again with --resume auto. Other exit codes: 0 done, 1 failed, 64 can never work as it is \
             asked for.
@@ -25,6 +27,7 @@ struct PretrainCommand: WorldCommand {
 
     /// Everything is looked at before anything is changed: up to the line that says so, `--dry-run` goes the same way.
     func run(in world: any Communicator) throws -> Int32 {
+        if options.run.printConfig { return try printConfiguration(in: world) }
         let data = try openData(in: world)
         let element = try options.compute.element(in: world)
         var configuration = try world.agree {
@@ -33,10 +36,6 @@ struct PretrainCommand: WorldCommand {
         try world.agreeOnEqual("configurations", ConfigurationText.lines(of: configuration))
         try world.agreeOnEqual("images (CRC-32)", [String(data.fingerprint)])
         let notices = try world.agree { try options.compatibility.notices() }
-        if options.run.printConfig {
-            if world.rank == 0 { Console.print(try RecipeText.yaml(of: options, configuration)) }
-            return ExitCode.done
-        }
         let reporter = Reporter(
             isSilent: world.rank != 0, isTerminal: Console.isTerminal, width: { Console.width },
             write: Console.write)
@@ -45,9 +44,7 @@ struct PretrainCommand: WorldCommand {
 
         let place = RunPlace(options.run, model: options.model.model)
         if world.rank == 0 { StopRequest.announce(saves: place.isKept && !options.run.dryRun) }
-        try options.run.validate(in: world)
         try options.compute.checkTimeline(in: world)
-        try options.compute.checkStallTimeout(in: world)
         let resume = try checkpointToResume(in: world, reporter)
         if let resume {
             let saved = try world.agree { try resume.state(RunState.self) }
@@ -62,6 +59,7 @@ struct PretrainCommand: WorldCommand {
                 )
                 return ExitCode.done
             }
+            for difference in configuration.differences(from: saved.configuration) { reporter.say("note: \(difference)") }
             if configuration.effectiveBatchSize != asked.effectiveBatchSize {
                 let images = configuration.effectiveBatchSize / world.size / configuration.accumulation
                 reporter.say(
@@ -77,7 +75,7 @@ struct PretrainCommand: WorldCommand {
         let team = try options.compute.team(in: world)
         let run = try Pretraining(
             configuration, source: data, statistics: try world.agree { try ChannelStatistics(of: data) },
-            saves: place.isKept, resume: resume, prefetch: min(max(options.data.numWorkers, 0), 8),
+            saves: place.isKept, resume: resume, prefetch: options.data.numWorkers,
             recomputesActivations: options.compute.recomputeActivations, timelinePath: options.compute.timeline,
             communicator: world, team: team, reporter: reporter)
         try world.agree { try MemoryReport.check(run.plan, localRanks: world.localSize) }
@@ -101,7 +99,7 @@ struct PretrainCommand: WorldCommand {
         try world.agree {
             guard let output else { return }
             try output.begin(epoch: run.epoch, step: run.updates) { reporter.say("note: \($0)") }
-            try output.write(settings: RecipeText.yaml(of: options, configuration), remarks: remarks(world)) {
+            try output.write(settings: String(RecipeText.yaml(of: options, configuration).dropLast()), remarks: remarks(world)) {
                 reporter.say("note: \($0)")
             }
         }

@@ -50,7 +50,7 @@ struct PretrainOptions: ParsableArguments {
             accumulation: accumulation, learningRate: rate, minimumLearningRate: optimisation.minLr,
             optimizer: AdamW.Configuration(weightDecay: optimisation.weightDecay),
             clipGradient: optimisation.clipGrad, seed: run.seed)
-        configuration.gradientExchange = try exchange.configuration()
+        configuration.gradientExchange = exchange.configuration()
         configuration.spikeGuard = run.spikeGuard
         configuration.spikeThreshold = run.spikeThreshold
         configuration.replicaCheckEvery = run.replicaCheckEvery
@@ -76,7 +76,7 @@ struct OptimisationOptions: ParsableArguments {
     @Option(help: "Images per rank and micro-batch (default: from --effective-batch-size).")
     var batchSize: Int?
 
-    @Option(help: "Images per update over all ranks and micro-batches, when --batch-size is not given.")
+    @Option(help: "Images per update over all ranks and micro-batches, instead of --batch-size.")
     var effectiveBatchSize = 256
 
     @Option(help: "Epochs.") var epochs = 5
@@ -86,23 +86,28 @@ struct OptimisationOptions: ParsableArguments {
     @Option(help: "Lowest learning rate of the cosine.") var minLr = 0.0
     @Option(help: "Epochs of linear warm-up.") var warmupEpochs = 0.5
     @Option(help: "AdamW weight decay; none on tensors of one dimension.") var weightDecay = 0.05
-    @Option(help: "Clip the gradient to this norm.") var clipGrad: Double?
+    @Option(help: "Clip the gradient to this norm (default: none).") var clipGrad: Double?
     @Option(help: "First epoch, counted from 0; --resume knows it by itself.") var startEpoch = 0
+
+    func validate() throws {
+        try Bounds.check("--batch-size", batchSize, 1...1 << 20)
+        try Bounds.check("--effective-batch-size", effectiveBatchSize, Bounds.count)
+        try Bounds.check("--epochs", epochs, 1...1_000_000)
+        try Bounds.check("--start-epoch", startEpoch, 0...1_000_000)
+        try Bounds.check("--accum-iter", accumIter, 1...1 << 20)
+        for (flag, value) in [
+            ("--blr", blr), ("--lr", lr), ("--min-lr", minLr), ("--warmup-epochs", warmupEpochs),
+            ("--weight-decay", weightDecay),
+        ] { try Bounds.check(flag, value, .atLeast(0)) }
+        try Bounds.check("--clip-grad", clipGrad, .above(0))
+    }
 
     /// Images of one update.
     ///
     /// - Parameter accumulation: micro-batches of each rank, --accum-iter or what replaces it.
     func effectiveBatch(ranks: Int, accumulation: Int) throws -> Int {
-        guard accumIter >= 1 && accumIter <= 1 << 20 else {
-            throw ModelError("--accum-iter is \(accumIter): it must be at least 1")
-        }
-        if let batchSize {
-            guard batchSize >= 1 && batchSize <= 1 << 24 else {
-                throw ModelError("--batch-size is \(batchSize): it must be at least 1")
-            }
-            return batchSize * accumulation * ranks
-        }
-        guard effectiveBatchSize >= 1 && effectiveBatchSize % (ranks * accumulation) == 0 else {
+        if let batchSize { return batchSize * accumulation * ranks }
+        guard effectiveBatchSize % (ranks * accumulation) == 0 else {
             throw ModelError(
                 "--effective-batch-size \(effectiveBatchSize) is not divisible by \(ranks) ranks × \(accumulation) "
                     + "micro-batches: choose a multiple of \(ranks * accumulation), or give --batch-size per rank")
@@ -124,20 +129,31 @@ struct DataOptions: ParsableArguments {
     var images: Int?
     @Option(help: "Batches prepared ahead by a thread of their own; 0 prepares each when it is needed.")
     var numWorkers = 2
+
+    func validate() throws {
+        // What labels and orders of images can count.
+        try Bounds.check("--synthetic-images", syntheticImages, 1...Int(UInt32.max))
+        try Bounds.check("--images", images, 1...Int(UInt32.max))
+        try Bounds.check("--num-workers", numWorkers, 0...64)
+    }
 }
 
 struct RunOptions: ParsableArguments {
     @Option(
         help: """
-            YAML file of flags, such as 'batch_size: 64', or the name of one in recipes/; the environment \
-            (UMAE_BATCH_SIZE) and flags override it.
+            YAML file of flags, such as 'batch_size: 64', the name of one in recipes/, or - for standard input; the \
+            environment (UMAE_BATCH_SIZE=64) and flags override it.
             """)
     var recipe: String?
 
     @Option(help: "Directory of this run; '' keeps nothing (default: a new one below runs/).")
     var outputDir: String?
 
-    @Option(help: "Checkpoint or run directory to go on from; 'auto' takes the newest of --output-dir, if any.")
+    @Option(
+        help: """
+            Checkpoint or run directory to go on from; 'auto' takes the newest of --output-dir, if any. Settings that are \
+            not given are those of that run's config.yaml.
+            """)
     var resume = ""
 
     @Option(help: "How often to save: a number of epochs, or 500steps, 30min, 2h; the last epoch is always saved.")
@@ -154,8 +170,16 @@ struct RunOptions: ParsableArguments {
     @Option(help: "Standard deviations above the running mean that are a spike.") var spikeThreshold = 6.0
     @Option(help: "Updates between comparisons of all ranks' parameters, bit for bit; 0 for none.")
     var replicaCheckEvery = 1000
-    @Flag(help: "Print the settings of this run as a recipe, and stop.") var printConfig = false
-    @Flag(help: "Check everything, print what would be done and its memory, and stop.") var dryRun = false
+    @Flag(inversion: .prefixedNo, help: "Print the settings of this run as a recipe, and stop.") var printConfig = false
+    @Flag(inversion: .prefixedNo, help: "Check everything, print what would be done and its memory, and stop.")
+    var dryRun = false
+
+    func validate() throws {
+        try Bounds.check("--keep-checkpoints", keepCheckpoints, Bounds.count)
+        try Bounds.check("--keep-every", keepEvery, 0...Bounds.count.upperBound)
+        try Bounds.check("--spike-threshold", spikeThreshold, .above(0))
+        try Bounds.check("--replica-check-every", replicaCheckEvery, 0...Bounds.count.upperBound)
+    }
 }
 
 /// Flags of `main_pretrain.py` that have nothing to do here; a run that is given one says so.
@@ -166,7 +190,7 @@ struct CompatibilityOptions: ParsableArguments {
     @Flag(inversion: .prefixedNo, help: "No effect on CPUs.") var pinMem: Bool?
     @Option(help: "No effect: mpirun sets the world.") var worldSize: Int?
     @Option(help: "No effect: mpirun sets the rank.") var localRank: Int?
-    @Flag(help: "No effect: mpirun sets the world.") var distOnItp = false
+    @Flag(inversion: .prefixedNo, help: "No effect: mpirun sets the world.") var distOnItp = false
     @Option(help: "No effect: mpirun sets the world.") var distUrl: String?
 
     /// One line for each flag given that has no effect.

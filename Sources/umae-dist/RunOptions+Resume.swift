@@ -1,5 +1,4 @@
 import Checkpoints
-import Communication
 import Models
 
 extension RunOptions {
@@ -26,15 +25,5 @@ extension RunOptions {
             )
         }
         return nil
-    }
-
-    /// Collective.
-    func validate(in world: any Communicator) throws {
-        try world.agree {
-            guard keepCheckpoints >= 1 else {
-                throw ModelError("--keep-checkpoints is \(keepCheckpoints): it must be at least 1")
-            }
-            guard keepEvery >= 0 else { throw ModelError("--keep-every is \(keepEvery): it must be 0 or above") }
-        }
     }
 }

@@ -21,8 +21,8 @@ struct BadInputTests {
         Case("missing data", ["--data-path", "/no/such/place"], "/no/such/place"),
         Case("a directory without images", ["--data-path", "/etc/ssl"], "/etc/ssl", "Fashion-MNIST"),
         Case("unknown model", ["--model", "mae_vit_gigantic"], "mae_vit_gigantic", "mae_vit_base_patch16"),
-        Case("patch size that does not divide", ["--patch-size", "5"], "patch size 5", "28"),
-        Case("mask ratio that keeps nothing", ["--mask_ratio", "0.999"], "mask ratio 0.999"),
+        Case("patch size that does not divide", ["--patch-size", "5"], "--patch-size 5", "28"),
+        Case("mask ratio that keeps nothing", ["--mask_ratio", "0.999"], "--mask-ratio 0.999"),
         Case("heads that do not divide", ["--num-heads", "5"], "128", "5 heads"),
         Case("batch not divisible", ["--effective-batch-size", "255"], "255", "2 ranks"),
         Case("fewer samples than a batch", ["--effective-batch-size", "70000"], "70000", "60000"),
@@ -91,7 +91,7 @@ struct BadInputTests {
         let result = try Program.run(
             SmallRun.arguments(folder.file("run"), images: 16) + ["--embed-dim", "64", "--resume", "auto"], ranks: 2)
         #expect(result.exitCode != 0)
-        #expect(result.messages.count == 1 && result.messages[0].contains("embedDim"), "\(result.errors)")
+        #expect(result.messages.count == 1 && result.messages[0].contains("--embed-dim"), "\(result.errors)")
         #expect(fileExists(folder.file("run/checkpoint-00000002/manifest.json")))
     }
 

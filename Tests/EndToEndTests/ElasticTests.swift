@@ -30,7 +30,7 @@ struct ElasticTests {
     func batchPerRank() throws {
         let folder = try TemporaryDirectory()
         func arguments(_ name: String) -> [String] {
-            SmallRun.arguments(folder.file(name), epochs: 2) + ["--batch-size", "4", "--checkpoint-every", "1"]
+            SmallRun.arguments(folder.file(name), epochs: 2, batchPerRank: 4) + ["--checkpoint-every", "1"]
         }
         let whole = try Program.run(arguments("whole"), ranks: 4)
         #expect(whole.exitCode == 0, "\(whole.errors)")
@@ -47,7 +47,7 @@ struct ElasticTests {
     @Test("where the batch cannot be divided, one line says so and names what can be")
     func indivisible() throws {
         let folder = try TemporaryDirectory()
-        let arguments = SmallRun.arguments(folder.file("run")) + ["--batch-size", "4"]
+        let arguments = SmallRun.arguments(folder.file("run"), batchPerRank: 4)
         let first = try Program.run(arguments, ranks: 4)
         #expect(first.exitCode == 0, "\(first.errors)")
         let result = try Program.run(arguments + ["--resume", "auto", "--epochs", "2"], ranks: 3)

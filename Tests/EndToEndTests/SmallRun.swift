@@ -9,10 +9,13 @@ enum SmallRun {
         "--num-heads", "4", "--decoder-embed-dim", "16", "--decoder-depth", "1", "--decoder-num-heads", "2",
     ]
 
-    static func arguments(_ output: String, epochs: Int = 1, images: Int = 160, batch: Int = 8) -> [String] {
-        model + [
-            "--data-path", "synthetic", "--synthetic-images", "\(images)", "--effective-batch-size", "\(batch)",
-            "--epochs", "\(epochs)", "--warmup-epochs", "0.2", "--lamb", "0.1", "--threads", "1", "--seed", "7",
+    /// - Parameter batchPerRank: given in place of `batch`, which is over all ranks.
+    static func arguments(
+        _ output: String, epochs: Int = 1, images: Int = 160, batch: Int = 8, batchPerRank: Int? = nil
+    ) -> [String] {
+        model + (batchPerRank.map { ["--batch-size", "\($0)"] } ?? ["--effective-batch-size", "\(batch)"]) + [
+            "--data-path", "synthetic", "--synthetic-images", "\(images)", "--epochs",
+            "\(epochs)", "--warmup-epochs", "0.2", "--lamb", "0.1", "--threads", "1", "--seed", "7",
             "--lr", "1e-3", "--precision", "fp32", "--output-dir", output,
         ]
     }

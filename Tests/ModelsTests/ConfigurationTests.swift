@@ -44,12 +44,12 @@ struct ConfigurationTests {
             } catch { return "\(error)" }
         }
         #expect(message { _ in } == "valid")
-        #expect(message { $0.patchSize = 15 }.contains("patch size 15"))
+        #expect(message { $0.patchSize = 15 }.contains("--patch-size 15"))
         #expect(message { $0.heads = 7 }.contains("7 heads"))
         #expect(message { $0.maskRatio = 0 }.contains("masks none"))
-        #expect(message { $0.maskRatio = 1 }.contains("mask ratio"))
-        #expect(message { $0.maskRatio = .nan }.contains("mask ratio"))
-        #expect(message { $0.depth = -1 }.contains("depth"))
+        #expect(message { $0.maskRatio = 1 }.contains("--mask-ratio"))
+        #expect(message { $0.maskRatio = .nan }.contains("--mask-ratio"))
+        #expect(message { $0.depth = -1 }.contains("--depth"))
         #expect(
             message {
                 $0.embedDim = 6; $0.heads = 2

@@ -31,6 +31,8 @@ int32_t umae_mpi_abort(int32_t exit_code);
 int32_t umae_mpi_barrier(void);
 /// MPI_Error_string: writes at most `capacity` bytes, always NUL-terminated.
 int32_t umae_mpi_error_string(int32_t code, char *text, int32_t capacity);
+/// MPI_Get_library_version, which may be called before MPI_Init: as umae_mpi_error_string.
+int32_t umae_mpi_library_version(char *text, int32_t capacity);
 
 int32_t umae_mpi_allreduce_in_place(void *values, int32_t count, umae_mpi_type type, umae_mpi_op op);
 int32_t umae_mpi_iallreduce(const void *send, void *receive, int32_t count, umae_mpi_type type, umae_mpi_op op,

@@ -1,0 +1,47 @@
+import ArgumentParser
+
+/// What a number on the command line may be. Every flag that takes one is checked while it is parsed, so that a recipe's
+/// line or a variable can be named, and so that no later product of such numbers overflows.
+enum Bounds {
+    /// Far above any use, far below what two such numbers overflow with.
+    static let count = 1...1 << 30
+
+    /// - Throws: `ValidationError` that names the flag.
+    static func check(_ flag: String, _ value: Int?, _ range: ClosedRange<Int>) throws {
+        guard let value, !range.contains(value) else { return }
+        throw ValidationError(
+            "\(flag) is \(value): it must be at least \(range.lowerBound) and at most \(range.upperBound)")
+    }
+
+    enum Lower {
+        case above(Double)
+        case atLeast(Double)
+
+        func allows(_ value: Double) -> Bool {
+            switch self {
+            case .above(let bound): value > bound
+            case .atLeast(let bound): value >= bound
+            }
+        }
+
+        var text: String {
+            switch self {
+            case .above(let bound): "above \(Bounds.text(bound))"
+            case .atLeast(let bound): bound == 0 ? "0 or above" : "at least \(Bounds.text(bound))"
+            }
+        }
+    }
+
+    /// - Parameter most: a finite bound; only said where it is near enough to be met.
+    /// - Throws: `ValidationError` that names the flag; also for NaN.
+    static func check(_ flag: String, _ value: Double?, _ lower: Lower, most: Double = 1e100) throws {
+        guard let value, !(lower.allows(value) && value <= most) else { return }
+        throw ValidationError(
+            "\(flag) is \(value): it must be \(lower.text)\(value > most ? " and at most \(text(most))" : "")")
+    }
+
+    /// Without a fraction where there is none.
+    private static func text(_ value: Double) -> String {
+        value == value.rounded() && abs(value) < 1e15 ? "\(Int(value))" : "\(value)"
+    }
+}

@@ -1,0 +1,32 @@
+import Foundation
+
+/// The settings of a run that is resumed: `config.yaml` in its directory.
+enum RunConfigurationFile {
+    static let name = "config.yaml"
+
+    /// Flags that say how the run is computed here and now, or where: a resumed run does not inherit them.
+    static let callersOwn: Set<String> = [
+        "threads", "num-workers", "stall-timeout", "timeline", "output-dir", "resume", "recipe", "print-config",
+        "dry-run",
+    ]
+
+    /// The run directory that `--resume` asks to go on with; nil if it asks for none.
+    static func directory(_ layers: ArgumentLayers.Layers) -> String? {
+        guard let resume = layers.text(of: "resume"), !resume.isEmpty else { return nil }
+        guard resume == "auto" else {
+            let url = URL(fileURLWithPath: resume)
+            guard isCheckpoint(url.lastPathComponent) else { return resume }
+            return url.deletingLastPathComponent().relativePath
+        }
+        return layers.text(of: "output-dir").flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    /// Whether there is something to go on with; otherwise a run begins, with the settings it is given.
+    static func holdsCheckpoint(_ directory: String) -> Bool {
+        ((try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []).contains(where: isCheckpoint)
+    }
+
+    private static func isCheckpoint(_ name: String) -> Bool {
+        name.hasPrefix("checkpoint-") && Int(name.dropFirst("checkpoint-".count)) != nil
+    }
+}

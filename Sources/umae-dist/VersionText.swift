@@ -1,0 +1,16 @@
+import BuildIdentity
+import Communication
+import Tensors
+
+/// What `--version` prints: all that decides how this program computes, whatever it is asked to.
+enum VersionText {
+    static var text: String {
+        """
+        umae-dist \(BuildIdentity.version)
+        commit    \(BuildIdentity.commit() ?? "unknown")
+        compiler  \(BuildIdentity.compiler)
+        MPI       \(MPILibrary.version ?? "unknown")
+        kernels   \(VectorKernels.instructionSet)
+        """
+    }
+}

@@ -1,0 +1,38 @@
+import Foundation
+import Testing
+
+/// The flags of a command as the program itself lists them, so that a test cannot miss a new one.
+struct FlagList: Decodable {
+    struct Command: Decodable {
+        let commandName: String
+        let arguments: [Flag]?
+        let subcommands: [Command]?
+    }
+
+    struct Flag: Decodable {
+        struct Name: Decodable {
+            let name: String
+        }
+
+        let kind: String
+        let names: [Name]?
+        let allValues: [String]?
+
+        var name: String { names?.last { $0.name.count > 1 && !$0.name.hasPrefix("img") }?.name ?? "" }
+        var isSwitch: Bool { kind == "flag" }
+    }
+
+    let command: Command
+
+    /// Without the second half of pairs such as `--deterministic` and `--no-deterministic`, and without `--help`.
+    static func of(_ command: String) throws -> [Flag] {
+        let result = try Program.run([command, "--experimental-dump-help"])
+        let list = try JSONDecoder().decode(FlagList.self, from: Data(result.output.utf8)).command
+        func find(_ candidate: Command) -> Command? {
+            candidate.commandName == command
+                ? candidate : (candidate.subcommands ?? []).lazy.compactMap(find).first
+        }
+        let flags = try #require(find(list)?.arguments, "\(result.output)")
+        return flags.filter { !$0.name.hasPrefix("no-") && $0.name != "help" }
+    }
+}

@@ -1,0 +1,141 @@
+import Foundation
+import Testing
+
+@Suite("config.yaml is the run", .serialized)
+struct RunSettingTests {
+    /// A value that is not the default, for every flag that is a setting of the run.
+    static let others: [String: String] = [
+        "model": "mae_vit_tiny_patch4", "input-size": "56x28", "patch-size": "7", "in-chans": "3", "embed-dim": "64",
+        "depth": "3", "num-heads": "2", "decoder-embed-dim": "32", "decoder-depth": "1", "decoder-num-heads": "2",
+        "mlp-ratio": "3.5", "mask-ratio": "0.6", "norm-pix-loss": "false", "pos-embed": "learned", "feature": "pooled",
+        "lamb": "0.02", "reg": "koleo", "tcr-mu": "3", "uniformity-t": "4", "uniformity-exchange": "gather",
+        "negatives": "micro", "uniformity-gradient": "reference", "batch-size": "16", "effective-batch-size": "64",
+        "epochs": "7", "accum-iter": "2", "blr": "1e-3", "lr": "2e-3", "min-lr": "1e-6", "warmup-epochs": "2",
+        "weight-decay": "0.1", "clip-grad": "0.5", "start-epoch": "1", "gradient-exchange": "direct",
+        "bucket-mib": "2.5",
+        "gradient-wire": "bf16", "shard-optimizer": "true", "deterministic": "true", "deterministic-shards": "4",
+        "data-path": "/data/a b", "synthetic-images": "512", "images": "60000", "num-workers": "10",
+        "checkpoint-every": "5", "keep-checkpoints": "2", "keep-every": "10", "seed": "18446744073709551615",
+        "spike-guard": "skip", "spike-threshold": "4", "replica-check-every": "10", "precision": "fp32", "threads": "3",
+        "recompute-activations": "true", "stall-timeout": "30",
+    ]
+    /// Flags that say where a run is kept and what is done with it, and those that have no effect.
+    static let exempt: Set<String> = [
+        "recipe", "output-dir", "resume", "print-config", "dry-run", "timeline", "device", "log-dir", "val-interval",
+        "pin-mem", "world-size", "local-rank", "dist-on-itp", "dist-url",
+    ]
+
+    @Test("every flag of pretrain is printed, and read back from what is printed")
+    func everyFlag() throws {
+        let flags = Set(try FlagList.of("pretrain").map(\.name))
+        #expect(flags == Set(Self.others.keys).union(Self.exempt), "a flag is in neither list, or is gone")
+        let folder = try TemporaryDirectory()
+        let plain = try Program.run(["--print-config"])
+        for (flag, value) in Self.others.sorted(by: { $0.key < $1.key }) {
+            let first = try Program.run(["--\(flag)=\(value)", "--print-config"])
+            #expect(first.exitCode == 0 && first.output != plain.output, "--\(flag) \(value): \(first.errors)")
+            try first.output.write(toFile: folder.file("r.yaml"), atomically: true, encoding: .utf8)
+            let second = try Program.run(["--recipe", folder.file("r.yaml"), "--print-config"])
+            #expect(second.output == first.output, "--\(flag) \(value): \(second.errors)")
+        }
+    }
+
+    private func weights(_ run: String) throws -> Data {
+        let checkpoint = try #require(
+            try FileManager.default.contentsOfDirectory(atPath: run).filter { $0.hasPrefix("checkpoint-") }.max())
+        return try Data(contentsOf: URL(fileURLWithPath: "\(run)/\(checkpoint)/model.safetensors"))
+    }
+
+    @Test(
+        "a run from another's config.yaml has its bits", arguments: [1, 2],
+        [
+            ["--deterministic"], ["--gradient-wire", "bf16"], ["--bucket-mib", "0.01", "--shard-optimizer"],
+            ["--recompute-activations", "--accum-iter", "2", "--clip-grad", "0.1"],
+        ])
+    func again(ranks: Int, flags: [String]) throws {
+        let folder = try TemporaryDirectory()
+        let first = try Program.run(
+            SmallRun.arguments(folder.file("a"), epochs: 2, images: 64, batch: 16) + flags, ranks: ranks)
+        #expect(first.exitCode == 0, "\(first.errors)")
+        let second = try Program.run(
+            ["--recipe", folder.file("a/config.yaml"), "--output-dir", folder.file("b")], ranks: ranks)
+        #expect(second.exitCode == 0, "\(second.errors)")
+        #expect(try weights(folder.file("a")) == weights(folder.file("b")))
+        #expect(
+            try Data(contentsOf: URL(fileURLWithPath: folder.file("a/config.yaml")))
+                == Data(contentsOf: URL(fileURLWithPath: folder.file("b/config.yaml"))))
+    }
+
+    @Test("a resumed run has the settings it had, but for those given now", arguments: ["auto", "run", "checkpoint"])
+    func inherited(_ way: String) throws {
+        let folder = try TemporaryDirectory()
+        let flags = ["--reg", "koleo", "--weight-decay", "0.2", "--negatives", "micro", "--accum-iter", "2"]
+        let first = try Program.run(SmallRun.arguments(folder.file("a"), images: 32) + flags)
+        #expect(first.exitCode == 0, "\(first.errors)")
+        try FileManager.default.copyItem(atPath: folder.file("a"), toPath: folder.file("b"))
+        let place = ["auto": "auto", "run": folder.file("b"), "checkpoint": folder.file("b/checkpoint-00000004")][way]
+        let resume = ["--resume", try #require(place), "--output-dir", folder.file("b"), "--epochs", "3"]
+        let short = try Program.run(resume + ["--stall-timeout", "100"])
+        #expect(short.exitCode == 0, "\(short.errors)")
+        let note = "note: settings that are not given are those of \(folder.file("b"))/config.yaml"
+        #expect(short.errors.contains(note), "\(short.errors)")
+        let whole = try Program.run(
+            SmallRun.arguments(folder.file("a"), epochs: 3, images: 32) + flags + ["--resume", "auto"])
+        #expect(whole.exitCode == 0, "\(whole.errors)")
+        #expect(try weights(folder.file("a")) == weights(folder.file("b")))
+        let configuration = try String(contentsOfFile: folder.file("b/config.yaml"), encoding: .utf8)
+        for line in ["reg: koleo", "weight_decay: 0.2", "epochs: 3", "lamb: 0.1", "stall_timeout: 100.0"] {
+            #expect(configuration.contains(line + "\n"), "\(configuration)")
+        }
+    }
+
+    @Test("a resumed run says which settings that decide numbers have changed")
+    func changed() throws {
+        let folder = try TemporaryDirectory()
+        let first = try Program.run(SmallRun.arguments(folder.file("a"), images: 32))
+        #expect(first.exitCode == 0, "\(first.errors)")
+        let result = try Program.run(
+            [
+                "--output-dir", folder.file("a"), "--resume", "auto", "--epochs", "2", "--lamb", "0.5", "--bucket-mib",
+                "1",
+            ])
+        let notes = result.output.split(separator: "\n").filter { $0.contains("in the checkpoint") }
+        #expect(
+            notes == [
+                "note: --lamb 0.1 in the checkpoint, 0.5 now", "note: --epochs 1 in the checkpoint, 2 now",
+            ], "\(result.output)\(result.errors)")
+    }
+
+    @Test("recipe, environment and flags are more specific than the run that is resumed")
+    func overridden() throws {
+        let folder = try TemporaryDirectory()
+        _ = try Program.run(
+            SmallRun.arguments(folder.file("a"), images: 32) + ["--clip-grad", "0.5", "--deterministic"])
+        try "lamb: 0.5\nblr: 0.002\n".write(toFile: folder.file("r.yaml"), atomically: true, encoding: .utf8)
+        let result = try Program.run(
+            [
+                "--output-dir", folder.file("a"), "--resume", "auto", "--recipe", folder.file("r.yaml"), "--clip-grad",
+                "none", "--no-deterministic", "--print-config",
+            ], environment: ["UMAE_WEIGHT_DECAY": "0.3"])
+        #expect(result.exitCode == 0, "\(result.errors)")
+        for line in ["lamb: 0.5", "blr: 0.002", "weight_decay: 0.3", "deterministic: false", "depth: 2"] {
+            #expect(result.output.contains("\n\(line)\n"), "\(result.output)")
+        }
+        // The run had threads and a learning rate of its own, which no longer hold.
+        for key in ["clip_grad", "lr", "threads"] { #expect(!result.output.contains("\n\(key):"), "\(result.output)") }
+    }
+
+    @Test(
+        "a run without readable settings goes on with the defaults, and says so", arguments: [nil, "lamb: [", "a: 1"])
+    func unreadable(_ text: String?) throws {
+        let folder = try TemporaryDirectory()
+        let first = try Program.run(SmallRun.arguments(folder.file("a"), images: 32))
+        #expect(first.exitCode == 0, "\(first.errors)")
+        try FileManager.default.removeItem(atPath: folder.file("a/config.yaml"))
+        try text?.write(toFile: folder.file("a/config.yaml"), atomically: true, encoding: .utf8)
+        let resumed = try Program.run(
+            SmallRun.arguments(folder.file("a"), epochs: 2, images: 32) + ["--resume", "auto"], ranks: 2)
+        #expect(resumed.exitCode == 0, "\(resumed.errors)")
+        #expect(resumed.errors.contains("that are not given are the defaults"), "\(resumed.errors)")
+    }
+}
