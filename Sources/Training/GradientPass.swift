@@ -185,6 +185,7 @@ package final class GradientPass {
     private var isLast: Bool { batch.micro == division.accumulation - 1 }
 
     private func prepare(_ images: Matrix, labels: IndexMatrix?, _ micro: Int) {
+        communicator.noteProgress()
         let rows = division.rows(of: micro, rank: communicator.rank)
         batch = Batch(
             images: images, labels: labels, micro: micro, activations: activations(for: micro),

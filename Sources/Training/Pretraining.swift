@@ -72,7 +72,7 @@ package final class Pretraining {
         model.initialize(seed: configuration.seed)
         if let resume {
             let (model, fresh) = (model, state)
-            state = try communicator.agree {
+            state = try communicator.agree(during: .readingCheckpoint) {
                 let state = try resume.restore(model, optimizer, for: fresh)
                 try output?.rewindLog(to: state.epoch)
                 return state
@@ -151,7 +151,7 @@ package final class Pretraining {
     private func endEpoch() throws {
         try reportStragglers()
         let line = LogLine(state)
-        try communicator.agree {
+        try communicator.agree(during: .writingLog) {
             try output?.appendToLog(line)
         }
         reporter.epoch(line)
@@ -193,14 +193,14 @@ package final class Pretraining {
         // One may still be under way if the updates since were left out.
         try step.finishCollection()
         // The save before may still be reading what moments are collected into.
-        try communicator.agree { if isDue == true { try reportSaved() } }
+        try communicator.agree(during: .saving) { if isDue == true { try reportSaved() } }
         if step.sharesUpdate {
             // Only rank 0 knows when.
             var due = [isDue == true ? 1.0 : 0]
             try communicator.allReduce(&due, .sum)
             if due[0] > 0 { try step.collectMoments(atOnce: atOnce || isLast) }
         }
-        try communicator.agree {
+        try communicator.agree(during: .saving) {
             guard isDue == true, let saver else { return }
             saver.request(state)
             if atOnce || isLast {

@@ -166,8 +166,8 @@ struct ComputeOptions: ParsableArguments {
             guard stallTimeout >= 1 && stallTimeout < 1e9 else {
                 throw ModelError("--stall-timeout is \(stallTimeout): it must be at least 1 second")
             }
+            try world.watchForStalls(timeout: stallTimeout)
         }
-        world.watchForStalls(timeout: stallTimeout)
     }
 
     /// A file that cannot be written is known before the run, not after it. Collective.
@@ -190,7 +190,7 @@ struct ComputeOptions: ParsableArguments {
             }
             return count
         }
-        return Team(threads: count)
+        return try world.agree { try Team(threads: count) }
     }
 }
 
