@@ -42,7 +42,7 @@ struct PretrainCommand: WorldCommand {
         let output = options.run.dryRun ? nil : try openOutput(in: world)
         let reporter = Reporter(
             isSilent: world.rank != 0, isTerminal: Console.isTerminal,
-            write: { FileHandle.standardOutput.write(Data($0.utf8)) })
+            write: { text in world.during(.printing) { FileHandle.standardOutput.write(Data(text.utf8)) } })
         for notice in notices { reporter.say("note: \(notice)") }
         let resume = try checkpointToResume(output, in: world, reporter)
         if let resume {
@@ -67,7 +67,8 @@ struct PretrainCommand: WorldCommand {
             communicator: world, team: team,
             reporter: reporter)
         let summary = RunSummary(
-            run: run, data: data, threads: team.count, ranks: world.size, output: output, resume: resume)
+            run: run, data: data, threads: team.count, ranks: world.size, hosts: world.hostLayout, output: output,
+            resume: resume)
         reporter.say(summary.opening)
         try world.agree { try MemoryReport.check(run.plan, localRanks: world.localSize) }
         if options.run.dryRun {

@@ -1,4 +1,5 @@
 import Checkpoints
+import Communication
 import DataParallel
 import Foundation
 import ImageData
@@ -13,6 +14,7 @@ struct RunSummary {
     let data: any ImageSource
     let threads: Int
     let ranks: Int
+    let hosts: HostLayout
     let output: RunDirectory?
     let resume: Checkpoint?
 
@@ -37,6 +39,7 @@ struct RunSummary {
                 c.loss.regularizer.kind.rawValue),
         ]
         if ranks > 1 { lines.append("messages \(messages)") }
+        if let note = c.gradientExchange.noteOnLinks(hosts) { lines.append("note: \(note)") }
         if let output { lines.append("run      \(output.path)") }
         if let resume { lines.append("resume   \(resume.path)") }
         return lines.joined(separator: "\n")
@@ -48,7 +51,7 @@ struct RunSummary {
         let exchange = c.gradientExchange
         var text = String(format: "gradients in buckets of %g MiB", Double(exchange.bucketBytes) / 1_048_576)
         text +=
-            exchange.resolvedAlgorithm(ranks: ranks) == .allReduce
+            exchange.resolvedAlgorithm(on: hosts) == .allReduce
             ? " by MPI_Iallreduce" : " summed by the ranks themselves"
         if exchange.wire == .bfloat16 { text += ", rounded to bf16" }
         if exchange.shardsOptimizer { text += "; AdamW on the own share of the weights" }
