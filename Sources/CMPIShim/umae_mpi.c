@@ -153,6 +153,12 @@ int32_t umae_mpi_allgatherv(const void *send, int32_t send_count, void *receive,
                           MPI_COMM_WORLD);
 }
 
+int32_t umae_mpi_gatherv(const void *send, int32_t send_count, void *receive, const int32_t *counts,
+                         const int32_t *displacements, umae_mpi_type type, int32_t root) {
+    return MPI_Gatherv(send, send_count, datatype(type), receive, counts, displacements, datatype(type), root,
+                       MPI_COMM_WORLD);
+}
+
 int32_t umae_mpi_broadcast(void *values, int32_t count, umae_mpi_type type, int32_t root) {
     return MPI_Bcast(values, count, datatype(type), root, MPI_COMM_WORLD);
 }

@@ -83,6 +83,13 @@ bool umae_kernels_select(umae_isa isa) {
     return true;
 }
 
+void umae_kernels_limit(umae_isa isa) {
+    if (isa >= standard_isa) return;
+    while (!umae_cpu_supports(isa)) isa = (umae_isa)(isa - 1);
+    standard_isa = isa;
+    standard = table_of(isa);
+}
+
 _Thread_local umae_meanwhile_hook umae_meanwhile;
 
 void umae_set_meanwhile(void (*body)(void *context), void *context) {

@@ -25,14 +25,20 @@ extension Communicator {
     ///
     /// This is how bad input on one rank ends the run instead of leaving the others in a collective. `body` itself
     /// must not communicate.
-    package func agree<Result>(_ body: () throws -> Result) throws -> Result {
+    ///
+    /// - Parameter work: what `body` may take long with on some rank. The others then wait for it without being taken for
+    ///   stalled: without limit where they see that rank at it, being on its host, and else for `StallRule.patience` times
+    ///   as long as for anything else.
+    package func agree<Result>(during work: LongWork? = nil, _ body: () throws -> Result) throws -> Result {
         var outcome: Result?
         var report: [UInt8] = []
         do {
-            outcome = try body()
+            if let work { outcome = try during(work, body) } else { outcome = try body() }
         } catch {
             report = Array("\(error is any PermanentError ? Self.permanentMark : Self.passingMark)\(error)".utf8)
         }
+        table?.expect(work)
+        defer { table?.expect(nil) }
         let reports = try allGather(report)
         let failed = reports.indices.filter { !reports[$0].isEmpty }
         guard let first = failed.first else {

@@ -15,6 +15,8 @@ package protocol Communicator: AnyObject, Sendable {
     /// Rank among the ranks on this host, and how many they are.
     var localRank: Int { get }
     var localSize: Int { get }
+    /// How all ranks lie on hosts.
+    var hostLayout: HostLayout { get }
 
     /// Replaces `values` by their reduction over the ranks.
     func allReduce(_ values: Matrix, _ reduction: Reduction) throws(CommunicationError)
@@ -38,16 +40,36 @@ package protocol Communicator: AnyObject, Sendable {
     func allGather(_ rows: Matrix, rowCounts: [Int], into all: Matrix) throws(CommunicationError)
     /// Every rank's bytes, in rank order; lengths may differ.
     func allGather(_ bytes: [UInt8]) throws(CommunicationError) -> [[UInt8]]
+    /// Every rank's bytes, in rank order, on rank 0; nothing of use on the others. `counts` says how many each rank has.
+    func gatherOnRoot(_ bytes: [UInt8], counts: [Int]) throws(CommunicationError) -> [[UInt8]]
     func broadcast(_ values: Matrix, from root: Int) throws(CommunicationError)
     func barrier() throws(CommunicationError)
     /// From now on, ends the run if a rank does one thing for longer than `timeout` seconds, and says who and what. Not
     /// collective, but of use only if all ranks call it.
-    func watchForStalls(timeout: Double)
+    ///
+    /// - Throws: `ThreadRefusal` if the system gives no thread to watch on.
+    func watchForStalls(timeout: Double) throws
+    /// Where this rank notes what it does for the ranks of its host to see; nil where nobody watches.
+    var table: HostTable? { get }
     /// Says at which step this rank is, for such a report.
     func mark(step: Int)
     /// Ends all ranks at once, after saying what this rank's last collectives were. Not collective: for failures that one
     /// rank meets alone.
     func abort(exitCode: Int32) -> Never
+}
+
+extension Communicator {
+    package var table: HostTable? { nil }
+
+    /// Hosts that are filled one after another.
+    package var hostLayout: HostLayout {
+        HostLayout(ranks: size, hosts: (size + localSize - 1) / localSize, ranksPerHost: localSize)
+    }
+
+    /// Through all ranks, where there is no shorter way.
+    package func gatherOnRoot(_ bytes: [UInt8], counts: [Int]) throws(CommunicationError) -> [[UInt8]] {
+        try allGather(bytes)
+    }
 }
 
 /// Where the part of each rank lies in a row of elements; kept where a collective can read it until it is done.
@@ -56,7 +78,7 @@ package final class RankParts: Sendable {
     let counts: Storage<Int32>
     let offsets: Storage<Int32>
 
-    /// - Parameter ranges: by rank.
+    /// - Parameter ranges: by rank, of a bucket, which has 2^28 elements at most.
     package init(_ ranges: [Range<Int>]) {
         self.ranges = ranges
         counts = Storage(count: ranges.count)
@@ -80,7 +102,7 @@ package struct CommunicationError: Error, CustomStringConvertible {
 /// One collective in flight. It owns the views it works on until it is done, and is used again for the next step.
 package final class CollectiveSlot: @unchecked Sendable {
     package internal(set) var isDone = true
-    let request = Storage<UInt64>(count: 2)
+    let request: Storage<UInt64>
     /// Of the collective, as `HostTable` counts them; 0 where nobody does.
     var number = 0
     private var send: AnyObject?
@@ -88,10 +110,25 @@ package final class CollectiveSlot: @unchecked Sendable {
     private var parts: (RankParts?, RankParts?)
     private var poll: ((CollectiveSlot, Bool) throws(CommunicationError) -> Bool)?
 
-    package init() {}
+    package init() { request = Storage(count: 2) }
 
-    /// - Parameter send: what keeps the memory of either.
-    func begin(
+    /// What MPI still works on must not go with the slot.
+    deinit {
+        guard !isDone, let poll else { return }
+        let slot = CollectiveSlot(finishing: request)
+        UnfinishedCollectives.keep(
+            .init(
+                request: request, buffers: [send, receive, parts.0, parts.1],
+                isOver: { () throws(CommunicationError) in try poll(slot, false) }))
+    }
+
+    /// For a request that another slot has left behind.
+    private init(finishing request: Storage<UInt64>) { self.request = request }
+
+    /// - Parameters:
+    ///   - send: what keeps the memory of either.
+    ///   - poll: lets the collective go on, or waits for it if that is asked for; returns whether it is over.
+    package func begin(
         send: AnyObject, receive: AnyObject, parts: (RankParts?, RankParts?) = (nil, nil),
         poll: @escaping (CollectiveSlot, Bool) throws(CommunicationError) -> Bool
     ) {

@@ -2,23 +2,28 @@ internal import CMPIShim
 import Glibc
 
 /// The end of a run that one rank decides on.
-enum Departure {
+struct Departure: Sendable {
+    /// Whether the launcher, too, may wait for another host.
+    let spansHosts: Bool
+    /// Whether the calling thread may call MPI. Where it may not, its process ends without MPI_Finalize, upon which the
+    /// launcher ends the others: mpirun does, srun with --kill-on-bad-exit.
+    let mayCallMPI: Bool
+
     /// Seconds that MPI is given to end the ranks. It may wait for a host that no longer answers.
     static var grace: UInt32 { 5 }
 
     /// Ends all ranks as far as they can be reached, and this one in any case.
-    ///
-    /// - Parameter spansHosts: whether the launcher, too, may wait for another host.
-    static func endRun(exitCode: Int32, spansHosts: Bool) -> Never {
-        if spansHosts { endLauncherLater() }
+    func endRun(exitCode: Int32) -> Never {
+        if spansHosts { Self.endLauncherLater() }
+        guard mayCallMPI else { Self.leave(exitCode: exitCode) }
         var mask = sigset_t()
         unsafe sigemptyset(&mask)
         unsafe sigaddset(&mask, SIGALRM)
         signal(SIGALRM) { _ in Departure.leave(exitCode: 1) }
         unsafe pthread_sigmask(SIG_UNBLOCK, &mask, nil)
-        alarm(grace)
+        alarm(Self.grace)
         _ = umae_mpi_abort(exitCode)
-        leave(exitCode: exitCode)
+        Self.leave(exitCode: exitCode)
     }
 
     /// Ends mpirun, or its daemon on this host, if it is still there after twice the grace. Where a link is cut mpirun

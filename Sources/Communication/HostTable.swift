@@ -6,7 +6,7 @@ import Glibc
 package final class HostTable: @unchecked Sendable {
     package enum Operation: Int64, CaseIterable, Sendable {
         case computing, allReduce, waitForSum, allGather, broadcast, barrier
-        case startAllReduce, startAllToAll, startAllGather, finalize
+        case startAllReduce, startAllToAll, startAllGather, finalize, gather
 
         package var name: String {
             switch self {
@@ -20,6 +20,7 @@ package final class HostTable: @unchecked Sendable {
             case .startAllReduce: "MPI_Iallreduce"
             case .startAllGather: "MPI_Iallgather"
             case .finalize: "MPI_Finalize"
+            case .gather: "MPI_Gatherv"
             }
         }
     }
@@ -32,6 +33,10 @@ package final class HostTable: @unchecked Sendable {
         case ended
         /// Collectives begun so far: the number of the newest.
         case collectives
+        /// The `LongWork` under way on this rank, zero for none, and when the last one was over.
+        case work, workEnded
+        /// The `LongWork` that this rank waits for others to end, zero for none.
+        case awaited
     }
 
     /// A collective that a rank has begun.
@@ -62,12 +67,13 @@ package final class HostTable: @unchecked Sendable {
     /// The number of the collective that the next `begin` ends; 0 for none.
     private var blocking = 0
 
-    /// - Parameter path: of a file that all ranks of this host can open and that nobody else does. Where that fails, this
-    ///   rank has a table of its own, with nobody else in it.
+    /// - Parameter path: of the file that `createFile` made for all ranks of this host. Where there is none, or it cannot be
+    ///   opened, this rank has a table of its own, with nobody else in it.
     /// - Returns: nil if the system gives no memory.
-    package init?(path: String, rank: Int, localRank: Int, localSize: Int) {
-        byteCount = localSize * Self.rowSize * MemoryLayout<Int64>.stride
-        var address = unsafe Self.map(path: path, byteCount)
+    package init?(path: String?, rank: Int, localRank: Int, localSize: Int) {
+        let byteCount = localSize * Self.rowSize * MemoryLayout<Int64>.stride
+        self.byteCount = byteCount
+        var address = unsafe path.flatMap { unsafe Self.map(path: $0, byteCount) }
         if unsafe address == nil {
             unsafe address = Self.accept(
                 mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))
@@ -84,8 +90,19 @@ package final class HostTable: @unchecked Sendable {
 
     deinit { unsafe munmap(table, byteCount) }
 
+    /// Makes an empty file for the ranks of a host to share. It must not be there yet: containers may share a directory
+    /// without sharing process numbers, and a file of that name may be another run's.
+    ///
+    /// - Returns: whether the file is new.
+    package static func createFile(path: String) -> Bool {
+        let file = unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard file >= 0 else { return false }
+        close(file)
+        return true
+    }
+
     private static func map(path: String, _ byteCount: Int) -> UnsafeMutableRawPointer? {
-        let file = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        let file = unsafe open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW)
         guard file >= 0 else { return nil }
         defer { close(file) }
         // Reserved, so that a full file system is an error here and not a SIGBUS later.
@@ -104,8 +121,29 @@ package final class HostTable: @unchecked Sendable {
         complete(blocking)
         blocking = operation == .computing || operation == .waitForSum ? 0 : post(operation, bytes: bytes)
         set(.operation, operation.rawValue)
-        set(.since, Self.now())
+        noteProgress()
     }
+
+    /// Notes that this rank gets on.
+    package func noteProgress() { set(.since, Self.now()) }
+
+    /// Notes that work begins that may take long; returns the work that it is part of, for `endWork`.
+    package func beginWork(_ work: LongWork) -> Int64 {
+        let outer = get(.work)
+        set(.work, work.rawValue)
+        return outer
+    }
+
+    /// Notes that work is over that may have taken long.
+    package func endWork(returningTo outer: Int64) {
+        // In this order: whoever reads in between sees work, or that it has just ended.
+        noteProgress()
+        set(.workEnded, Self.now())
+        set(.work, outer)
+    }
+
+    /// Notes what others may be at while this rank waits for them; nil for nothing in particular.
+    func expect(_ work: LongWork?) { set(.awaited, work?.rawValue ?? 0) }
 
     /// Notes a collective that is begun and not waited for; returns its number.
     package func post(_ operation: Operation, bytes: Int) -> Int {
@@ -118,6 +156,7 @@ package final class HostTable: @unchecked Sendable {
         unsafe table[entry + 4] = Self.now()
         unsafe table[entry + 5] = 0
         set(.collectives, number)
+        noteProgress()
         return Int(number)
     }
 
@@ -126,6 +165,7 @@ package final class HostTable: @unchecked Sendable {
         let entry = self.entry(Int64(number), of: localRank)
         guard unsafe number > 0 && table[entry] == Int64(number) else { return }
         unsafe table[entry + 5] = Self.now()
+        noteProgress()
     }
 
     package func mark(step: Int) { set(.step, Int64(step)) }
@@ -139,6 +179,21 @@ package final class HostTable: @unchecked Sendable {
     func get(_ field: Field) -> Int64 { get(field, of: localRank) }
 
     // MARK: Telling
+
+    /// What a row shows, for the rule of stalls.
+    ///
+    /// - Parameter now: by `now()`.
+    package func sign(of row: Int, now: Int64 = HostTable.now()) -> StallRule.Sign {
+        func age(_ field: Field) -> Double { Double(now - get(field, of: row)) * 1e-9 }
+        var sign = StallRule.Sign()
+        sign.operation = Operation(rawValue: get(.operation, of: row)) ?? .computing
+        sign.work = LongWork(rawValue: get(.work, of: row))
+        sign.awaited = LongWork(rawValue: get(.awaited, of: row))
+        sign.silence = age(.heartbeat)
+        sign.unchanged = age(.since)
+        if get(.workEnded, of: row) != 0 { sign.sinceWork = age(.workEnded) }
+        return sign
+    }
 
     /// The last collectives of a row, newest first.
     package func lastCollectives(of row: Int, most: Int) -> [Collective] {
@@ -163,7 +218,7 @@ package final class HostTable: @unchecked Sendable {
     }
 
     /// Of the clock that all processes of a host share, and that nobody sets.
-    static func now() -> Int64 {
+    package static func now() -> Int64 {
         var time = timespec()
         unsafe clock_gettime(CLOCK_MONOTONIC, &time)
         return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)

@@ -25,6 +25,13 @@ package enum Launcher {
         return world
     }
 
+    /// What this MPI cannot do, and what follows from that; nil if nothing.
+    package static func note(on world: any Communicator) -> String? {
+        guard let world = world as? MPIWorld, !world.anyThreadMayCall else { return nil }
+        return "this MPI takes calls of one thread alone (no MPI_THREAD_MULTIPLE): a rank that finds the run stalled "
+            + "ends itself, and leaves it to the launcher to end the others (srun: --kill-on-bad-exit)"
+    }
+
     /// Ends MPI if this is its world. Collective.
     package static func leave(_ world: any Communicator) { (world as? MPIWorld)?.finalize() }
 

@@ -9,16 +9,20 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
     package let size: Int
     package let localRank: Int
     package let localSize: Int
+    package let hostLayout: HostLayout
 
     /// MPI counts are C ints: longer messages go in pieces of this many elements.
     private static var chunk: Int { 1 << 30 }
     private let poll: (CollectiveSlot, Bool) throws(CommunicationError) -> Bool
     private let watch: StallWatch?
+    /// Whether any thread may call MPI at any time (MPI_THREAD_MULTIPLE), not only the one that started it.
+    package let anyThreadMayCall: Bool
 
     /// Starts MPI. Collective, once per process.
     package init() throws(CommunicationError) {
         var level: Int32 = 0
         try unsafe check(umae_mpi_init(&level), "MPI_Init_thread", rank: 0)
+        anyThreadMayCall = level >= 3
         var values: (rank: Int32, size: Int32, localRank: Int32, localSize: Int32) = (0, 1, 0, 1)
         try unsafe check(umae_mpi_rank(&values.rank), "MPI_Comm_rank", rank: 0)
         try unsafe check(umae_mpi_size(&values.size), "MPI_Comm_size", rank: Int(values.rank))
@@ -29,38 +33,60 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
         size = Int(values.size)
         localRank = Int(values.localRank)
         localSize = Int(values.localSize)
-        watch = try Self.makeWatch(rank: rank, size: size, localRank: localRank, localSize: localSize)
+        hostLayout = try Self.layout(rank: rank, size: size, localRank: localRank, localSize: localSize)
+        watch = try Self.makeWatch(
+            rank: rank, size: size, localRank: localRank, localSize: localSize, anyThreadMayCall: anyThreadMayCall)
         let watch = watch
         // Made once: a closure per reduction would be an allocation per step.
         poll = { slot, waiting throws(CommunicationError) in
             let request = unsafe UnsafeMutableRawPointer(slot.request.address)
                 .assumingMemoryBound(to: umae_mpi_request.self)
-            if waiting {
-                watch?.begin(.waitForSum)
-                defer { watch?.begin(.computing) }
-                try unsafe check(umae_mpi_wait(request), "MPI_Wait", rank: rank)
-                watch?.table.complete(slot.number)
-                return true
-            }
+            if waiting { watch?.begin(.waitForSum) }
+            defer { if waiting { watch?.begin(.computing) } }
+            var pause = MessagePause()
             var done = false
-            try unsafe check(umae_mpi_test(request, &done), "MPI_Test", rank: rank)
+            repeat {
+                try unsafe check(umae_mpi_test(request, &done), "MPI_Test", rank: rank)
+                if waiting && !done { pause.next() }
+            } while waiting && !done
             if done { watch?.table.complete(slot.number) }
             return done
         }
     }
 
-    /// Memory that this host's ranks share, found by the process of the one with local rank 0.
-    private static func makeWatch(
+    /// How all ranks lie on hosts, in figures that all of them share. Collective.
+    private static func layout(
         rank: Int, size: Int, localRank: Int, localSize: Int
+    ) throws(CommunicationError) -> HostLayout {
+        var (hosts, largest) = (localRank == 0 ? 1.0 : 0, Double(localSize))
+        try unsafe check(
+            umae_mpi_allreduce_in_place(&hosts, 1, UMAE_MPI_F64, UMAE_MPI_SUM), "MPI_Allreduce", rank: rank)
+        try unsafe check(
+            umae_mpi_allreduce_in_place(&largest, 1, UMAE_MPI_F64, UMAE_MPI_MAX), "MPI_Allreduce", rank: rank)
+        return HostLayout(ranks: size, hosts: Int(hosts), ranksPerHost: Int(largest))
+    }
+
+    /// Memory that this host's ranks share, in a file that the one with local rank 0 makes and the others find by its
+    /// number.
+    private static func makeWatch(
+        rank: Int, size: Int, localRank: Int, localSize: Int, anyThreadMayCall: Bool
     ) throws(CommunicationError) -> StallWatch? {
         let hosts = try hostNames(rank: rank, size: size)
-        var process = localRank == 0 ? Int64(getpid()) : 0
-        try unsafe check(umae_mpi_local_sum(&process), "MPI_Allreduce", rank: rank)
-        let path = "/dev/shm/umae-dist-\(getuid())-\(process)"
-        let watch = StallWatch(path: path, rank: rank, localRank: localRank, localSize: localSize, hosts: hosts)
+        func path(_ number: Int64) -> String { "/dev/shm/umae-dist-\(getuid())-\(number)" }
+        // Drawn, since containers may share the directory and not the numbers of processes; zero for no file.
+        var number: Int64 = 0
+        if localRank == 0 {
+            let drawn = (0..<8).lazy.map { _ in Int64.random(in: 1 ... .max) }
+            number = drawn.first { HostTable.createFile(path: path($0)) } ?? 0
+        }
+        try unsafe check(umae_mpi_local_sum(&number), "MPI_Allreduce", rank: rank)
+        let departure = Departure(spansHosts: Set(hosts).count > 1, mayCallMPI: anyThreadMayCall)
+        let watch = StallWatch(
+            path: number == 0 ? nil : path(number), rank: rank, localRank: localRank, localSize: localSize,
+            hosts: hosts, departure: departure)
         // All have it open, or could not: its name is needed no more.
         _ = umae_mpi_barrier()
-        if localRank == 0 { unsafe unlink(path) }
+        if localRank == 0 && number != 0 { unsafe unlink(path(number)) }
         return watch
     }
 
@@ -79,11 +105,13 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
     /// Ends MPI. Collective; nothing may be sent afterwards.
     package func finalize() {
         watch?.begin(.finalize)
+        _ = UnfinishedCollectives.finish(within: Double(Departure.grace))
         _ = umae_mpi_finalize()
         watch?.stop()
     }
 
-    package func watchForStalls(timeout: Double) { watch?.start(timeout: timeout) }
+    package func watchForStalls(timeout: Double) throws { try watch?.start(timeout: timeout) }
+    package var table: HostTable? { watch?.table }
     package func mark(step: Int) { watch?.mark(step: step) }
 
     package func allReduce(_ values: Matrix, _ reduction: Reduction) throws(CommunicationError) {
@@ -101,7 +129,7 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
     package func allReduce(_ values: inout [Double], _ reduction: Reduction) throws(CommunicationError) {
         watch?.begin(.allReduce, bytes: values.count * MemoryLayout<Double>.stride)
         defer { watch?.begin(.computing) }
-        let count = Int32(values.count)
+        let count = try MPICount.of(values.count, "MPI_Allreduce", rank: rank)
         let code = unsafe values.withUnsafeMutableBytes {
             unsafe umae_mpi_allreduce_in_place($0.baseAddress, count, UMAE_MPI_F64, reduction.op)
         }
@@ -124,13 +152,13 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
         of send: MatrixView<Element>, into receive: MatrixView<Element>, _ type: umae_mpi_type, in slot: CollectiveSlot
     ) throws(CommunicationError) {
         precondition(send.isContiguous && receive.isContiguous && send.count == receive.count)
-        precondition(send.count <= Self.chunk, "a bucket is longer than one MPI message")
+        let count = try MPICount.of(send.count, "MPI_Iallreduce", rank: rank)
         slot.begin(send: send.storage, receive: receive.storage, poll: poll)
         slot.number = watch?.table.post(.startAllReduce, bytes: send.byteCount) ?? 0
         let request = unsafe UnsafeMutableRawPointer(slot.request.address)
             .assumingMemoryBound(to: umae_mpi_request.self)
         try unsafe check(
-            umae_mpi_iallreduce(send.pointer, receive.pointer, Int32(send.count), type, UMAE_MPI_SUM, request),
+            umae_mpi_iallreduce(send.pointer, receive.pointer, count, type, UMAE_MPI_SUM, request),
             "MPI_Iallreduce", rank: rank)
     }
 
@@ -138,20 +166,22 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
         _ rows: Matrix, into all: Matrix, in slot: CollectiveSlot
     ) throws(CommunicationError) {
         precondition(rows.isContiguous && all.isContiguous && all.count == rows.count * size)
-        precondition(all.count <= Self.chunk, "more gathered elements than one MPI message holds")
+        _ = try MPICount.of(all.count, "MPI_Iallgather", rank: rank)
+        let count = try MPICount.of(rows.count, "MPI_Iallgather", rank: rank)
         slot.begin(send: rows.storage, receive: all.storage, poll: poll)
         slot.number = watch?.table.post(.startAllGather, bytes: all.byteCount) ?? 0
         let request = unsafe UnsafeMutableRawPointer(slot.request.address)
             .assumingMemoryBound(to: umae_mpi_request.self)
         try unsafe check(
-            umae_mpi_iallgather(rows.pointer, all.pointer, Int32(rows.count), UMAE_MPI_F32, request),
+            umae_mpi_iallgather(rows.pointer, all.pointer, count, UMAE_MPI_F32, request),
             "MPI_Iallgather", rank: rank)
     }
 
     package func startAllToAll(
         send: Operand, _ sendParts: RankParts, receive: Operand, _ receiveParts: RankParts, in slot: CollectiveSlot
     ) throws(CommunicationError) {
-        precondition(send.element == receive.element && send.columns <= Self.chunk && receive.columns <= Self.chunk)
+        precondition(send.element == receive.element)
+        _ = try MPICount.of(max(send.columns, receive.columns), "MPI_Ialltoallv", rank: rank)
         // Open MPI takes it for MPI_IN_PLACE, and sends what the counts to receive say.
         unsafe precondition(send.pointer != receive.pointer, "an all-to-all receives where it sends")
         slot.begin(send: send.owner, receive: receive.owner, parts: (sendParts, receiveParts), poll: poll)
@@ -168,7 +198,7 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
     package func startAllGather(
         _ values: Operand, _ parts: RankParts, in slot: CollectiveSlot
     ) throws(CommunicationError) {
-        precondition(values.columns <= Self.chunk)
+        _ = try MPICount.of(values.columns, "MPI_Iallgatherv", rank: rank)
         slot.begin(send: values.owner, receive: values.owner, parts: (parts, nil), poll: poll)
         slot.number = watch?.table.post(.startAllGather, bytes: values.columns * values.element.byteCount) ?? 0
         let request = unsafe UnsafeMutableRawPointer(slot.request.address)
@@ -184,16 +214,16 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
         defer { watch?.begin(.computing) }
         precondition(rows.isContiguous && all.isContiguous && rowCounts.count == size && rowCounts[rank] == rows.rows)
         precondition(all.rows == rowCounts.reduce(0, +) && all.columns == rows.columns)
-        precondition(all.count <= Self.chunk, "more gathered elements than one MPI message holds")
         if rowCounts.allSatisfy({ $0 == rows.rows }) {
+            _ = try MPICount.of(all.count, "MPI_Allgather", rank: rank)
+            let count = try MPICount.of(rows.count, "MPI_Allgather", rank: rank)
             try unsafe check(
-                umae_mpi_allgather(rows.pointer, all.pointer, Int32(rows.count), UMAE_MPI_F32), "MPI_Allgather",
-                rank: rank)
+                umae_mpi_allgather(rows.pointer, all.pointer, count, UMAE_MPI_F32), "MPI_Allgather", rank: rank)
         } else {
-            let counts = rowCounts.map { Int32($0 * rows.columns) }
-            let offsets = rowCounts.indices.map { Int32(rowCounts[..<$0].reduce(0, +) * rows.columns) }
+            let parts = try MPICount.parts(rowCounts.map { $0 * rows.columns }, "MPI_Allgatherv", rank: rank)
             try unsafe check(
-                umae_mpi_allgatherv(rows.pointer, Int32(rows.count), all.pointer, counts, offsets, UMAE_MPI_F32),
+                umae_mpi_allgatherv(
+                    rows.pointer, parts.counts[rank], all.pointer, parts.counts, parts.offsets, UMAE_MPI_F32),
                 "MPI_Allgatherv", rank: rank)
         }
     }
@@ -205,18 +235,25 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
         var length = Int64(bytes.count)
         try unsafe check(
             umae_mpi_allgather(&length, &lengths, 1, UMAE_MPI_I64), "MPI_Allgather", rank: rank)
-        let counts = lengths.map { Int32($0) }
-        var offsets: [Int32] = []
-        var total: Int32 = 0
-        for count in counts {
-            offsets.append(total)
-            total += count
-        }
-        var all = [UInt8](repeating: 0, count: max(Int(total), 1))
+        let parts = try MPICount.parts(lengths.map { Int($0) }, "MPI_Allgatherv", rank: rank)
+        var all = [UInt8](repeating: 0, count: max(parts.total, 1))
         try unsafe check(
-            umae_mpi_allgatherv(bytes, Int32(bytes.count), &all, counts, offsets, UMAE_MPI_U8), "MPI_Allgatherv",
-            rank: rank)
-        return zip(offsets, counts).map { Array(all[Int($0)..<Int($0 + $1)]) }
+            umae_mpi_allgatherv(bytes, parts.counts[rank], &all, parts.counts, parts.offsets, UMAE_MPI_U8),
+            "MPI_Allgatherv", rank: rank)
+        return zip(parts.offsets, parts.counts).map { Array(all[Int($0)..<Int($0) + Int($1)]) }
+    }
+
+    package func gatherOnRoot(_ bytes: [UInt8], counts lengths: [Int]) throws(CommunicationError) -> [[UInt8]] {
+        watch?.begin(.gather, bytes: bytes.count)
+        defer { watch?.begin(.computing) }
+        precondition(lengths.count == size && lengths[rank] == bytes.count)
+        let parts = try MPICount.parts(lengths, "MPI_Gatherv", rank: rank)
+        var all = [UInt8](repeating: 0, count: rank == 0 ? max(parts.total, 1) : 1)
+        try unsafe check(
+            umae_mpi_gatherv(bytes, parts.counts[rank], &all, parts.counts, parts.offsets, UMAE_MPI_U8, 0),
+            "MPI_Gatherv", rank: rank)
+        guard rank == 0 else { return [] }
+        return zip(parts.offsets, parts.counts).map { Array(all[Int($0)..<Int($0) + Int($1)]) }
     }
 
     package func broadcast(_ values: Matrix, from root: Int) throws(CommunicationError) {
@@ -239,7 +276,8 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
 
     package func abort(exitCode: Int32) -> Never {
         if let last = watch?.lastCollectives { Departure.write(last + "\n") }
-        Departure.endRun(exitCode: exitCode, spansHosts: watch?.spansHosts ?? false)
+        // The thread that started MPI calls this.
+        Departure(spansHosts: watch?.spansHosts ?? false, mayCallMPI: true).endRun(exitCode: exitCode)
     }
 }
 

@@ -1,8 +1,10 @@
+internal import Tensors
 import Glibc
+import Synchronization
 
 /// Watches that this host's ranks get on: each leaves a sign of life and what it is doing in memory that they share; when
 /// one has done the same for too long, the lowest rank that is alive says who waits where and who is missing, and ends
-/// the run. A rank that was stopped, or hangs outside MPI, cannot say so itself.
+/// the run. A rank that was stopped, or hangs outside MPI, cannot say so itself. `StallRule` says how long is too long.
 ///
 /// Only ranks of one host see each other; on several, each host's watch speaks for its own: where all of them wait, it is
 /// for another host.
@@ -12,19 +14,22 @@ final class StallWatch: @unchecked Sendable {
     /// By rank.
     private let hosts: [String]
     private var timeout = 0.0
+    private let departure: Departure
     private var thread: pthread_t?
-    private var stopping = false
+    private let stopping = Atomic<Bool>(false)
 
     /// - Parameters:
-    ///   - path: of a file that all ranks of this host can open and that nobody else does.
+    ///   - path: of the file of `HostTable.createFile`; nil if there is none.
     ///   - hosts: the host of each rank.
+    ///   - departure: how a run is ended from a thread that did not start MPI.
     /// - Returns: nil if there is no memory; then nobody watches.
-    init?(path: String, rank: Int, localRank: Int, localSize: Int, hosts: [String]) {
+    init?(path: String?, rank: Int, localRank: Int, localSize: Int, hosts: [String], departure: Departure) {
         guard let table = HostTable(path: path, rank: rank, localRank: localRank, localSize: localSize) else {
             return nil
         }
         self.table = table
         self.hosts = hosts
+        self.departure = departure
     }
 
     deinit { stop() }
@@ -35,13 +40,13 @@ final class StallWatch: @unchecked Sendable {
     func mark(step: Int) { table.mark(step: step) }
 
     /// From now on, a rank that does one thing for longer than `seconds` ends the run.
-    func start(timeout seconds: Double) {
+    func start(timeout seconds: Double) throws(ThreadRefusal) {
         guard thread == nil else { return }
         timeout = seconds
         table.set(.heartbeat, HostTable.now())
         table.set(.since, HostTable.now())
         var thread = pthread_t()
-        let argument = unsafe Unmanaged.passRetained(Reference(watch: self)).toOpaque()
+        let reference = unsafe Unmanaged.passRetained(Reference(watch: self))
         let code = unsafe pthread_create(
             &thread, nil,
             { argument in
@@ -49,15 +54,18 @@ final class StallWatch: @unchecked Sendable {
                 let reference = unsafe Unmanaged<Reference>.fromOpaque(argument).takeRetainedValue()
                 unsafe reference.watch.watch()
                 return nil
-            }, argument)
-        guard code == 0 else { return }
+            }, reference.toOpaque())
+        guard code == 0 else {
+            unsafe reference.release()
+            throw ThreadRefusal("the thread that watches for stalled ranks", code: code)
+        }
         self.thread = thread
         table.set(.watched, 1)
     }
 
     func stop() {
         table.set(.watched, 0)
-        stopping = true
+        stopping.store(true, ordering: .relaxed)
         if let thread { pthread_join(thread, nil) }
         thread = nil
     }
@@ -69,14 +77,14 @@ final class StallWatch: @unchecked Sendable {
     }
 
     private func watch() {
-        while !stopping {
+        while !stopping.load(ordering: .relaxed) {
             usleep(100_000)
             table.set(.heartbeat, HostTable.now())
             leaveIfAnotherEnded()
             guard let report = report() else { continue }
             Departure.say(report)
             table.set(.ended, HostTable.now())
-            Departure.endRun(exitCode: 1, spansHosts: spansHosts)
+            departure.endRun(exitCode: 1)
         }
     }
 
@@ -94,33 +102,37 @@ final class StallWatch: @unchecked Sendable {
     private func report() -> String? {
         let now = HostTable.now()
         let rows = (0..<table.localSize).filter { table.get(.watched, of: $0) != 0 }
-        func age(_ field: HostTable.Field, _ row: Int) -> Double { Double(now - table.get(field, of: row)) * 1e-9 }
-        // Who has shown no sign of life for a second or more, beyond a busy machine's delays, does not speak.
-        let alive = rows.filter { age(.heartbeat, $0) < max(1, timeout / 2) }
-        guard alive.first == table.localRank else { return nil }
-        let silent = rows.filter { age(.heartbeat, $0) >= timeout }
-        let stuck = rows.filter { age(.since, $0) >= timeout }
+        let signs = rows.map { table.sign(of: $0, now: now) }
+        let rule = StallRule(timeout: timeout)
+        // The first that is alive speaks for all.
+        guard let speaker = signs.firstIndex(where: rule.isAlive), rows[speaker] == table.localRank else { return nil }
+        let silent = signs.indices.filter { rule.isSilent(signs[$0]) }
+        let stuck = rule.stuck(signs)
         guard !silent.isEmpty || !stuck.isEmpty else { return nil }
-        func line(_ row: Int) -> String {
-            let operation = HostTable.Operation(rawValue: table.get(.operation, of: row)) ?? .computing
-            let doing =
-                silent.contains(row)
-                ? "no sign of life for \(Int(age(.heartbeat, row))) s, stopped or dead; last seen"
-                : "for \(Int(age(.since, row))) s"
-            return "rank \(rank(row)) (process \(table.get(.process, of: row))), step \(table.get(.step, of: row)): "
-                + "\(doing) " + (operation == .computing ? "computing, outside MPI" : "in \(operation.name)")
-        }
-        let outside = stuck.filter { table.get(.operation, of: $0) == HostTable.Operation.computing.rawValue }
-        let culprits = silent.isEmpty ? outside : silent
-        let cause =
-            culprits.isEmpty
-            ? waitingForOthers : ", because of rank " + culprits.map { "\(rank($0))" }.joined(separator: ", ")
-        return "no progress for \(Int(timeout)) s" + cause
+        let outside = stuck.filter { signs[$0].operation == .computing }
+        let culprits = (silent.isEmpty ? outside : silent).map { "\(rank(rows[$0]))" }
+        let cause = culprits.isEmpty ? waitingForOthers : ", because of rank " + culprits.joined(separator: ", ")
+        let limits = rule.limits(signs)
+        let seconds = silent.isEmpty ? stuck.map { limits[$0] }.min() ?? timeout : timeout
+        return "no progress for \(Int(seconds)) s" + cause
             + "; the run ends, --resume auto goes on from the last checkpoint. "
-            + rows.map(line).joined(separator: "; ") + collectives(rows)
+            + signs.indices.map { line(rows[$0], signs[$0], isSilent: silent.contains($0)) }.joined(separator: "; ")
+            + collectives(rows)
     }
 
-    var spansHosts: Bool { Set(hosts).count > 1 }
+    private func line(_ row: Int, _ sign: StallRule.Sign, isSilent: Bool) -> String {
+        let doing =
+            isSilent
+            ? "no sign of life for \(Int(sign.silence)) s, stopped or dead; last seen"
+            : "for \(Int(sign.unchanged)) s"
+        let place =
+            sign.work.map(\.name)
+            ?? (sign.operation == .computing ? "computing, outside MPI" : "in \(sign.operation.name)")
+        return "rank \(rank(row)) (process \(table.get(.process, of: row))), step \(table.get(.step, of: row)): "
+            + "\(doing) \(place)" + (sign.awaited.map { ", waiting for others \($0.name)" } ?? "")
+    }
+
+    var spansHosts: Bool { departure.spansHosts }
 
     private func rank(_ row: Int) -> Int { Int(table.get(.rank, of: row)) }
 

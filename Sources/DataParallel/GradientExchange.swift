@@ -1,3 +1,4 @@
+package import Communication
 package import Tensors
 
 /// How gradients of all ranks are added up.
@@ -8,13 +9,16 @@ package struct GradientExchange: Codable, Equatable, Sendable {
         /// Every rank is sent its part of a bucket by all others (MPI_Ialltoallv), adds them up in a fixed tree, and
         /// hands the sum to all (MPI_Iallgatherv). As many bytes as the best all-reduce; with R ranks R messages.
         case direct
-        /// `direct` up to `mostDirectRanks`, `allReduce` beyond.
+        /// `direct` up to `mostDirectRanks` that lie on one host, or one on each; `allReduce` elsewhere.
         case auto
     }
 
     /// Below 4 ranks MPI_Iallreduce sends every bucket whole, to one rank and back; further on it takes twice log₂ R rounds,
     /// one after another, where `direct` takes two. Its many small messages, all at once, speak against `direct` on many
     /// ranks.
+    ///
+    /// Where k ranks of each of several hosts send everything to all others, a host's link carries k times the bytes that
+    /// MPI_Iallreduce, which first adds up within hosts, sends over it.
     package static var mostDirectRanks: Int { 16 }
 
     package var algorithm = Algorithm.auto
@@ -42,9 +46,26 @@ package struct GradientExchange: Codable, Equatable, Sendable {
     }
 
     /// Never `auto`. `allReduce` can neither round nor keep a part or an order.
-    package func resolvedAlgorithm(ranks: Int) -> Algorithm {
-        guard wire == .float32 && !shardsOptimizer && fixedShards == 0 else { return .direct }
+    package func resolvedAlgorithm(on layout: HostLayout) -> Algorithm {
+        guard flagsForDirect.isEmpty else { return .direct }
         guard algorithm == .auto else { return algorithm }
-        return ranks <= Self.mostDirectRanks ? .direct : .allReduce
+        return layout.ranks <= Self.mostDirectRanks && !layout.sharesLinks ? .direct : .allReduce
+    }
+
+    /// The flags in use that `allReduce` cannot serve.
+    private var flagsForDirect: [String] {
+        [
+            wire == .float32 ? nil : "--gradient-wire bf16", shardsOptimizer ? "--shard-optimizer" : nil,
+            fixedShards == 0 ? nil : "--deterministic",
+        ].compactMap { $0 }
+    }
+
+    /// What flags cost that have ranks sum directly, where hosts have several ranks each; nil where they cost nothing.
+    package func noteOnLinks(_ layout: HostLayout) -> String? {
+        guard layout.sharesLinks, !flagsForDirect.isEmpty else { return nil }
+        let flags = flagsForDirect.joined(separator: " and ")
+        return "\(flags): all ranks send to all others, and the link of a host carries the gradients of its "
+            + "\(layout.ranksPerHost) ranks, \(layout.ranksPerHost) times what MPI_Iallreduce would send; one rank per "
+            + "host with more threads avoids that"
     }
 }

@@ -31,7 +31,7 @@ package final class GradientReducer {
         owned =
             exchange.owned(count: gradients.columns, rank: communicator.rank, ranks: communicator.size)
             ?? [0..<gradients.columns]
-        let algorithm = exchange.resolvedAlgorithm(ranks: communicator.size)
+        let algorithm = exchange.resolvedAlgorithm(on: communicator.hostLayout)
         bytesPerElement = algorithm == .allReduce ? 4 : exchange.wire.byteCount
         guard communicator.size > 1 else {
             transport = nil

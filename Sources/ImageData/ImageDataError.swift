@@ -1,4 +1,5 @@
 import Glibc
+internal import Tensors
 
 /// What can be wrong with a data set, its files, or the way it is to be divided; each says what to do in one line.
 package enum ImageDataError: Error, Equatable, CustomStringConvertible {
@@ -92,7 +93,7 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
             "a global batch of \(globalBatch) images cannot be divided among \(worldSize) ranks × \(accumulation) "
                 + "micro-batches; choose a multiple of \(worldSize * accumulation)"
         case .threadRefused(let code):
-            "the system refused a thread for loading images (error \(code)); raise the limit of processes (ulimit -u)"
+            "\(ThreadRefusal("the thread that prepares batches", code: code))"
         }
     }
 

@@ -15,6 +15,13 @@ package enum VectorKernels {
     /// What UMAE_MAX_ISA may be, best first.
     package static let instructionSets = ["avx512_bf16", "avx512", "avx2", "baseline"]
 
+    /// Whether products are added without rounding in between (fused multiply-add). Kernels that do so agree in every bit
+    /// of AdamW's update and of sums of squares; those of `baseline` round otherwise.
+    package static var fusesMultiplyAdd: Bool { umae_kernels_isa() != UMAE_ISA_BASELINE }
+
+    /// Uses the kernels of `baseline` from now on. Before anything is computed.
+    package static func useBaseline() { umae_kernels_limit(UMAE_ISA_BASELINE) }
+
     /// Whether products of bfloat16 are faster than those of fp32.
     package static var hasFastBFloat16: Bool { umae_kernels_isa() == UMAE_ISA_AVX512_BF16 }
 

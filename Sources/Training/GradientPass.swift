@@ -195,6 +195,7 @@ package final class GradientPass {
     private var isSummarized: Bool { !spans || isLast }
 
     private func prepare(_ images: Matrix, labels: IndexMatrix?, _ micro: Int) {
+        communicator.noteProgress()
         let rows = division.rows(of: micro, rank: communicator.rank)
         batch = Batch(
             images: images, labels: labels, micro: micro, activations: activations(for: micro),

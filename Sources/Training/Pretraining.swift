@@ -71,7 +71,7 @@ package final class Pretraining {
         model.initialize(seed: configuration.seed)
         if let resume {
             let (model, fresh) = (model, state)
-            state = try communicator.agree {
+            state = try communicator.agree(during: .readingCheckpoint) {
                 try resume.restore(model, optimizer, for: fresh)
             }
         }
@@ -168,7 +168,7 @@ package final class Pretraining {
     private func endEpoch() throws {
         try reportStragglers()
         let line = LogLine(state, hasClassifier: source.classCount != nil)
-        keeper?.log(line)
+        communicator.during(.writingLog) { keeper?.log(line) }
         reporter.epoch(line)
         state.epoch += 1
         state.stepInEpoch = 0
@@ -208,13 +208,13 @@ package final class Pretraining {
         // Moments may still be under way if the updates since were left out.
         try step.finishCollection()
         // The save before may still be reading what moments are collected into.
-        if isDue { keeper?.wait() }
+        if isDue { communicator.during(.saving) { keeper?.wait() } }
         if step.sharesUpdate {
             var due = [isDue && keeper != nil ? 1.0 : 0]
             try communicator.allReduce(&due, .sum)
             if due[0] > 0 { try step.collectMoments(atOnce: atOnce) }
         }
         if isDue { keeper?.request(state) }
-        if atOnce { try communicator.agree { try keeper?.finish() } }
+        if atOnce { try communicator.agree(during: .saving) { try keeper?.finish() } }
     }
 }

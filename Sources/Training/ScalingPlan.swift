@@ -175,7 +175,7 @@ package struct ScalingPlan {
         let plan = MemoryPlan()
         let (step, loader) = try layout.make(
             configuration(for: division),
-            communicator: PlannedWorld(size: division.ranks, localSize: cluster.ranksPerNode), team: team, plan: plan)
+            communicator: world(for: division), team: team, plan: plan)
         loader.stop()
         var cluster = self.cluster
         cluster.nodes = division.nodes
@@ -206,6 +206,10 @@ package struct ScalingPlan {
         return row
     }
 
+    private func world(for division: Division) -> PlannedWorld {
+        PlannedWorld(size: division.ranks, localSize: cluster.ranksPerNode)
+    }
+
     /// The step's shape: what is sent, and what hides it.
     private func stepModel(for division: Division, _ model: MaskedAutoencoder) -> StepModel {
         let c = configuration.model
@@ -232,7 +236,7 @@ package struct ScalingPlan {
             },
             gradientSum: StepModel.GradientSum(
                 bucketBytes: gradients.bucketBytes,
-                isDirect: gradients.resolvedAlgorithm(ranks: division.ranks) == .direct,
+                isDirect: gradients.resolvedAlgorithm(on: world(for: division).hostLayout) == .direct,
                 wireBytes: gradients.wire.byteCount, sharesUpdate: gradients.shardsOptimizer),
             decoderBlockShares: blocks + [flops.decoderPred / flops.total(c)],
             exchange: exchange, followUp: followUp)

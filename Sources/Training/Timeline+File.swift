@@ -1,5 +1,4 @@
 internal import Checkpoints
-package import Communication
 internal import Models
 
 extension Timeline {
@@ -17,15 +16,6 @@ extension Timeline {
             throw ModelError(
                 "--timeline: \(path) is there and is no timeline, and would be lost: choose another name, or move it away"
             )
-        }
-    }
-
-    /// Writes one file for all ranks, whole or not at all. Collective; rank 0 writes.
-    package func write(to path: String, _ communicator: any Communicator) throws {
-        let all = try gathered(communicator)
-        try communicator.agree {
-            guard communicator.rank == 0 else { return }
-            try TextFile.replace(path, by: Array(try Self.json(all)))
         }
     }
 }

@@ -1,5 +1,4 @@
 package import Communication
-import Foundation
 
 /// What this rank did when, for a trace viewer: the phases of its steps, and the messages under way meanwhile.
 ///
@@ -52,25 +51,23 @@ package final class Timeline {
         return seconds * 1_000_000_000 + attoseconds / 1_000_000_000
     }
 
-    /// The spans of all ranks in rank order, their times on rank 0's clock. Collective.
-    func gathered(_ communicator: any Communicator) throws -> [[Span]] {
-        let shift = try clockDifference(communicator)
-        let shifted = spans.map {
-            Span(kind: $0.kind, start: $0.start - shift, end: $0.end - shift, step: $0.step, bytes: $0.bytes)
-        }
-        var own: [UInt8] = []
-        own.reserveCapacity(shifted.count * 33)
-        for span in shifted {
-            own.append(span.kind.rawValue)
-            for value in [span.start, span.end, Int64(span.step), Int64(span.bytes)] {
-                for byte in 0..<8 { own.append(UInt8(truncatingIfNeeded: value >> Int64(8 * byte))) }
+    /// This rank's spans as bytes, their times less `shift`.
+    private func encoded(shift: Int64) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(spans.count * Self.spanSize)
+        for span in spans {
+            bytes.append(span.kind.rawValue)
+            for value in [span.start - shift, span.end - shift, Int64(span.step), Int64(span.bytes)] {
+                for byte in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: value >> Int64(8 * byte))) }
             }
         }
-        return try communicator.allGather(own).map(Self.decode)
+        return bytes
     }
 
+    private static var spanSize: Int { 33 }
+
     private static func decode(_ bytes: [UInt8]) -> [Span] {
-        stride(from: 0, to: bytes.count, by: 33).compactMap { start in
+        stride(from: 0, to: bytes.count, by: spanSize).compactMap { start in
             func number(_ index: Int) -> Int64 {
                 (0..<8).reduce(0) { $0 | Int64(bytes[start + 1 + 8 * index + $1]) << Int64(8 * $1) }
             }
@@ -94,40 +91,18 @@ package final class Timeline {
         return Int64(differences.sorted()[differences.count / 2])
     }
 
-    /// Spans of all ranks in the Trace Event Format that chrome://tracing and Perfetto read: a process for each rank, a
-    /// line for its phases and one for each sort of message.
-    static func json(_ ranks: [[Span]]) throws -> Data {
-        struct Event: Encodable {
-            var name: String
-            var cat: String?
-            let ph: String
-            var ts: Double?
-            var dur: Double?
-            let pid: Int
-            let tid: Int
-            let args: [String: String]
+    /// Writes one file for all ranks. Collective; rank 0 writes, a few ranks' spans at a time.
+    package func write(to path: String, _ communicator: any Communicator) throws {
+        // Times are shown on rank 0's clock, from the first of all spans on.
+        let shift = try clockDifference(communicator)
+        var first = [spans.map { Double($0.start - shift) }.min() ?? 0x1p62]
+        try communicator.allReduce(&first, .minimum)
+        let file = try communicator.agree(during: .writingTimeline) {
+            communicator.rank == 0 ? try TraceFile(path: path, origin: Int64(first[0])) : nil
         }
-        struct Trace: Encodable {
-            let displayTimeUnit = "ms"
-            let traceEvents: [Event]
+        try communicator.gather(encoded(shift: shift), during: .writingTimeline) { rank, bytes in
+            try file?.add(Self.decode(bytes), ofRank: rank)
         }
-        let first = ranks.joined().map(\.start).min() ?? 0
-        var events: [Event] = []
-        for (rank, spans) in ranks.enumerated() {
-            events.append(Event(name: "process_name", ph: "M", pid: rank, tid: 0, args: ["name": "rank \(rank)"]))
-            for (track, name) in Kind.tracks.enumerated() where spans.contains(where: { $0.kind.track == track }) {
-                events.append(Event(name: "thread_name", ph: "M", pid: rank, tid: track, args: ["name": name]))
-            }
-            for span in spans {
-                var arguments = ["step": "\(span.step)"]
-                if span.bytes > 0 { arguments["bytes"] = "\(span.bytes)" }
-                events.append(
-                    Event(
-                        name: span.kind.name, cat: Kind.tracks[span.kind.track], ph: "X",
-                        ts: Double(span.start - first) / 1000, dur: Double(span.end - span.start) / 1000, pid: rank,
-                        tid: span.kind.track, args: arguments))
-            }
-        }
-        return try JSONEncoder().encode(Trace(traceEvents: events))
+        try communicator.agree(during: .writingTimeline) { try file?.close() }
     }
 }

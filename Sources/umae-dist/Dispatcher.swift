@@ -1,6 +1,7 @@
 import ArgumentParser
 import Checkpoints
 import Communication
+import DataParallel
 import Glibc
 import Training
 
@@ -47,6 +48,8 @@ struct Dispatcher {
             }
             switch parsed {
             case .command(let command):
+                let notes = [try KernelAgreement.reach(in: world), Launcher.note(on: world)].compactMap { $0 }
+                if world.rank == 0 { for note in notes { Console.error("note: \(note)") } }
                 return try command.run(in: world)
             case .message(let text, let code):
                 if world.rank == 0 { code == 0 ? Console.print(text) : Console.error(text) }

@@ -13,7 +13,8 @@ struct ExchangeOptions: ParsableArguments {
     @Option(
         help: """
             allreduce (MPI_Iallreduce), direct (every rank adds up its part of each bucket, in an order that does not \
-            depend on MPI), or auto (direct up to \(GradientExchange.mostDirectRanks) ranks).
+            depend on MPI), or auto (direct up to \(GradientExchange.mostDirectRanks) ranks that lie on one host, or one on \
+            each).
             """)
     var gradientExchange = GradientExchange.Algorithm.auto
 

@@ -186,7 +186,7 @@ struct ComputeOptions: ParsableArguments {
 
     /// Every rank must call it.
     func watchForStalls(in world: any Communicator) throws {
-        world.watchForStalls(timeout: stallTimeout)
+        try world.agree { try world.watchForStalls(timeout: stallTimeout) }
     }
 
     /// A file that cannot be written, or that is something else, is known before the run and not after it. Collective.
@@ -200,7 +200,7 @@ struct ComputeOptions: ParsableArguments {
     /// Collective.
     func team(in world: any Communicator) throws -> Team {
         let allowed = try ProcessorAffinity.threads(world)
-        return Team(threads: threads ?? min(max(allowed, 1), 1024))
+        return try world.agree { try Team(threads: threads ?? min(max(allowed, 1), 1024)) }
     }
 }
 

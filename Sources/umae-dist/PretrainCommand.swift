@@ -38,7 +38,7 @@ struct PretrainCommand: WorldCommand {
         let notices = try world.agree { try options.compatibility.notices() }
         let reporter = Reporter(
             isSilent: world.rank != 0, isTerminal: Console.isTerminal, width: { Console.width },
-            write: Console.write)
+            write: { text in world.during(.printing) { Console.write(text) } })
         for notice in notices { reporter.say("note: \(notice)") }
         if data.classCount == nil { reporter.say("note: no labels: no online classifier") }
 
@@ -80,7 +80,8 @@ struct PretrainCommand: WorldCommand {
             communicator: world, team: team, reporter: reporter)
         try world.agree { try MemoryReport.check(run.plan, localRanks: world.localSize) }
         var summary = RunSummary(
-            run: run, data: data, threads: team.count, ranks: world.size, directory: place.path, resume: resume)
+            run: run, data: data, threads: team.count, ranks: world.size, hosts: world.hostLayout,
+            directory: place.path, resume: resume)
         if options.run.dryRun {
             reporter.say(lines: summary.opening)
             reporter.say("memory of each rank\n" + MemoryReport.lines(run.plan).joined(separator: "\n"))

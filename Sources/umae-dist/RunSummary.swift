@@ -1,4 +1,5 @@
 import Checkpoints
+import Communication
 import DataParallel
 import Foundation
 import ImageData
@@ -13,6 +14,7 @@ struct RunSummary {
     let data: any ImageSource
     let threads: Int
     let ranks: Int
+    let hosts: HostLayout
     /// Nil where nothing is kept.
     var directory: String?
     let resume: Checkpoint?
@@ -40,6 +42,7 @@ struct RunSummary {
                 c.loss.regularizer.kind.rawValue),
         ]
         if ranks > 1 { lines.append("messages \(messages)") }
+        if let note = c.gradientExchange.noteOnLinks(hosts) { lines.append("note: \(note)") }
         lines.append("run      \(directory ?? "not kept: --output-dir is empty")")
         if let resume { lines.append("resume   \(resume.path)") }
         return lines
@@ -51,7 +54,7 @@ struct RunSummary {
         let exchange = c.gradientExchange
         var text = String(format: "gradients in buckets of %g MiB", Double(exchange.bucketBytes) / 1_048_576)
         text +=
-            exchange.resolvedAlgorithm(ranks: ranks) == .allReduce
+            exchange.resolvedAlgorithm(on: hosts) == .allReduce
             ? " by MPI_Iallreduce" : " summed by the ranks themselves"
         if exchange.wire == .bfloat16 { text += ", rounded to bf16" }
         if exchange.shardsOptimizer { text += "; AdamW on the own share of the weights" }

@@ -15,6 +15,7 @@ struct HostTableTests {
     func ring() throws {
         let path = freshPath()
         defer { try? FileManager.default.removeItem(atPath: path) }
+        #expect(HostTable.createFile(path: path))
         let (own, other) = (try table(path, rank: 0), try table(path, rank: 1))
         #expect(other.lastCollectives(of: 0, most: 100).isEmpty)
         for step in 1...20 {
@@ -29,6 +30,24 @@ struct HostTableTests {
         #expect(seen.allSatisfy { $0.operation == .allReduce && $0.duration != nil })
         #expect(other.lastCollectives(of: 1, most: 100).isEmpty)
         #expect(other.lastCollectives(of: 0, most: 3).map(\.number) == [20, 19, 18])
+    }
+
+    @Test("a file that is there already is another run's, and is not shared")
+    func foreignFile() throws {
+        let path = freshPath()
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        #expect(HostTable.createFile(path: path))
+        #expect(!HostTable.createFile(path: path))
+        try FileManager.default.removeItem(atPath: path)
+        // Nor is a link to somewhere followed, or a file made that nobody made on purpose.
+        let target = freshPath()
+        defer { try? FileManager.default.removeItem(atPath: target) }
+        try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: target)
+        #expect(!HostTable.createFile(path: path) && !FileManager.default.fileExists(atPath: target))
+        let (own, other) = (try table(target, rank: 0), try table(target, rank: 1))
+        own.begin(.allReduce, bytes: 1)
+        #expect(other.lastCollectives(of: 0, most: 1).isEmpty)
+        #expect(!FileManager.default.fileExists(atPath: target))
     }
 
     @Test("what is under way says so, and a message behind the computation ends when it is found to have ended")

@@ -43,11 +43,11 @@ struct BucketLayoutTests {
     }
 
     @Test("a tree of micro-batches has the same bits however many ranks share them")
-    func tree() {
+    func tree() throws {
         let (count, terms) = (37, 8)
         var random = SampleRandom(seed: 9, epoch: 0, sample: 0, purpose: .initialization)
         let all = (0..<terms).map { _ in (0..<count).map { _ in Float(random.uniform(-1, 1)) } }
-        let team = Team(threads: 2)
+        let team = try Team(threads: 2)
         /// The sum of some of the terms, as one rank forms it.
         func sum(_ own: ArraySlice<[Float]>) -> [Float] {
             let gradients = Matrix(rows: 1, columns: count)

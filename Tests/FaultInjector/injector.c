@@ -1,6 +1,8 @@
 // Preloaded into the program by tests, makes the system fail it:
 //
 //   FAULT_CLOCK=1           the wall clock is a day early, right, and a day late in turn, changing every 20 ms
+//   FAULT_SLOW_SYNC=MS      every fsync takes that many milliseconds longer
+//   FAULT_MPI_FUNNELED=1    MPI grants MPI_THREAD_FUNNELED, and calls of another thread than the first end the process (70)
 //   FAULT_THREAD_REFUSED=N  the Nth thread that the program itself, not a library, wants to start is refused
 #define _GNU_SOURCE
 #include "injector.h"
@@ -47,6 +49,29 @@ time_t time(time_t *result) {
     clock_gettime(CLOCK_REALTIME, &now);
     if (result) *result = now.tv_sec;
     return now.tv_sec;
+}
+
+int fsync(int file) {
+    int milliseconds = number_in("FAULT_SLOW_SYNC");
+    struct timespec pause = {milliseconds / 1000, milliseconds % 1000 * 1000000L};
+    if (milliseconds > 0) nanosleep(&pause, NULL);
+    return (int)syscall(SYS_fsync, file);
+}
+
+static pthread_t mpi_thread;
+
+int MPI_Init_thread(int *count, char ***arguments, int required, int *provided) {
+    typedef int (*init)(int *, char ***, int, int *);
+    init next = (init)dlsym(RTLD_NEXT, "MPI_Init_thread");
+    mpi_thread = pthread_self();
+    // MPI_THREAD_FUNNELED is 1 in Open MPI.
+    return next(count, arguments, number_in("FAULT_MPI_FUNNELED") ? 1 : required, provided);
+}
+
+int MPI_Abort(void *communicator, int code) {
+    typedef int (*end)(void *, int);
+    if (number_in("FAULT_MPI_FUNNELED") && !pthread_equal(mpi_thread, pthread_self())) _exit(70);
+    return ((end)dlsym(RTLD_NEXT, "MPI_Abort"))(communicator, code);
 }
 
 int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attributes, void *(*body)(void *),

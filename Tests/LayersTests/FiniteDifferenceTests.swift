@@ -8,8 +8,8 @@ struct FiniteDifferenceTests {
     static let tolerance = 3e-3
 
     @Test("linear", arguments: [1, 3])
-    func linear(threads: Int) {
-        let bench = LayerBench(
+    func linear(threads: Int) throws {
+        let bench = try LayerBench(
             Linear.specifications("l", inFeatures: 7, outFeatures: 5), rows: 9, threads: threads,
             scratchBytes: Linear.scratchBytes(.float32, rows: 9, inFeatures: 7, outFeatures: 5))
         let layer = Linear(bench.parameters, "l", .float32, plan: bench.plan)
@@ -24,8 +24,8 @@ struct FiniteDifferenceTests {
     }
 
     @Test("layer norm", arguments: [1, 3])
-    func layerNorm(threads: Int) {
-        let bench = LayerBench(LayerNorm.specifications("n", width: 19), rows: 8, threads: threads)
+    func layerNorm(threads: Int) throws {
+        let bench = try LayerBench(LayerNorm.specifications("n", width: 19), rows: 8, threads: threads)
         let layer = LayerNorm(bench.parameters, "n")
         let kept = LayerNorm.Kept("n", rows: 8, width: 19, .float32, plan: bench.plan)
         let y = Matrix(rows: 8, columns: 19)
@@ -37,9 +37,9 @@ struct FiniteDifferenceTests {
     }
 
     @Test("attention of all tokens and of some", arguments: [1, 3], [0..<5, 2..<4])
-    func attention(threads: Int, queries: Range<Int>) {
+    func attention(threads: Int, queries: Range<Int>) throws {
         let layer = Attention(tokens: 5, heads: 2, width: 6)
-        let bench = LayerBench([], rows: 10, threads: threads, scratchBytes: layer.scratchBytes(.float32))
+        let bench = try LayerBench([], rows: 10, threads: threads, scratchBytes: layer.scratchBytes(.float32))
         let y = Matrix(rows: 2 * queries.count, columns: 6)
         let logSums = Matrix(rows: 4, columns: queries.count)
         bench.check(input: 18, output: y) { x, context in
@@ -51,8 +51,8 @@ struct FiniteDifferenceTests {
     }
 
     @Test("transformer block", arguments: [1, 3])
-    func block(threads: Int) {
-        let bench = LayerBench(
+    func block(threads: Int) throws {
+        let bench = try LayerBench(
             TransformerBlock.specifications("b", width: 8, hiddenWidth: 20), rows: 10, threads: threads,
             scratchBytes: 1 << 20)
         let shape = TransformerBlock.Shape(tokens: 5, heads: 2, width: 8, hiddenWidth: 20)
@@ -85,9 +85,9 @@ struct LayerBench {
     let contexts: [LayerContext]
     let rows: Int
 
-    init(_ specifications: [ParameterSpecification], rows: Int, threads: Int, scratchBytes: Int = 0) {
+    init(_ specifications: [ParameterSpecification], rows: Int, threads: Int, scratchBytes: Int = 0) throws {
         parameters = ParameterSet(specifications, plan: plan)
-        team = Team(threads: threads)
+        team = try Team(threads: threads)
         contexts = LayerContext.makeAll(team: team, maximumWidth: 64, scratchBytes: scratchBytes, plan: plan)
         self.rows = rows
         Self.fill(parameters.values, seed: 1)

@@ -28,13 +28,13 @@ struct FeatureRegularizerTests {
     /// Ranks that are played one after another, their messages being copies.
     private func run(
         _ configuration: RegularizerConfiguration, _ features: Matrix, ranks: [[Int]], weight: Double
-    ) -> (loss: Double, spectral: Double, gradient: [Float]) {
+    ) throws -> (loss: Double, spectral: Double, gradient: [Float]) {
         let totals = ranks.map { $0.reduce(0, +) }
         let plan = MemoryPlan()
         let images = features.rows
         let bytes = FeatureRegularizer.scratchBytes(
             images: images, globalImages: images, width: features.columns)
-        let team = Team(threads: 2)
+        let team = try Team(threads: 2)
         let contexts = LayerContext.makeAll(
             team: team, maximumWidth: features.columns, scratchBytes: bytes, plan: plan)
         func onAllThreads(_ body: @escaping (LayerContext) -> Void) { team.run { body(contexts[$0.index]) } }
@@ -106,7 +106,7 @@ struct FeatureRegularizerTests {
             // The first rank's first part takes what the others leave.
             var ranks = division
             ranks[0][0] += features.rows - division.reduce(0) { $0 + $1.reduce(0, +) }
-            let result = run(configuration, features, ranks: ranks, weight: 0.7)
+            let result = try run(configuration, features, ranks: ranks, weight: 0.7)
             #expect(abs(result.loss / loss - 1) < example.tolerance, "\(division): \(result.loss), \(loss)")
             let error = ParityTests.relativeError(result.gradient, gradient)
             #expect(error < example.tolerance, "\(division): \(error)")
@@ -126,22 +126,22 @@ struct FeatureRegularizerTests {
         ] {
             var configuration = RegularizerConfiguration()
             configuration.kind = kind
-            let before = run(configuration, features, ranks: [[21]], weight: 1)
+            let before = try run(configuration, features, ranks: [[21]], weight: 1)
             change(&configuration)
-            let after = run(configuration, features, ranks: [[21]], weight: 1)
+            let after = try run(configuration, features, ranks: [[21]], weight: 1)
             #expect(abs(before.loss - after.loss) > 0.1)
         }
     }
 
     @Test("a larger order takes the vectorised way: tcr against the sum over images")
-    func largerOrder() {
+    func largerOrder() throws {
         // det(I + c·ZᵀZ) = det(I + c·Z·Zᵀ) = (1 + c)ⁿ for orthonormal rows.
         let (images, width) = (19, 41)
         let features = Matrix(rows: images, columns: width)
         for row in 0..<images { features[row, 2 * row] = row % 2 == 0 ? 3 : -0.5 }
         var configuration = RegularizerConfiguration()
         (configuration.kind, configuration.tcrMu) = (.tcr, 41 * 0.5)
-        let result = run(configuration, features, ranks: [[7], [12]], weight: 1)
+        let result = try run(configuration, features, ranks: [[7], [12]], weight: 1)
         #expect(abs(result.loss + Double(images) * log(1.5)) < 1e-5)
     }
 }

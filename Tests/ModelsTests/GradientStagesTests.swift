@@ -16,7 +16,7 @@ struct GradientStagesTests {
         let plan = MemoryPlan()
         let network = MaskedAutoencoder(model, .float32, classes: 3, plan: plan)
         network.initialize(seed: 3)
-        let team = Team(threads: 1)
+        let team = try Team(threads: 1)
         let pass = GradientPass(
             network, loss: LossConfiguration(), classes: nil,
             division: MicroBatches(images: 2, ranks: 1, accumulation: 1), communicator: SingleProcess(), team: team,

@@ -70,7 +70,7 @@ struct ParityTests {
             model: example.model, loss: example.loss, precision: .float32,
             weightsPath: try Self.fixture("\(example.name).weights"),
             batchPath: try Self.fixture("\(example.name).batch"), dumpPath: out
-        ).run(communicator: SingleProcess(), team: Team(threads: threads))
+        ).run(communicator: SingleProcess(), team: try Team(threads: threads))
         let dump = try SafetensorsFile(path: out)
         let expected = try SafetensorsFile(path: try Self.fixture("\(example.name).expected"))
         #expect(dump.names.sorted() == expected.names.sorted())

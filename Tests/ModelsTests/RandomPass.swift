@@ -27,7 +27,7 @@ enum RandomPass {
         let pass = GradientPass(
             network, loss: LossConfiguration(), classes: nil,
             division: MicroBatches(images: images, ranks: 1, accumulation: 1), options: options,
-            communicator: SingleProcess(), team: Team(threads: 2), clock: PhaseClock(), plan: plan)
+            communicator: SingleProcess(), team: try Team(threads: 2), clock: PhaseClock(), plan: plan)
         let batch = Matrix(rows: images, columns: model.imageValues)
         var random = SampleRandom(seed: 4, epoch: 0, sample: 0, purpose: .syntheticImage)
         for row in 0..<images {

@@ -23,7 +23,7 @@ struct OptimizationTests {
     }
 
     @Test("five updates are those of the published algorithm, in double precision", arguments: [1, 2])
-    func adamW(threads: Int) {
+    func adamW(threads: Int) throws {
         let count = 53
         let values = Matrix(rows: 1, columns: count)
         let gradients = Matrix(rows: 1, columns: count)
@@ -34,7 +34,7 @@ struct OptimizationTests {
             configuration: AdamW.Configuration(weightDecay: 0.3), plan: MemoryPlan())
         var w = values.array.map(Double.init)
         var (m, v) = ([Double](repeating: 0, count: count), [Double](repeating: 0, count: count))
-        let team = Team(threads: threads)
+        let team = try Team(threads: threads)
         for step in 1...5 {
             for index in 0..<count { gradients[0, index] = Float(random.uniform(-3, 3)) }
             team.run {
@@ -82,11 +82,11 @@ struct OptimizationTests {
     }
 
     @Test("clipping scales to the largest norm and leaves smaller ones alone")
-    func clipping() {
+    func clipping() throws {
         let gradients = Matrix(rows: 1, columns: 2, values: [3, 4])
         for threads in [1, 3] {
             let norm = GradientNorm(of: gradients, plan: MemoryPlan())
-            Team(threads: threads).run { norm.measure(by: $0) }
+            try Team(threads: threads).run { norm.measure(by: $0) }
             #expect(abs(norm.value - 5) < 1e-6)
         }
         #expect(abs(GradientNorm.clippingScale(norm: 5, maximum: 1) - 0.2) < 1e-6)

@@ -48,7 +48,7 @@ struct ScalingPlanTests {
         #expect(divisions.allSatisfy { $0.obstacle?.contains("4096 images cannot be divided") == true })
         #expect(divisions[0].obstacle?.contains("24 ranks: use 2 nodes") == true)
         #expect(divisions[1].obstacle?.contains("8192 ranks: use 512 nodes") == true)
-        let rows = try plan(nodes: [3, 1024]).rows(compute, team: Team(threads: 1))
+        let rows = try plan(nodes: [3, 1024]).rows(compute, team: try Team(threads: 1))
         #expect(rows.allSatisfy { $0.obstacle != nil && $0.secondsPerStep == nil })
     }
 
@@ -82,7 +82,7 @@ struct ScalingPlanTests {
 
     @Test("figures of a row belong together")
     func rows() throws {
-        let rows = try plan(effective: 512, nodes: [1, 4, 8]).rows(compute, team: Team(threads: 1))
+        let rows = try plan(effective: 512, nodes: [1, 4, 8]).rows(compute, team: try Team(threads: 1))
         for row in rows {
             let (step, speed) = try (#require(row.secondsPerStep), #require(row.imagesPerSecond))
             let (days, memory) = try (#require(row.days), #require(row.plannedMemoryBytes))

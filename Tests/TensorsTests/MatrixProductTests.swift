@@ -5,9 +5,9 @@ import Testing
 @Suite("Matrix products and threads")
 struct MatrixProductTests {
     @Test("all transposes, addition and views, on teams of 1 to 3", arguments: [1, 2, 3], [(5, 7, 3), (40, 133, 17)])
-    func products(threads: Int, shape: (Int, Int, Int)) {
+    func products(threads: Int, shape: (Int, Int, Int)) throws {
         let (m, n, k) = shape
-        let team = Team(threads: threads)
+        let team = try Team(threads: threads)
         for (transposeA, transposeB) in [(false, false), (true, false), (false, true), (true, true)] {
             // Views into wider storage.
             let a = Self.random(transposeA ? k : m, transposeA ? m : k, 1)
@@ -50,8 +50,8 @@ struct MatrixProductTests {
     }
 
     @Test("a team covers every row once, job after job", arguments: [1, 2, 3, 5])
-    func team(threads: Int) {
-        let team = Team(threads: threads)
+    func team(threads: Int) throws {
+        let team = try Team(threads: threads)
         let visits = MatrixView<Int>(rows: 1, columns: 101)
         for round in 1...3000 {
             team.run { member in

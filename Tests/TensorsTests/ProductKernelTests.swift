@@ -31,7 +31,7 @@ struct ProductKernelTests {
         let bytes = ScratchMemory.bytes(
             forProduct: product.a.element, m: m, n: n, k: k, transposeA: product.transposeA)
         product.run(
-            by: TeamMember(team: Team(threads: 1), index: 0),
+            by: TeamMember.alone,
             scratch: ScratchMemory(bytes: bytes, name: "scratch", plan: MemoryPlan()))
     }
 
@@ -54,7 +54,7 @@ struct ProductKernelTests {
             let packed = PackedOperand("b", rows: k, columns: n, element, plan: MemoryPlan())
             packed.pack(
                 Matrix(rows: n, columns: k, values: values.1), transposed: true,
-                by: TeamMember(team: Team(threads: 1), index: 0))
+                by: TeamMember.alone)
             for factor in [MatrixProduct.Factor.operand(b, transposed: true), .packed(packed)] {
                 var product = MatrixProduct(a, factor)
                 product.bias = bias

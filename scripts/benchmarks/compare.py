@@ -10,14 +10,15 @@ import parity
 import report
 import tuning
 from comparison import Comparison, Conditions, say
-from processes import Failed, end_on_signals
+from processes import Failed, busy_loops, end_on_signals
 from records import Records
 
 
 def announce(chosen: argparse.Namespace) -> None:
     """What is about to happen, before anything does."""
     say(f"measures {', '.join(case.name for case in chosen.cases)}; after a survey {chosen.rounds} "
-        f"round{'s' if chosen.rounds > 1 else ''}, umae-dist and PyTorch in turn, on the same two cores")
+        f"round{'s' if chosen.rounds > 1 else ''}, umae-dist and PyTorch in turn, on the same two cores"
+        + beside(chosen.load))
     if chosen.no_pytorch:
         say("PyTorch is left out")
     elif not chosen.python:
@@ -25,6 +26,11 @@ def announce(chosen: argparse.Namespace) -> None:
             "another, --no-pytorch none")
     if not chosen.no_write:
         say(f"the table goes into {report.PAGE}; --no-write leaves it")
+
+
+def beside(load: int) -> str:
+    """What else is at work, for a sentence or a title."""
+    return f", beside {load} busy loop{'s' if load > 1 else ''}" if load else ""
 
 
 def conditions(chosen: argparse.Namespace) -> tuple[Conditions, str]:
@@ -45,7 +51,7 @@ def conditions(chosen: argparse.Namespace) -> tuple[Conditions, str]:
                 say(line)
         else:
             say(f"{line}; umae-dist is measured alone")
-    return Conditions(python, preloads, compiles, chosen.rounds, chosen.quick, chosen.steps), version
+    return Conditions(python, preloads, compiles, chosen.rounds, chosen.quick, chosen.steps, chosen.load), version
 
 
 def main() -> int:
@@ -67,13 +73,15 @@ def main() -> int:
     measured, failed = [], False
     for case in chosen.cases:
         try:
-            result = Comparison(case, shared, records).run()
+            with busy_loops(chosen.load):
+                result = Comparison(case, shared, records).run()
         except Failed as reason:
             say(f"  {case.name} is left out: {reason}")
             failed = True
             continue
         # After each case, so that a run that is cut short keeps what it has.
-        records.set_result(case.name, {**result, "machine": machine})
+        result["title"] += beside(chosen.load)
+        records.set_result(case.name, {**result, "machine": machine}, keeps=chosen.load == 0)
         measured.append(case.name)
         if not chosen.no_write:
             report.write(records.results)

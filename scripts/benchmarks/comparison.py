@@ -28,6 +28,8 @@ class Conditions:
     rounds: int
     quick: bool
     steps: int | None
+    load: int = 0
+    """Busy loops beside both programs."""
 
 
 class Comparison:
@@ -115,4 +117,5 @@ class Comparison:
     def _note(self, program: str, setup: str, details: dict[str, Any], result: Result) -> None:
         say(f"  {self.phase:<8} {program:<22}{setup:<22}{result['images_per_second']:10.2f} images/s "
             f"{result['peak_memory_bytes'] / 2**20:8.0f} MiB per rank")
-        self.records.add_run(case=self.case.name, phase=self.phase, program=program, **details, result=result)
+        self.records.add_run(
+            case=self.case.name, phase=self.phase, program=program, load=self.conditions.load, **details, result=result)

@@ -31,6 +31,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--skip-compile", action="store_true", help="PyTorch without torch.compile")
     parser.add_argument("--python", help="an interpreter that has torch, torchvision, timm and safetensors")
     parser.add_argument("--no-pytorch", action="store_true", help="umae-dist alone")
+    parser.add_argument("--load", type=int, default=0, metavar="N",
+                        help="N busy loops beside both programs, on the same cores at the same priority; implies "
+                        "--no-write")
     parser.add_argument("--no-write", action="store_true", help="leave docs/performance.md as it is")
     options = parser.parse_args()
 
@@ -47,6 +50,10 @@ def parse() -> argparse.Namespace:
         value = getattr(options, flag)
         if value is not None and value < 1:
             parser.error(f"--{flag} is {value}: it must be at least 1")
+    if options.load < 0:
+        parser.error(f"--load is {options.load}: it must be at least 0")
+    # The page is of a quiet machine.
+    options.no_write = options.no_write or options.load > 0
     if options.rounds is None:
         options.rounds = 1 if options.quick else 3
     if options.python is not None:

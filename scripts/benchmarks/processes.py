@@ -1,11 +1,12 @@
 """Runs programs so that none outlives this one."""
+import contextlib
 import json
 import os
 import pathlib
 import signal
 import subprocess
 import time
-from typing import Any
+from typing import Any, Iterator
 
 
 class Failed(Exception):
@@ -48,6 +49,19 @@ def run_json(command: list[str], environment: dict[str, str] | None = None, time
         return json.loads(output[start : end + 1])
     except ValueError:
         raise Failed(f"{_name(command)} printed no result") from None
+
+
+@contextlib.contextmanager
+def busy_loops(count: int) -> Iterator[None]:
+    """Keeps that many processes busy, on the cores of this one, until the block is left."""
+    loops = [subprocess.Popen(["sh", "-c", "while :; do :; done"], stdin=subprocess.DEVNULL, start_new_session=True)
+             for _ in range(count)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
 
 
 def _name(command: list[str]) -> str:

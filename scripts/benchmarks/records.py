@@ -27,9 +27,11 @@ class Records:
         with open(self.runs, "a", encoding="utf-8") as file:
             file.write(json.dumps(figures, ensure_ascii=False) + "\n")
 
-    def set_result(self, name: str, result: dict[str, Any]) -> None:
-        """The result of a case, in place of an older one."""
+    def set_result(self, name: str, result: dict[str, Any], keeps: bool = True) -> None:
+        """The result of a case, in place of an older one; unless `keeps`, for this run alone."""
         self.results[name] = result
+        if not keeps:
+            return
         temporary = self._summary.with_suffix(".new")
         temporary.write_text(json.dumps(self.results, indent=1, ensure_ascii=False), encoding="utf-8")
         temporary.replace(self._summary)

@@ -51,6 +51,8 @@ int32_t umae_mpi_wait(umae_mpi_request *request);
 int32_t umae_mpi_allgather(const void *send, void *receive, int32_t count_per_rank, umae_mpi_type type);
 int32_t umae_mpi_allgatherv(const void *send, int32_t send_count, void *receive, const int32_t *counts,
                             const int32_t *displacements, umae_mpi_type type);
+int32_t umae_mpi_gatherv(const void *send, int32_t send_count, void *receive, const int32_t *counts,
+                         const int32_t *displacements, umae_mpi_type type, int32_t root);
 int32_t umae_mpi_broadcast(void *values, int32_t count, umae_mpi_type type, int32_t root);
 
 /// Whether process_vm_readv, on which Open MPI's single-copy messages rest, is allowed here (tried on this process).

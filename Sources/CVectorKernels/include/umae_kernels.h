@@ -27,6 +27,9 @@ umae_isa umae_kernels_isa(void);
 /// Uses another instruction set on this thread from now on; false, and no change, where it is unsupported. What one set
 /// packed is of no use to another.
 bool umae_kernels_select(umae_isa isa);
+/// Uses that instruction set, or the best supported one below it, on all threads from now on, if it is less than the one in
+/// use. To be called before any other thread computes and before anything was packed.
+void umae_kernels_limit(umae_isa isa);
 /// Tells the core that this is a waiting loop.
 void umae_cpu_pause(void);
 

@@ -1,0 +1,33 @@
+internal import CVectorKernels
+import Glibc
+
+/// How long something near is waited for by looking again and again, before the core is left to somebody else.
+package enum Wait {
+    /// Nanoseconds. Longer than nearly all gaps between two operations of a step where every thread has a core, so that
+    /// these cost no wake-up; far shorter than what the system gives a neighbour who wants the core of a thread that is
+    /// waited for.
+    package static var spinning: Int64 { 100_000 }
+    /// Looks between two of the clock, which takes as long as one or two of them.
+    private static var looks: Int { 16 }
+
+    /// Looks until `isDone` or time is up; returns whether it is done.
+    @inline(__always)
+    package static func spin(until isDone: () -> Bool) -> Bool {
+        if isDone() { return true }
+        let deadline = now() + spinning
+        while true {
+            for _ in 0..<looks {
+                umae_cpu_pause()
+                if isDone() { return true }
+            }
+            if now() >= deadline { return false }
+        }
+    }
+
+    /// Nanoseconds of a clock that nobody sets.
+    package static func now() -> Int64 {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+    }
+}
