@@ -37,9 +37,10 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CMPIShim", dependencies: ["COpenMPI"]),
         .target(name: "CVectorKernels"),
-        // 1: memory and messages
+        // 1: the machine, memory and messages
+        module("Host", []),
         module("Tensors", ["CVectorKernels"]),
-        module("Communication", ["CMPIShim", "Tensors"]),
+        module("Communication", ["CMPIShim", "Host", "Tensors"]),
         // 2: layers and images
         module("Layers", ["Tensors", "CVectorKernels"]),
         module("ImageData", ["Tensors", "CZlib"]),
@@ -55,7 +56,7 @@ let package = Package(
         module(
             "Training",
             [
-                "Checkpoints", "Communication", "DataParallel", "ImageData", "Layers", "Models", "Optimization",
+                "Checkpoints", "Communication", "DataParallel", "Host", "ImageData", "Layers", "Models", "Optimization",
                 "Planning", "Tensors", .product(name: "Logging", package: "swift-log"),
             ]),
         // 6: commands
@@ -77,6 +78,7 @@ let package = Package(
         .target(name: "FaultInjector", path: "Tests/FaultInjector"),
         tests("CommunicationTests", ["AllocationCounter", "Communication"]),
         tests("EndToEndTests", ["AllocationCounter", "Checkpoints", "Models", "Tensors", "umae-dist"]),
+        tests("HostTests", ["Host"]),
         tests("ImageDataTests", ["ImageData", "Tensors"], resources: [.copy("Fixtures")]),
         tests("LayersTests", ["Layers", "Tensors"]),
         tests(
@@ -85,6 +87,9 @@ let package = Package(
         tests(
             "PlanningTests",
             ["Communication", "DataParallel", "Models", "Optimization", "Planning", "Tensors", "Training"]),
+        tests(
+            "TrainingTests",
+            ["Communication", "DataParallel", "Host", "ImageData", "Models", "Optimization", "Tensors", "Training"]),
         tests("OptimizationTests", ["Optimization", "Tensors"]),
         tests("TensorsTests", ["CVectorKernels", "Tensors"]),
     ]

@@ -59,19 +59,24 @@ struct PretrainCommand: WorldCommand {
                         + "\(configuration.accumulation) micro-batches of \(images)")
             }
         }
+        let prefetch = min(max(options.data.numWorkers, 0), 8)
+        let plan = try Pretraining.plan(
+            configuration, source: data, saves: options.run.outputDir != "", prefetch: prefetch,
+            recomputesActivations: options.compute.recomputeActivations, communicator: world, team: team)
+        for notice in try ProcessorAffinity.notices(threads: team.count, in: world) { reporter.say("note: \(notice)") }
         try world.agree { try output?.write(RecipeText.yaml(of: options, configuration) + "\n", to: "config.yaml") }
         let run = try Pretraining(
             configuration, source: data, statistics: try world.agree { try ChannelStatistics(of: data) },
-            output: output, resume: resume, prefetch: min(max(options.data.numWorkers, 0), 8),
+            output: output, resume: resume, prefetch: prefetch,
             recomputesActivations: options.compute.recomputeActivations, timelinePath: options.compute.timeline,
             communicator: world, team: team,
             reporter: reporter)
         let summary = RunSummary(
             run: run, data: data, threads: team.count, ranks: world.size, output: output, resume: resume)
         reporter.say(summary.opening)
-        try world.agree { try MemoryReport.check(run.plan, localRanks: world.localSize) }
         if options.run.dryRun {
-            reporter.say("memory of each rank\n" + MemoryReport.lines(run.plan).joined(separator: "\n"))
+            let place = world.size > 1 ? "memory of rank 0, which has what the others have and may save" : "memory"
+            reporter.say(place + "\n" + MemoryReport.lines(plan).joined(separator: "\n"))
             return 0
         }
         StopRequest.listen()
