@@ -1,5 +1,6 @@
 internal import CMPIShim
 import Glibc
+internal import Host
 
 /// How this process was started, read from the environment that launchers set.
 package enum Launcher {
@@ -14,11 +15,20 @@ package enum Launcher {
             return SingleProcess()
         }
         if !canReadOtherProcesses { unsafe setenv("OMPI_MCA_btl_vader_single_copy_mechanism", "none", 0) }
+        // Ranks that wait then leave their core to ranks that compute. mpirun knows this of itself only where the host file
+        // does not claim a slot for each rank.
+        if sharesCores { unsafe setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0) }
         return try MPIWorld()
     }
 
     /// Ends MPI if this is its world. Collective.
     package static func leave(_ world: any Communicator) { (world as? MPIWorld)?.finalize() }
+
+    /// Whether this host has fewer cores for the ranks on it than they are.
+    private static var sharesCores: Bool {
+        guard let ranks = variable("OMPI_COMM_WORLD_LOCAL_SIZE").flatMap({ Int($0) }) else { return false }
+        return ranks > Processors().hostCapacity
+    }
 
     private static var startedByMPI: Bool {
         ["OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"].contains { variable($0) != nil }
