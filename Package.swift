@@ -40,9 +40,10 @@ let package = Package(
         .target(name: "CStopSignals"),
         .plugin(name: "BuildCommit", capability: .buildTool()),
         .target(name: "BuildIdentity", swiftSettings: settings, plugins: ["BuildCommit"]),
-        // 1: memory and messages
+        // 1: the machine, memory and messages
+        module("Host", []),
         module("Tensors", ["CVectorKernels"]),
-        module("Communication", ["CMPIShim", "Tensors"]),
+        module("Communication", ["CMPIShim", "Host", "Tensors"]),
         // 2: layers and images
         module("Layers", ["Tensors", "CVectorKernels"]),
         module("ImageData", ["Tensors", "CZlib"]),
@@ -58,7 +59,7 @@ let package = Package(
         module(
             "Training",
             [
-                "Checkpoints", "Communication", "CStopSignals", "DataParallel", "ImageData", "Layers", "Models",
+                "Checkpoints", "Communication", "CStopSignals", "DataParallel", "Host", "ImageData", "Layers", "Models",
                 "Optimization", "Planning", "Tensors", .product(name: "Logging", package: "swift-log"),
             ]),
         // 6: commands
@@ -81,6 +82,7 @@ let package = Package(
         .target(name: "FaultInjector", path: "Tests/FaultInjector"),
         tests("CommunicationTests", ["AllocationCounter", "Communication"]),
         tests("EndToEndTests", ["AllocationCounter", "Checkpoints", "Models", "Tensors", "umae-dist"]),
+        tests("HostTests", ["Host"]),
         tests("ImageDataTests", ["ImageData", "Tensors"], resources: [.copy("Fixtures")]),
         tests("LayersTests", ["Layers", "Tensors"]),
         tests(
@@ -89,6 +91,9 @@ let package = Package(
         tests(
             "PlanningTests",
             ["Communication", "DataParallel", "Models", "Optimization", "Planning", "Tensors", "Training"]),
+        tests(
+            "TrainingTests",
+            ["Communication", "DataParallel", "Host", "ImageData", "Models", "Optimization", "Tensors", "Training"]),
         tests("OptimizationTests", ["Optimization", "Tensors"]),
         tests("TensorsTests", ["CVectorKernels", "Tensors"]),
     ]

@@ -33,7 +33,8 @@ package final class BatchLoader {
             source: source, transform: transform, division: division, repeats: repeats, seed: seed, epoch: epoch,
             step: step)
         ring = BatchRing(batches: batches, producer: producer)
-        if prefetch > 0 { thread = try Self.start(ring) }
+        // Batches that are only counted have nothing to be filled.
+        if prefetch > 0 && plan.isBacked { thread = try Self.start(ring) }
     }
 
     deinit { stop() }

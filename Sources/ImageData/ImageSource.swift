@@ -25,6 +25,9 @@ package protocol ImageSource: Sendable {
     /// The size that all images share, or that of the largest where they differ.
     var largestSize: ImageSize { get }
 
+    /// Bytes of images and labels that this process holds in memory.
+    var heldBytes: Int { get }
+
     /// The size of one image, known before its pixels are read.
     func size(at index: Int) -> ImageSize
 
@@ -40,5 +43,6 @@ package protocol ImageSource: Sendable {
 }
 
 extension ImageSource {
+    package var heldBytes: Int { 0 }
     package func byteCount(at index: Int) -> Int { channels * size(at: index).pixels }
 }

@@ -34,6 +34,7 @@ package struct InMemoryImages: ImageSource {
     }
 
     package var count: Int { pixels.rows }
+    package var heldBytes: Int { pixels.byteCount + labels.count * MemoryLayout<Int32>.stride }
 
     package func size(at index: Int) -> ImageSize { largestSize }
 

@@ -19,6 +19,16 @@ package struct SyntheticImageParameters: Hashable, Sendable {
         self.classCount = classCount
         self.seed = seed
     }
+
+    /// Images that differ, a multiple of the classes so that the label of an image is that of the grating it shows.
+    var distinctCount: Int {
+        let bytes = channels * size.pixels
+        let wanted = min(max(16 << 20, bytes) / bytes, 4096)
+        return min(max(wanted / classCount, 1) * classCount, count)
+    }
+
+    /// What the images take in memory.
+    package var heldBytes: Int { distinctCount * (channels * size.pixels + MemoryLayout<Int32>.stride) }
 }
 
 /// Images made, not read: an oriented grating per class, at a random phase, under noise. The label is index mod classes.
@@ -45,9 +55,7 @@ package struct SyntheticImages: ImageSource {
         }
         let classes = parameters.classCount
         let bytes = parameters.channels * size.pixels
-        let wanted = min(max(16 << 20, bytes) / bytes, 4096)
-        // A multiple of the classes, so that the label of an image is that of the grating it shows.
-        distinctCount = min(max(wanted / classes, 1) * classes, parameters.count)
+        distinctCount = parameters.distinctCount
         count = parameters.count
         let pixels = MatrixView<UInt8>(rows: distinctCount, columns: bytes)
         for index in 0..<distinctCount {
@@ -65,6 +73,7 @@ package struct SyntheticImages: ImageSource {
     package var channels: Int { pool.channels }
     package var classCount: Int? { pool.classCount }
     package var largestSize: ImageSize { pool.largestSize }
+    package var heldBytes: Int { pool.heldBytes }
     package var fingerprint: UInt32 { pool.fingerprint ^ UInt32(truncatingIfNeeded: count) }
 
     package func size(at index: Int) -> ImageSize { pool.largestSize }

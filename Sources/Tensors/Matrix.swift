@@ -24,7 +24,19 @@ package struct MatrixView<Element: BitwiseCopyable>: @unchecked Sendable {
 
     /// A new, zeroed matrix.
     package init(rows: Int, columns: Int) {
-        self.init(storage: Storage(count: rows * columns), rows: rows, columns: columns)
+        self.init(storage: Storage(count: Self.elements(rows, columns)), rows: rows, columns: columns)
+    }
+
+    /// A matrix that is only thought of: see `Storage.init(unbacked:)`.
+    package init(unbackedRows rows: Int, columns: Int) {
+        self.init(storage: Storage(unbacked: Self.elements(rows, columns)), rows: rows, columns: columns)
+    }
+
+    /// As many elements as that; what cannot be counted in bytes cannot be had.
+    private static func elements(_ rows: Int, _ columns: Int) -> Int {
+        let (count, isTooLarge) = rows.multipliedReportingOverflow(by: columns)
+        guard !isTooLarge && count <= Int.max / MemoryLayout<Element>.stride else { RefusedMemory.end(bytes: nil) }
+        return count
     }
 
     package init(rows: Int, columns: Int, values: [Element]) {

@@ -2,13 +2,13 @@ import Glibc
 
 /// The one owner of numeric memory: `count` zeroed elements, aligned to a cache line, freed with the last view.
 ///
-/// Large allocations are anonymous maps asked to use huge pages. Pages that were never written take no memory, so a
-/// whole training step can be laid out, and its plan printed, before any of it is paid for.
+/// Large allocations are anonymous maps asked to use huge pages. Pages that were never written take no memory.
 @safe
 package final class Storage<Element: BitwiseCopyable>: @unchecked Sendable {
     package let count: Int
     private let base: UnsafeMutablePointer<Element>
-    private let mappedBytes: Int
+    /// Nil for what the allocator gave, 0 where there is no memory.
+    private let mappedBytes: Int?
 
     /// The first element, for a C call.
     package var address: UnsafeMutablePointer<Element> { unsafe base }
@@ -20,8 +20,10 @@ package final class Storage<Element: BitwiseCopyable>: @unchecked Sendable {
     package init(count: Int) {
         precondition(count >= 0)
         // Products read operands by pairs and may look one element past the last row.
-        let bytes = count * MemoryLayout<Element>.stride + Self.alignment
-        var mapped = 0
+        let (wanted, isTooLarge) = count.multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
+        guard !isTooLarge && wanted < Int.max - Self.alignment else { RefusedMemory.end(bytes: nil) }
+        let bytes = wanted + Self.alignment
+        var mapped: Int?
         var address: UnsafeMutableRawPointer?
         if bytes >= Self.mapThreshold {
             let result = unsafe mmap(
@@ -34,16 +36,28 @@ package final class Storage<Element: BitwiseCopyable>: @unchecked Sendable {
         } else {
             unsafe posix_memalign(&address, Self.alignment, bytes)
         }
-        guard let address = unsafe address else {
-            fatalError("out of memory: \(bytes) bytes were refused by the system")
-        }
-        if mapped == 0 { unsafe memset(address, 0, bytes) }
+        guard let address = unsafe address else { RefusedMemory.end(bytes: bytes) }
+        if mapped == nil { unsafe memset(address, 0, bytes) }
         unsafe self.base = address.bindMemory(to: Element.self, capacity: max(count, 1))
         self.count = count
         self.mappedBytes = mapped
     }
 
+    /// Room for `count` elements that is only thought of, for a plan that is counted and never run: views can be made of
+    /// it, and touching an element ends the process.
+    package init(unbacked count: Int) {
+        precondition(count >= 0)
+        // No processor has memory there.
+        guard let nowhere = unsafe UnsafeMutablePointer<Element>(bitPattern: UInt(1) << 63) else {
+            preconditionFailure("an address above zero")
+        }
+        unsafe base = nowhere
+        self.count = count
+        mappedBytes = 0
+    }
+
     deinit {
-        if mappedBytes > 0 { unsafe munmap(base, mappedBytes) } else { unsafe free(base) }
+        guard let mappedBytes else { return unsafe free(base) }
+        if mappedBytes > 0 { unsafe munmap(base, mappedBytes) }
     }
 }

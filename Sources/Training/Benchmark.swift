@@ -89,13 +89,20 @@ package struct Benchmark {
 
     /// Collective; every rank returns the same.
     package func run(communicator: any Communicator, team: Team) throws -> Result {
-        let plan = MemoryPlan()
         let timeline = timelinePath.map { _ in Timeline() }
-        let (step, loader) = try prepare(communicator, team, timeline, plan)
-        defer { loader.stop() }
-        try (neighbors ?? communicator).agree {
-            try MemoryReport.check(plan, localRanks: (neighbors ?? communicator).localSize)
+        let layout = try self.layout(timeline, in: neighbors ?? communicator)
+        let counted = try communicator.agree {
+            try layout.count(configuration, saves: false, communicator: communicator, team: team)
         }
+        try MemoryCheck.run(
+            counted, held: layout.source.heldBytes,
+            remedies: MemoryCheck.Remedies(
+                configuration, recomputesActivations: recomputesActivations, ranks: communicator.size),
+            in: neighbors ?? communicator)
+        let plan = MemoryPlan()
+        plan.add(.data, "images", bytes: layout.source.heldBytes)
+        let (step, loader) = try layout.make(configuration, communicator: communicator, team: team, plan: plan)
+        defer { loader.stop() }
         step.model.initialize(seed: configuration.seed)
 
         var peak = try PeakRate.measure(configuration.precision, communicator: communicator, team: team)
@@ -142,19 +149,22 @@ package struct Benchmark {
             loss: last.reconstruction)
     }
 
-    private func prepare(
-        _ communicator: any Communicator, _ team: Team, _ timeline: Timeline?, _ plan: MemoryPlan
-    ) throws -> (PretrainStep, BatchLoader) {
+    /// Refuses what cannot fit before any images are made for it. Collective.
+    private func layout(_ timeline: Timeline?, in world: any Communicator) throws -> StepLayout {
         let c = configuration
-        let source = try SyntheticImages(
-            SyntheticImageParameters(
-                count: max(4096, c.effectiveBatchSize), channels: c.model.channels,
-                size: ImageSize(height: c.model.imageHeight, width: c.model.imageWidth), seed: c.seed),
-            split: .train)
-        return try StepLayout(
-            source: source, statistics: ChannelStatistics(of: source), classes: source.classCount, prefetch: 2,
-            recomputesActivations: recomputesActivations, timeline: timeline
-        ).make(c, communicator: communicator, team: team, plan: plan)
+        // Several of them measure by themselves: each is a run of one rank.
+        let ranks = neighbors == nil ? world.size : 1
+        try MemoryCheck.refuse(MemoryEstimate(c, ranks: ranks), in: world)
+        return try world.agree {
+            let source = try SyntheticImages(
+                SyntheticImageParameters(
+                    count: max(4096, c.effectiveBatchSize), channels: c.model.channels,
+                    size: ImageSize(height: c.model.imageHeight, width: c.model.imageWidth), seed: c.seed),
+                split: .train)
+            return StepLayout(
+                source: source, statistics: try ChannelStatistics(of: source), classes: source.classCount, prefetch: 2,
+                recomputesActivations: recomputesActivations, timeline: timeline)
+        }
     }
 }
 

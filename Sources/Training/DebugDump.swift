@@ -70,20 +70,21 @@ package struct DebugDump {
         let division = MicroBatches(dividing: total, ranks: communicator.size, accumulation: accumulation)
         let counts = division.rankTotals
         let own = RowShares.range(of: communicator.rank, in: counts)
-        let network = MaskedAutoencoder(model, precision, plan: plan)
-        var options = MaskedAutoencoder.Activations.Options()
-        options.predictsAll = true
-        let pass = GradientPass(
-            network, loss: loss, classes: nil, division: division, options: options, exchange: exchange,
-            communicator: communicator, team: team, clock: PhaseClock(), plan: plan)
+        try MemoryCheck.refuse(
+            MemoryEstimate(
+                model, images: division.counts[communicator.rank].reduce(0, max), elementBytes: precision.byteCount),
+            in: communicator)
+        let counted = MemoryPlan(isBacked: false)
+        _ = layOut(division, communicator, team, counted)
+        try MemoryCheck.run(counted, remedies: .batchSize, in: communicator)
+        let (pass, batch, outputs) = layOut(division, communicator, team, plan)
+        let network = pass.model
         let (images, noise) = try communicator.agree {
             try network.loadWeights(from: SafetensorsFile(path: weightsPath))
             let shape = [total, model.channels, model.imageHeight, model.imageWidth]
-            let images = Matrix(rows: total, columns: model.imageValues)
-            try file.read("images", shape: shape, into: images)
-            let noise = Matrix(rows: total, columns: model.patches)
-            try file.read("noise", shape: [total, model.patches], into: noise)
-            return (images.rows(own), noise.rows(own))
+            try file.read("images", shape: shape, into: batch.images)
+            try file.read("noise", shape: [total, model.patches], into: batch.noise)
+            return (batch.images.rows(own), batch.noise.rows(own))
         }
         let parts = (0..<accumulation).map { division.rows(of: $0, rank: communicator.rank) }
         func prepare(_ micro: Int) -> MaskedAutoencoder.Activations {
@@ -99,7 +100,6 @@ package struct DebugDump {
             }
         }
         var shares: [LossShares] = []
-        let outputs = Outputs(model, images: own.count)
         for (micro, rows) in parts.enumerated() {
             let a = prepare(micro)
             shares.append(try pass.accumulate(images.rows(rows), labels: nil, micro: micro))
@@ -117,6 +117,25 @@ package struct DebugDump {
             if communicator.rank == 0 { try SafetensorsWriter.write(tensors, to: dumpPath) }
         }
         return losses
+    }
+
+    /// The pass, the whole batch, and room for what is dumped of this rank's part of it.
+    private func layOut(
+        _ division: MicroBatches, _ communicator: any Communicator, _ team: Team, _ plan: MemoryPlan
+    ) -> (GradientPass, (images: Matrix, noise: Matrix), Outputs) {
+        var options = MaskedAutoencoder.Activations.Options()
+        options.predictsAll = true
+        let pass = GradientPass(
+            MaskedAutoencoder(model, precision, plan: plan), loss: loss, classes: nil, division: division,
+            options: options, exchange: exchange, communicator: communicator, team: team, clock: PhaseClock(),
+            plan: plan)
+        return (
+            pass,
+            (
+                plan.matrix(.batches, "images", rows: division.total, columns: model.imageValues),
+                plan.matrix(.batches, "noise", rows: division.total, columns: model.patches)
+            ), Outputs(model, images: division.rankTotals[communicator.rank], plan: plan)
+        )
     }
 
     /// Updates the weights if that was asked for, and brings gradients together that ranks had parts of.
@@ -145,11 +164,14 @@ package struct DebugDump {
         let latent: Matrix
         let features: Matrix
 
-        init(_ c: MaskedAutoencoderConfiguration, images: Int) {
-            predictions = Matrix(rows: images, columns: c.patches * c.patchValues)
-            mask = Matrix(rows: images, columns: c.patches)
-            latent = Matrix(rows: images, columns: (1 + c.keptPatches) * c.embedDim)
-            features = Matrix(rows: images, columns: c.embedDim)
+        init(_ c: MaskedAutoencoderConfiguration, images: Int, plan: MemoryPlan) {
+            func matrix(_ name: String, _ columns: Int) -> Matrix {
+                plan.matrix(.activations, "\(name), dumped", rows: images, columns: columns)
+            }
+            predictions = matrix("predictions", c.patches * c.patchValues)
+            mask = matrix("mask", c.patches)
+            latent = matrix("latent", (1 + c.keptPatches) * c.embedDim)
+            features = matrix("features", c.embedDim)
         }
 
         func keep(_ a: MaskedAutoencoder.Activations, at rows: Range<Int>) {

@@ -45,18 +45,14 @@ package struct DebugReport {
         }
         let counts = RowShares.counts(of: images, ranks: communicator.size)
         let own = RowShares.range(of: communicator.rank, in: counts)
-        let network = MaskedAutoencoder(model, precision, plan: plan)
+        try MemoryCheck.refuse(
+            MemoryEstimate(model, images: counts.reduce(0, max), elementBytes: precision.byteCount), in: communicator)
+        let counted = MemoryPlan(isBacked: false)
+        _ = layOut(counts, communicator, team, counted)
+        try MemoryCheck.run(counted, remedies: .batchSize, in: communicator)
+        let (pass, batch, gradient) = layOut(counts, communicator, team, plan)
+        let network = pass.model
         network.initialize(seed: seed)
-        var options = MaskedAutoencoder.Activations.Options()
-        options.predictsAll = true
-        options.keepsStages = true
-        let pass = GradientPass(
-            network, loss: loss, classes: nil,
-            division: MicroBatches(dividing: images, ranks: communicator.size, accumulation: 1), options: options,
-            communicator: communicator,
-            team: team,
-            clock: PhaseClock(), plan: plan)
-        let batch = plan.matrix(.batches, "images", rows: own.count, columns: model.imageValues)
         for (row, sample) in own.enumerated() {
             var random = SampleRandom(seed: seed, epoch: 0, sample: sample, purpose: .syntheticImage)
             for column in 0..<batch.columns { batch[row, column] = random.normal() }
@@ -71,7 +67,6 @@ package struct DebugReport {
             return sums[0]
         }
         let value = try totalLoss()
-        let gradient = Matrix(rows: 1, columns: network.parameters.gradients.count)
         gradient.copy(from: pass.reducer.gradients)
         var lines = heading(value) + activationLines(pass.activations(for: 0))
         lines += ["", "gradients: each tensor's norm, and its slope along the gradient by finite differences"]
@@ -101,6 +96,24 @@ package struct DebugReport {
         lines += ["", "memory of this rank"] + MemoryReport.lines(plan)
         lines += ["", passed ? "all gradients agree with finite differences" : "SOME GRADIENTS DIFFER"]
         return Outcome(text: lines.joined(separator: "\n"), passed: passed)
+    }
+
+    /// The pass, the images of this rank [n, C·H·W], and room for a copy of the gradients.
+    private func layOut(
+        _ counts: [Int], _ communicator: any Communicator, _ team: Team, _ plan: MemoryPlan
+    ) -> (GradientPass, Matrix, Matrix) {
+        var options = MaskedAutoencoder.Activations.Options()
+        options.predictsAll = true
+        options.keepsStages = true
+        let pass = GradientPass(
+            MaskedAutoencoder(model, precision, plan: plan), loss: loss, classes: nil,
+            division: MicroBatches(dividing: images, ranks: communicator.size, accumulation: 1), options: options,
+            communicator: communicator, team: team, clock: PhaseClock(), plan: plan)
+        return (
+            pass,
+            plan.matrix(.batches, "images", rows: counts[communicator.rank], columns: model.imageValues),
+            plan.matrix(.gradients, "gradients, copy", rows: 1, columns: pass.model.parameters.gradients.count)
+        )
     }
 
     private func heading(_ value: Double) -> [String] {

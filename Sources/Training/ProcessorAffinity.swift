@@ -1,40 +1,88 @@
 package import Communication
 import Foundation
+internal import Host
 
-/// How many threads a rank may use without taking another rank's cores.
+/// How many threads a rank may use without taking another rank's cores, and what to say where ranks and cores do not fit.
 package enum ProcessorAffinity {
-    /// The cores this process may run on over the ranks of this host that may run on any of the same cores, at
-    /// least 1. Collective.
+    /// What one rank knows of the processors it may use.
+    package struct Share: Codable, Equatable, Sendable {
+        package var host: String
+        /// Physical cores that this rank may run on.
+        package var cores: Set<Int>
+        /// The control group with the tightest quota of processor time, and the cores that are worth as much.
+        package var quotaGroup: String?
+        package var quota: Int?
+        /// Cores for all ranks of the host, whatever each is bound to.
+        package var hostCores: Int
+
+        package init(host: String, cores: Set<Int>, quotaGroup: String? = nil, quota: Int? = nil, hostCores: Int) {
+            self.host = host
+            self.cores = cores
+            self.quotaGroup = quotaGroup
+            self.quota = quota
+            self.hostCores = hostCores
+        }
+    }
+
+    /// The cores this process may run on over the ranks of this host that may run on any of the same cores, and no more
+    /// than its part of a quota; at least 1. Collective.
     package static func threads(_ communicator: any Communicator) throws -> Int {
-        let own = allowedCores()
-        let text = ProcessInfo.processInfo.hostName + " " + own.sorted().map(String.init).joined(separator: ",")
-        let all = try communicator.allGather(Array(text.utf8)).map { String(decoding: $0, as: UTF8.self) }
-        let host = text.split(separator: " ").first
-        let sharing = all.filter { other in
-            let parts = other.split(separator: " ")
-            guard parts.count == 2, parts.first == host else { return false }
-            return !own.isDisjoint(with: parts[1].split(separator: ",").compactMap { Int($0) })
-        }
-        return max(1, own.count / max(1, sharing.count))
+        threads(of: communicator.rank, among: try shares(communicator))
     }
 
-    /// The affinity mask, from /proc/self/status: `Cpus_allowed_list: 0-3,8`.
-    static func allowedCores() -> Set<Int> {
-        let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
-        let key = "Cpus_allowed_list:"
-        guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix(key) }) else {
-            return Set(0..<ProcessInfo.processInfo.activeProcessorCount)
+    package static func threads(of rank: Int, among shares: [Share]) -> Int {
+        let own = shares[rank]
+        let neighbors = shares.filter { $0.host == own.host }
+        let sharing = neighbors.filter { !$0.cores.isDisjoint(with: own.cores) }.count
+        var threads = own.cores.count / max(1, sharing)
+        if let quota = own.quota {
+            threads = min(threads, quota / max(1, neighbors.filter { $0.quotaGroup == own.quotaGroup }.count))
         }
-        return parseList(line.dropFirst(key.count).trimmingCharacters(in: .whitespaces))
+        return max(1, threads)
     }
 
-    package static func parseList(_ list: String) -> Set<Int> {
-        var cores: Set<Int> = []
-        for part in list.split(separator: ",") {
-            let bounds = part.split(separator: "-").compactMap { Int($0) }
-            guard let first = bounds.first, let last = bounds.last, first <= last else { continue }
-            cores.formUnion(first...last)
+    /// What a person should know of the first host whose ranks have too few cores, or leave cores idle to which they were
+    /// not let. Collective; every rank returns the same.
+    ///
+    /// - Parameter threads: of each rank.
+    package static func notices(threads: Int, in communicator: any Communicator) throws -> [String] {
+        guard communicator.size > 1 else { return [] }
+        return notices(threads: threads, among: try shares(communicator))
+    }
+
+    package static func notices(threads: Int, among shares: [Share]) -> [String] {
+        for first in shares.indices where shares.firstIndex(where: { $0.host == shares[first].host }) == first {
+            let ranks = shares.filter { $0.host == shares[first].host }
+            let bound = ranks.reduce(Set<Int>()) { $0.union($1.cores) }
+            let cores = ranks.map(\.hostCores).max() ?? 1
+            let busy = ranks.count * threads
+            let place = Set(shares.map(\.host)).count > 1 ? " of \(shares[first].host)" : " here"
+            let what = "\(ranks.count) rank\(ranks.count == 1 ? "" : "s") × \(threads) thread\(threads == 1 ? "" : "s")"
+            if bound.count < min(busy, cores) || (bound.count < cores && busy < cores && bound.count <= busy) {
+                let each = max(1, cores / ranks.count)
+                return [
+                    "mpirun has bound \(what) to \(bound.count) of the \(cores) cores\(place): give it "
+                        + (each > 1 ? "--map-by slot:PE=\(each) --bind-to core, or " : "") + "--bind-to none"
+                ]
+            }
+            if busy > cores {
+                return [
+                    "\(what) share \(cores) core\(cores == 1 ? "" : "s")\(place): "
+                        + "as many ranks as cores, of one thread each, are faster"
+                ]
+            }
         }
-        return cores
+        return []
+    }
+
+    private static func shares(_ communicator: any Communicator) throws -> [Share] {
+        let processors = Processors()
+        let own = Share(
+            host: ProcessInfo.processInfo.hostName, cores: processors.cores,
+            quotaGroup: processors.quota?.group.path, quota: processors.quota.map { Processors.whole($0.processors) },
+            hostCores: processors.hostCapacity)
+        return try communicator.allGather([UInt8](JSONEncoder().encode(own))).map {
+            try JSONDecoder().decode(Share.self, from: Data($0))
+        }
     }
 }

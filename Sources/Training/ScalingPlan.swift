@@ -72,6 +72,8 @@ package struct ScalingPlan {
     package let nodes: [Int]
     /// Of the training set, if known.
     package let datasetImages: Int?
+    /// What each rank holds of it in memory.
+    package let heldBytes: Int
     /// What memory depends on besides.
     package let classes: Int?
     package let prefetch: Int
@@ -79,7 +81,7 @@ package struct ScalingPlan {
 
     package init(
         configuration: PretrainConfiguration, scaling: Scaling, mostImages: Int, cluster: Cluster, nodes: [Int],
-        datasetImages: Int?, classes: Int?, prefetch: Int, recomputesActivations: Bool
+        datasetImages: Int?, heldBytes: Int = 0, classes: Int?, prefetch: Int, recomputesActivations: Bool
     ) {
         self.configuration = configuration
         self.scaling = scaling
@@ -87,6 +89,7 @@ package struct ScalingPlan {
         self.cluster = cluster
         self.nodes = nodes
         self.datasetImages = datasetImages
+        self.heldBytes = heldBytes
         self.classes = classes
         self.prefetch = prefetch
         self.recomputesActivations = recomputesActivations
@@ -156,9 +159,7 @@ package struct ScalingPlan {
         let layout = StepLayout(
             source: try SyntheticImages(
                 SyntheticImageParameters(count: largest, channels: channels, size: size), split: .train),
-            statistics: ChannelStatistics(
-                mean: [Float](repeating: 0.5, count: channels),
-                standardDeviation: [Float](repeating: 0.25, count: channels)),
+            statistics: .unknown(channels: channels),
             classes: classes, prefetch: prefetch, recomputesActivations: recomputesActivations, timeline: nil)
         var rows: [Row] = []
         for division in divisions {
@@ -172,11 +173,9 @@ package struct ScalingPlan {
     ) throws -> Row {
         var row = Row(nodes: division.nodes, ranks: division.ranks, obstacle: division.obstacle)
         guard division.obstacle == nil else { return row }
-        let plan = MemoryPlan()
-        let (step, loader) = try layout.make(
-            configuration(for: division),
-            communicator: world(for: division), team: team, plan: plan)
-        loader.stop()
+        let (step, plan) = try layout.countedStep(
+            configuration(for: division), saves: true, holding: heldBytes, communicator: world(for: division),
+            team: team)
         var cluster = self.cluster
         cluster.nodes = division.nodes
         let loss = configuration.loss

@@ -6,8 +6,7 @@ internal import Models
 internal import Optimization
 internal import Tensors
 
-/// Lays out all that training steps need, for a measurement or for the sake of the memory plan: weights are not yet
-/// initialised, and pages that nobody writes take no memory.
+/// Lays out all that training steps need, for a measurement or only to count the memory: weights are not yet initialised.
 struct StepLayout {
     let source: any ImageSource
     let statistics: ChannelStatistics
@@ -42,5 +41,39 @@ struct StepLayout {
             recomputesActivations: recomputesActivations, timeline: timeline, communicator: communicator, team: team,
             plan: plan)
         return (step, loader)
+    }
+
+    /// The memory of a run on this rank, of which nothing is asked for.
+    ///
+    /// - Parameters:
+    ///   - saves: whether rank 0 has a copy of weights and moments to write checkpoints from.
+    ///   - heldBytes: what the images take in memory; nil for those of the source.
+    func count(
+        _ c: PretrainConfiguration, saves: Bool, communicator: any Communicator, team: Team
+    ) throws -> MemoryPlan {
+        try countedStep(c, saves: saves, communicator: communicator, team: team).plan
+    }
+
+    /// As `count`, with the step that was laid out, which cannot be run.
+    func countedStep(
+        _ c: PretrainConfiguration, saves: Bool, holding heldBytes: Int? = nil, communicator: any Communicator,
+        team: Team
+    ) throws -> (step: PretrainStep, plan: MemoryPlan) {
+        let plan = MemoryPlan(isBacked: false)
+        let (step, _) = try make(c, communicator: communicator, team: team, plan: plan)
+        if saves && communicator.rank == 0 {
+            _ = AdamW.Snapshot(count: step.model.parameters.values.count, plan: plan)
+        }
+        plan.add(.data, "images", bytes: heldBytes ?? source.heldBytes)
+        return (step, plan)
+    }
+}
+
+extension ChannelStatistics {
+    /// Any, for steps that are laid out and never run.
+    static func unknown(channels: Int) -> ChannelStatistics {
+        ChannelStatistics(
+            mean: [Float](repeating: 0.5, count: channels),
+            standardDeviation: [Float](repeating: 0.25, count: channels))
     }
 }

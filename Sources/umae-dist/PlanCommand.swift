@@ -45,7 +45,7 @@ struct PlanCommand: WorldCommand {
         let plan = ScalingPlan(
             configuration: configuration, scaling: options.scaling, mostImages: options.mostImages,
             cluster: options.machine.cluster(measured: local), nodes: options.machine.nodes.values,
-            datasetImages: data.images, classes: data.classes ?? Self.usualClasses,
+            datasetImages: data.images, heldBytes: data.heldBytes, classes: data.classes,
             prefetch: options.run.data.numWorkers,
             recomputesActivations: options.run.compute.recomputeActivations)
         try world.agree {
@@ -97,23 +97,27 @@ struct PlanCommand: WorldCommand {
         return try options.run.compute.element(in: world)
     }
 
-    /// Images, classes and channels of the data, as far as they are known: --images spares opening it. Classes are nil
-    /// where there are no labels.
-    private func dataset() throws -> (images: Int?, classes: Int?, channels: Int?) {
+    /// Images, classes and channels of the data and the memory they take, as far as they are known: --images spares
+    /// opening it. Classes are nil where there are no labels.
+    private func dataset() throws -> (images: Int?, classes: Int?, channels: Int?, heldBytes: Int) {
         let data = options.run.data
-        if let images = data.images { return (images, Self.usualClasses, nil) }
+        if let images = data.images { return (images, Self.usualClasses, nil, 0) }
         if data.dataPath == ImageDataset.syntheticName {
-            return (data.syntheticImages, SyntheticImageParameters().classCount, nil)
+            let model = try options.run.model.configuration()
+            let images = SyntheticImageParameters(
+                count: data.syntheticImages, channels: model.channels,
+                size: ImageData.ImageSize(height: model.imageHeight, width: model.imageWidth))
+            return (images.count, images.classCount, nil, images.heldBytes)
         }
         guard let source = try? ImageDataset.open(path: data.dataPath, split: .train) else {
-            return (nil, Self.usualClasses, nil)
+            return (nil, Self.usualClasses, nil, 0)
         }
-        return (source.count, source.classCount, source.channels)
+        return (source.count, source.classCount, source.channels, source.heldBytes)
     }
 
     /// The run with its whole batch on one rank.
     private func run(
-        of data: (images: Int?, classes: Int?, channels: Int?), _ element: ElementType
+        of data: (images: Int?, classes: Int?, channels: Int?, heldBytes: Int), _ element: ElementType
     ) throws -> PretrainConfiguration {
         var whole = options.run
         whole.optimisation.batchSize = nil

@@ -59,7 +59,9 @@ struct PretrainCommand: WorldCommand {
                 )
                 return ExitCode.done
             }
-            for difference in configuration.differences(from: saved.configuration) { reporter.say("note: \(difference)") }
+            for difference in configuration.differences(from: saved.configuration) {
+                reporter.say("note: \(difference)")
+            }
             if configuration.effectiveBatchSize != asked.effectiveBatchSize {
                 let images = configuration.effectiveBatchSize / world.size / configuration.accumulation
                 reporter.say(
@@ -68,23 +70,27 @@ struct PretrainCommand: WorldCommand {
             }
         }
         try world.agree { if world.rank == 0 { try place.examine(resume: resume) } }
+        let team = try options.compute.team(in: world)
+        let plan = try Pretraining.plan(
+            configuration, source: data, saves: place.isKept, prefetch: options.data.numWorkers,
+            recomputesActivations: options.compute.recomputeActivations, communicator: world, team: team)
+        for notice in try ProcessorAffinity.notices(threads: team.count, in: world) { reporter.say("note: \(notice)") }
         if try StopRequest.isPending(on: world) {
             return stopped(reporter, place.isKept, options.run.outputDir, step: 0)
         }
 
-        let team = try options.compute.team(in: world)
         let run = try Pretraining(
             configuration, source: data, statistics: try world.agree { try ChannelStatistics(of: data) },
             saves: place.isKept, resume: resume, prefetch: options.data.numWorkers,
             recomputesActivations: options.compute.recomputeActivations, timelinePath: options.compute.timeline,
             communicator: world, team: team, reporter: reporter)
-        try world.agree { try MemoryReport.check(run.plan, localRanks: world.localSize) }
         var summary = RunSummary(
             run: run, data: data, threads: team.count, ranks: world.size, hosts: world.hostLayout,
             directory: place.path, resume: resume)
         if options.run.dryRun {
             reporter.say(lines: summary.opening)
-            reporter.say("memory of each rank\n" + MemoryReport.lines(run.plan).joined(separator: "\n"))
+            let whose = world.size > 1 ? "memory of rank 0, which has what the others have and may save" : "memory"
+            reporter.say(whose + "\n" + MemoryReport.lines(plan).joined(separator: "\n"))
             return ExitCode.done
         }
 
@@ -100,9 +106,8 @@ struct PretrainCommand: WorldCommand {
         try world.agree {
             guard let output else { return }
             try output.begin(epoch: run.epoch, step: run.updates) { reporter.say("note: \($0)") }
-            try output.write(settings: String(RecipeText.yaml(of: options, configuration).dropLast()), remarks: remarks(world)) {
-                reporter.say("note: \($0)")
-            }
+            let settings = String(RecipeText.yaml(of: options, configuration).dropLast())
+            try output.write(settings: settings, remarks: remarks(world)) { reporter.say("note: \($0)") }
         }
         try options.compute.watchForStalls(in: world)
         let ending = try run.run(in: output, savingEvery: options.run.checkpointEvery)

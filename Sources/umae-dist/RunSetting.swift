@@ -105,7 +105,8 @@ extension PretrainOptions {
 
     private var runSettings: [RunSetting] {
         [
-            RunSetting("checkpoint_every", run.checkpointEvery.text), RunSetting("keep_checkpoints", run.keepCheckpoints),
+            RunSetting("checkpoint_every", run.checkpointEvery.text),
+            RunSetting("keep_checkpoints", run.keepCheckpoints),
             RunSetting("keep_every", run.keepEvery), RunSetting("seed", run.seed),
             RunSetting("spike_guard", run.spikeGuard.rawValue), RunSetting("spike_threshold", run.spikeThreshold),
             RunSetting("replica_check_every", run.replicaCheckEvery),

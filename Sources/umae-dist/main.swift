@@ -1,11 +1,16 @@
 import Communication
 import Glibc
+import Tensors
 
 Console.openClosedStreams()
 CrashSignals.endWhenSent()
 
 do {
     let world = try Launcher.join()
+    RefusedMemory.whenRefused { message in
+        Console.error(world.size > 1 ? "rank \(world.rank): \(message)" : message)
+        world.abort(exitCode: ExitCode.failed)
+    }
     let code = Dispatcher(world: world).run(Array(CommandLine.arguments.dropFirst()))
     Launcher.leave(world)
     exit(code)

@@ -83,10 +83,14 @@ struct PlanTests {
         #expect(document.samples.allSatisfy { ($0.seconds_per_phase["backward"] ?? 0) > 0 })
         #expect(document.rows.allSatisfy { ($0.seconds_per_step ?? 0) > 0 && $0.obstacle == nil })
         #expect((document.rows[0].exposed_communication_seconds == 0) == (ranks == 1))
-        let bench = try Program.run(
-            ["bench", "--json", "--steps", "1", "--accum-iter", "\(16 / 4 / ranks)"] + flags, ranks: ranks)
-        let object = try #require(try JSONSerialization.jsonObject(with: Data(bench.output.utf8)) as? [String: Any])
-        #expect(document.rows[0].planned_memory_bytes == object["planned_memory_bytes"] as? Int)
+        let dry = try Program.run(
+            flags + [
+                "--accum-iter", "\(16 / 4 / ranks)", "--data-path", "synthetic", "--output-dir", "somewhere",
+                "--dry-run",
+            ], ranks: ranks)
+        let planned = Double(try #require(document.rows[0].planned_memory_bytes)) / 1_048_576
+        #expect(dry.output.contains(String(format: "%.1f MiB", planned)), "\(planned) MiB: \(dry.output)")
+        #expect(dry.output.contains("saving") && dry.output.contains("data "))
         let table = try Program.run(
             ["plan", "--nodes", "1,2", "--data-path", "synthetic", "--steps", "1"] + flags, ranks: ranks)
         #expect(table.output.contains("images/s") && table.output.contains("measured \(ranks) rank"))

@@ -4,6 +4,7 @@
 //   FAULT_SLOW_SYNC=MS      every fsync takes that many milliseconds longer
 //   FAULT_MPI_FUNNELED=1    MPI grants MPI_THREAD_FUNNELED, and calls of another thread than the first end the process (70)
 //   FAULT_THREAD_REFUSED=N  the Nth thread that the program itself, not a library, wants to start is refused
+//   FAULT_MEMORY_REFUSED=N  maps of N MiB or more are refused
 #define _GNU_SOURCE
 #include "injector.h"
 
@@ -13,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
@@ -83,4 +85,15 @@ int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict at
     int is_program = dladdr((void *)body, &caller) && caller.dli_fname && strstr(caller.dli_fname, "umae-dist");
     if (is_program && atomic_fetch_add(&started, 1) + 1 == number_in("FAULT_THREAD_REFUSED")) return EAGAIN;
     return next(thread, attributes, body, argument);
+}
+
+void *mmap(void *address, size_t length, int protection, int flags, int file, off_t offset) {
+    static atomic_int limit = -1;
+    if (atomic_load(&limit) < 0) atomic_store(&limit, number_in("FAULT_MEMORY_REFUSED"));
+    size_t least = (size_t)atomic_load(&limit) << 20;
+    if (least > 0 && length >= least && (flags & MAP_ANONYMOUS)) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+    return (void *)syscall(SYS_mmap, address, length, protection, flags, file, offset);
 }
