@@ -109,10 +109,9 @@ struct DiskFaultTests {
     }
 
     private func expectWholeLog(_ run: String) throws {
-        struct Line: Decodable { let epoch: Int }
-        let log = try String(contentsOfFile: "\(run)/log.txt", encoding: .utf8)
-        let epochs = try log.split(separator: "\n").map { try JSONDecoder().decode(Line.self, from: Data($0.utf8)).epoch }
+        let epochs = try RunDirectoryTests.epochs(ofLog: "\(run)/log.txt")
         #expect(epochs == Array(0..<epochs.count), "\(epochs)")
+        #expect(try String(contentsOfFile: "\(run)/log.txt", encoding: .utf8).hasSuffix("}\n"))
     }
 
     @Test(

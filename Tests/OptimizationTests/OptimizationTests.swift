@@ -59,7 +59,7 @@ struct OptimizationTests {
     /// From torch 2.15 in double precision: torch.optim.AdamW([w], betas=(0.9, 0.95), eps=1e-8, weight_decay=0.3) with
     /// the rates and gradients below.
     @Test("three updates are torch.optim.AdamW's")
-    func adamWAsTorch() {
+    func adamWAsTorch() throws {
         let values = Matrix(rows: 1, columns: 3, values: [0.5, -1.25, 2])
         let optimizer = AdamW(
             values: values, tensors: [(0..<3, true)], configuration: AdamW.Configuration(weightDecay: 0.3),
@@ -71,7 +71,7 @@ struct OptimizationTests {
         ]
         for (index, update) in updates.enumerated() {
             let gradient = Matrix(rows: 1, columns: 3, values: update.gradient)
-            Team(threads: 1).run {
+            try Team(threads: 1).run {
                 optimizer.update(gradient, step: index + 1, learningRate: update.rate, by: $0)
             }
             // An ulp of weights up to 2 is 2.4e-7.
@@ -86,7 +86,7 @@ struct OptimizationTests {
         let gradients = Matrix(rows: 1, columns: 2, values: [3, 4])
         for threads in [1, 3] {
             let norm = GradientNorm(of: gradients, plan: MemoryPlan())
-            try Team(threads: threads).run { norm.measure(by: $0) }
+            try try Team(threads: threads).run { norm.measure(by: $0) }
             #expect(abs(norm.value - 5) < 1e-6)
         }
         #expect(abs(GradientNorm.clippingScale(norm: 5, maximum: 1) - 0.2) < 1e-6)

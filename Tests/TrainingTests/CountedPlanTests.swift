@@ -53,12 +53,13 @@ struct CountedPlanTests {
     @Test("every purpose has the bytes of the real plan", arguments: cases)
     func sameBytes(_ wanted: Case) throws {
         let source = try #require(Self.source)
-        let team = Team(threads: 2)
+        let team = try Team(threads: 2)
         let counted = try Pretraining.plan(
             wanted.configuration, source: source, saves: false, prefetch: 2, recomputesActivations: wanted.recomputes,
             communicator: SingleProcess(), team: team)
         let run = try Pretraining(
-            wanted.configuration, source: source, statistics: ChannelStatistics(of: source), output: nil, resume: nil,
+            wanted.configuration, source: source, statistics: ChannelStatistics(of: source), saves: false,
+            resume: nil,
             prefetch: 2, recomputesActivations: wanted.recomputes, communicator: SingleProcess(), team: team,
             reporter: Reporter(isSilent: true, isTerminal: false, write: { _ in }))
         for purpose in MemoryPlan.Purpose.allCases where purpose != .data {
@@ -72,7 +73,7 @@ struct CountedPlanTests {
         let source = try #require(Self.source)
         let plan = try Pretraining.plan(
             Self.configuration(), source: source, saves: true, prefetch: 0, recomputesActivations: false,
-            communicator: SingleProcess(), team: Team(threads: 1))
+            communicator: SingleProcess(), team: try Team(threads: 1))
         #expect(plan.bytes(for: .saving) == plan.bytes(for: .gradients) + plan.bytes(for: .moments))
     }
 
@@ -99,7 +100,7 @@ struct CountedPlanTests {
         let source = try #require(Self.source)
         let plan = try Pretraining.plan(
             wanted.configuration, source: source, saves: false, prefetch: 0, recomputesActivations: wanted.recomputes,
-            communicator: SingleProcess(), team: Team(threads: 1))
+            communicator: SingleProcess(), team: try Team(threads: 1))
         let estimate = MemoryEstimate(wanted.configuration, ranks: 1).bytes
         #expect(estimate < Double(plan.totalBytes))
         #expect(estimate > Double(plan.totalBytes - source.heldBytes) / 30)
