@@ -36,14 +36,21 @@ package struct Checkpoint: Equatable, Sendable {
         try SafetensorsFile(path: path(of: .optimizer))
     }
 
-    /// The state that was given to `CheckpointStore.save`.
+    /// The state that was given to `CheckpointStore.save`, also by an earlier version or a later one.
     ///
+    /// - Parameters:
+    ///   - defaults: where keys are taken from that the file lacks, at any depth, since they were introduced after it was
+    ///     written; keys that are not known are passed over.
+    ///   - required: keys at the top that every version has written.
     /// - Throws: `stateInvalid` with the key concerned, or the file cannot be read.
-    package func state<State: Decodable>(_ type: State.Type = State.self) throws(CheckpointError) -> State {
+    package func state<State: Codable>(
+        completedFrom defaults: State, requiring required: Set<String>
+    ) throws(CheckpointError) -> State {
         let path = path(of: .state)
         let content = try OpenFile.reading(path).content(limit: StateCoding.maximumSize)
         do {
-            return try StateCoding.decoder().decode(type, from: Data(content))
+            let data = try StateCoding.completed(Data(content), from: defaults, requiring: required)
+            return try StateCoding.decoder().decode(State.self, from: data)
         } catch {
             throw CheckpointError(path: path, .stateInvalid(summary(of: error)))
         }
@@ -73,6 +80,23 @@ enum StateCoding {
             return Array(try encoder.encode(state)) + [UInt8(ascii: "\n")]
         } catch {
             throw CheckpointError(path: path, .stateNotEncodable(summary(of: error)))
+        }
+    }
+
+    /// JSON with every key of `defaults` that `saved` lacks, but for the required ones.
+    static func completed(_ saved: Data, from defaults: some Encodable, requiring required: Set<String>) throws -> Data {
+        let encoded = try encode(defaults, path: "")
+        guard var complete = try JSONSerialization.jsonObject(with: Data(encoded)) as? [String: Any],
+            let found = try JSONSerialization.jsonObject(with: saved) as? [String: Any]
+        else { return saved }
+        for key in required { complete[key] = nil }
+        return try JSONSerialization.data(withJSONObject: overlaid(complete, found))
+    }
+
+    private static func overlaid(_ below: [String: Any], _ above: [String: Any]) -> [String: Any] {
+        below.merging(above) { below, above in
+            guard let below = below as? [String: Any], let above = above as? [String: Any] else { return above }
+            return overlaid(below, above)
         }
     }
 

@@ -66,7 +66,7 @@ extension CheckpointError.Reason {
         case .sizeMismatch(let expected, let found): "is damaged: \(found) bytes, expected \(expected)"
         case .checksumMismatch(let expected, let found):
             "is damaged: CRC-32 \(hexadecimal(found)), expected \(hexadecimal(expected))"
-        case .stateInvalid(let problem): "cannot be decoded: \(problem)"
+        case .stateInvalid(let problem): "cannot be decoded: \(problem); was it written by a later version?"
         case .stateNotEncodable(let problem): "the run state cannot be encoded: \(problem)"
         case .foreign(let what): "is kept: \(what)"
         case .notADirectory(let flag): "\(flag) needs a directory, and this is a file"

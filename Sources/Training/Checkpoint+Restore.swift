@@ -7,7 +7,7 @@ extension Checkpoint {
     ///
     /// - Throws: if the checkpoint belongs to another model, seed, effective batch or other data.
     func restore(_ model: MaskedAutoencoder, _ optimizer: AdamW, for fresh: RunState) throws -> RunState {
-        var saved = try state(RunState.self)
+        var saved = try RunState(of: self)
         if let obstacle = fresh.configuration.obstacleToResuming(saved.configuration) {
             throw RunDirectoryError(description: "cannot resume from \(path): it is of \(obstacle)")
         }

@@ -58,6 +58,15 @@ package struct PretrainConfiguration: Codable, Equatable, Sendable {
         self.seed = seed
     }
 
+    /// A run of which nothing is said.
+    static var defaults: PretrainConfiguration {
+        PretrainConfiguration(
+            model: MaskedAutoencoderConfiguration(), loss: LossConfiguration(), precision: .float32,
+            dataPath: "synthetic", syntheticImages: 4096, epochs: 1, startEpoch: 0, warmupEpochs: 0,
+            effectiveBatchSize: 256, accumulation: 1, learningRate: 0, minimumLearningRate: 0,
+            optimizer: AdamW.Configuration(), clipGradient: nil, seed: 0)
+    }
+
     package var schedule: LearningRateSchedule {
         LearningRateSchedule(
             peak: learningRate, minimum: minimumLearningRate, warmupEpochs: warmupEpochs, epochs: Double(epochs))

@@ -1,3 +1,4 @@
+package import Checkpoints
 package import Optimization
 
 /// What a checkpoint holds besides tensors: where the run stands, bit for bit.
@@ -17,6 +18,18 @@ package struct RunState: Codable, Sendable {
     package var spikeGuard = SpikeGuard()
     /// Sums over the steps of the epoch so far.
     package var metrics: EpochMetrics
+}
+
+extension RunState {
+    /// The state in a checkpoint, whichever version wrote it: settings that it does not have are what they were before there
+    /// were such settings, which is their default.
+    package init(of checkpoint: Checkpoint) throws {
+        let defaults = RunState(
+            configuration: .defaults, step: 0, epoch: 0, stepInEpoch: 0, worldSize: 1, dataFingerprint: 0,
+            metrics: EpochMetrics())
+        self = try checkpoint.state(
+            completedFrom: defaults, requiring: ["step", "epoch", "stepInEpoch", "dataFingerprint"])
+    }
 }
 
 /// Sums of a step's figures over an epoch.

@@ -47,7 +47,7 @@ struct PretrainCommand: WorldCommand {
         try options.compute.checkTimeline(in: world)
         let resume = try checkpointToResume(in: world, reporter)
         if let resume {
-            let saved = try world.agree { try resume.state(RunState.self) }
+            let saved = try world.agree { try RunState(of: resume) }
             let asked = configuration
             configuration = try world.agree {
                 try options.configuration(

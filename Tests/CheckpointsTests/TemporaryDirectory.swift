@@ -65,7 +65,7 @@ struct Generation: Codable, Equatable {
 
     /// The number of a checkpoint; nil if its parts disagree.
     static func number(of checkpoint: Checkpoint) throws -> Double? {
-        let state: Generation = try checkpoint.state()
+        let state = try checkpoint.state(completedFrom: Generation(number: 0), requiring: ["number"])
         let weights = try checkpoint.weights().floats("blocks.0.weight")
         let moments = try checkpoint.optimizer().floats("blocks.0.weight")
         let expected = [Float](repeating: Float(state.number), count: 2100)
