@@ -64,7 +64,8 @@ struct ArgumentLayers {
         let given = Result { () throws(RecipeError) in try self.given() }
         let recipe = try SharedText.recipe((try? given.get())?.recipe, in: world)
         let merged = Result { () throws(RecipeError) in try self.merged(given.get(), recipe: recipe) }
-        let run = (try? merged.get()).flatMap(RunConfigurationFile.directory)
+        // A plan resumes nothing.
+        let run = command.unused.contains("resume") ? nil : (try? merged.get()).flatMap(RunConfigurationFile.directory)
         let configuration = try SharedText.configuration(ofRun: run, in: world)
         return try self.finished(merged.get(), run: run, configuration: configuration)
     }

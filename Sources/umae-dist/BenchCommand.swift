@@ -27,15 +27,16 @@ struct BenchCommand: WorldCommand {
     @Option(help: "Seed of weights and images.") var seed: UInt64 = 0
     @Flag(help: "Print one JSON object instead of a table.") var json = false
 
+    func validate() throws {
+        try Bounds.check("--batch-size", batchSize, 1...1 << 20)
+        try Bounds.check("--accum-iter", accumIter, 1...1 << 20)
+        try Bounds.check("--steps", steps, 1...1_000_000)
+        try Bounds.check("--warmup-steps", warmupSteps, 0...1_000_000)
+    }
+
     func run(in world: any Communicator) throws -> Int32 {
         let element = try compute.element(in: world)
         let configuration = try world.agree {
-            guard batchSize >= 1 && accumIter >= 1 && batchSize <= 1 << 20 && accumIter <= 1 << 20 else {
-                throw ModelError("--batch-size and --accum-iter must be at least 1")
-            }
-            guard steps >= 1 && warmupSteps >= 0 else {
-                throw ModelError("--steps must be at least 1 and --warmup-steps at least 0")
-            }
             let accumulation = try exchange.accumulation(accumIter, ranks: world.size)
             var loss = try self.loss.configuration()
             exchange.adjust(&loss)

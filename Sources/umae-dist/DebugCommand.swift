@@ -41,9 +41,10 @@ struct DebugCommand: WorldCommand {
         guard files.isEmpty || files.count == 3 else {
             throw ValidationError("--weights, --batch and --dump belong together: give all three or none.")
         }
-        guard accumIter >= 1 && accumIter <= 1 << 20 else {
-            throw ValidationError("--accum-iter is \(accumIter): it must be at least 1.")
-        }
+        try Bounds.check("--accum-iter", accumIter, 1...1 << 20)
+        try Bounds.check("--batch-size", batchSize, 1...1 << 20)
+        try Bounds.check("--lr", lr, .atLeast(0))
+        try Bounds.check("--weight-decay", weightDecay, .atLeast(0))
     }
 
     func run(in world: any Communicator) throws -> Int32 {
@@ -66,7 +67,7 @@ struct DebugCommand: WorldCommand {
                     accumulation: try exchange.accumulation(accumIter, ranks: world.size), weightsPath: weights,
                     batchPath: batch, dumpPath: dump)
                 debug.exchange = exchange.configuration()
-                debug.update = try update()
+                debug.update = update
                 return debug
             }
             let result = try debug.run(communicator: world, team: team)
@@ -84,11 +85,7 @@ struct DebugCommand: WorldCommand {
         return report.passed ? 0 : 1
     }
 
-    private func update() throws -> DebugDump.Update? {
-        guard let lr else { return nil }
-        guard lr.isFinite && lr >= 0 && weightDecay.isFinite && weightDecay >= 0 else {
-            throw ModelError("--lr and --weight-decay must be 0 or above")
-        }
-        return DebugDump.Update(learningRate: lr, optimizer: AdamW.Configuration(weightDecay: weightDecay))
+    private var update: DebugDump.Update? {
+        lr.map { DebugDump.Update(learningRate: $0, optimizer: AdamW.Configuration(weightDecay: weightDecay)) }
     }
 }

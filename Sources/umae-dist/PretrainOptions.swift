@@ -99,7 +99,7 @@ struct OptimisationOptions: ParsableArguments {
             ("--blr", blr), ("--lr", lr), ("--min-lr", minLr), ("--warmup-epochs", warmupEpochs),
             ("--weight-decay", weightDecay),
         ] { try Bounds.check(flag, value, .atLeast(0)) }
-        try Bounds.check("--clip-grad", clipGrad, .above(0))
+        try Bounds.check("--clip-grad", clipGrad, .above(0), most: .infinity)
     }
 
     /// Images of one update.

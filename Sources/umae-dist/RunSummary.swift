@@ -5,6 +5,7 @@ import Foundation
 import ImageData
 import Layers
 import Models
+import Optimization
 import Tensors
 import Training
 
@@ -37,15 +38,22 @@ struct RunSummary {
                 + "\(threads) thread\(threads == 1 ? "" : "s") per rank, "
                 + "\(c.precision.rawValue) products, \(VectorKernels.instructionSet) kernels",
             String(
-                format: "training %d epoch%@ of %d steps, lr %.2e, mask ratio %g, λ %g (%@)", c.epochs,
-                c.epochs == 1 ? "" : "s", run.stepsPerEpoch, c.learningRate, model.maskRatio, c.loss.lamb,
-                c.loss.regularizer.kind.rawValue),
+                format: "training %d epoch%@ of %d steps, lr %.2e, warm-up of %g epochs, weight decay %g, seed %@",
+                c.epochs, c.epochs == 1 ? "" : "s", run.stepsPerEpoch, c.learningRate, c.warmupEpochs,
+                c.optimizer.weightDecay, "\(c.seed)"),
+            String(format: "losses   mask ratio %g, %@", model.maskRatio, regularizer),
         ]
         if ranks > 1 { lines.append("messages \(messages)") }
         if let note = c.gradientExchange.noteOnLinks(hosts) { lines.append("note: \(note)") }
         lines.append("run      \(directory ?? "not kept: --output-dir is empty")")
         if let resume { lines.append("resume   \(resume.path)") }
         return lines
+    }
+
+    private var regularizer: String {
+        let loss = run.configuration.loss
+        return loss.regularizer.kind == .none
+            ? "no regulariser" : String(format: "λ %g (%@)", loss.lamb, loss.regularizer.kind.rawValue)
     }
 
     /// How gradients and features of all ranks come together.

@@ -24,7 +24,7 @@ struct FlagList: Decodable {
 
     let command: Command
 
-    /// Without the second half of pairs such as `--deterministic` and `--no-deterministic`, and without `--help`.
+    /// Without the second half of pairs such as `--deterministic` and `--no-deterministic`, and without `--help` and `--version`.
     static func of(_ command: String) throws -> [Flag] {
         let result = try Program.run([command, "--experimental-dump-help"])
         let list = try JSONDecoder().decode(FlagList.self, from: Data(result.output.utf8)).command
@@ -33,6 +33,6 @@ struct FlagList: Decodable {
                 ? candidate : (candidate.subcommands ?? []).lazy.compactMap(find).first
         }
         let flags = try #require(find(list)?.arguments, "\(result.output)")
-        return flags.filter { !$0.name.hasPrefix("no-") && $0.name != "help" }
+        return flags.filter { !$0.name.hasPrefix("no-") && !["help", "version"].contains($0.name) }
     }
 }

@@ -48,6 +48,22 @@ struct NumberFlagTests {
         }
     }
 
+    @Test(
+        "any number for any flag of bench and debug is accepted or refused in one line that names the flag",
+        arguments: [("bench", "warmup-steps"), ("debug", "lr")])
+    func others(_ command: String, has known: String) throws {
+        let ofRuns = Set(try Self.numbers(of: "pretrain")).subtracting([
+            "batch-size", "accum-iter", "lr", "weight-decay",
+        ])
+        let flags = try Self.numbers(of: command).filter { !ofRuns.contains($0) }
+            .filter { !["weights", "batch", "dump"].contains($0) }
+        #expect(flags.contains(known) && flags.contains("batch-size"), "\(flags)")
+        let base = [command, "--threads", "1", "--batch-size", "4"] + SmallRun.model
+        for flag in flags {
+            for value in Self.values { try Self.expect(Program.run(base + ["--\(flag)", value]), flag, value) }
+        }
+    }
+
     private static func expect(_ result: Program.Result, _ flag: String, _ value: String) throws {
         #expect([0, 64].contains(result.exitCode), "--\(flag) '\(value)': \(result.exitCode) \(result.errors)")
         guard result.exitCode != 0 else { return }

@@ -46,6 +46,12 @@ struct RunSettingTests {
         return try Data(contentsOf: URL(fileURLWithPath: "\(run)/\(checkpoint)/model.safetensors"))
     }
 
+    /// The lines of config.yaml but for comments, which say when and where.
+    private func settings(_ run: String) throws -> [Substring] {
+        try String(contentsOfFile: "\(run)/config.yaml", encoding: .utf8).split(separator: "\n")
+            .filter { !$0.hasPrefix("#") }
+    }
+
     @Test(
         "a run from another's config.yaml has its bits", arguments: [1, 2],
         [
@@ -61,9 +67,7 @@ struct RunSettingTests {
             ["--recipe", folder.file("a/config.yaml"), "--output-dir", folder.file("b")], ranks: ranks)
         #expect(second.exitCode == 0, "\(second.errors)")
         #expect(try weights(folder.file("a")) == weights(folder.file("b")))
-        #expect(
-            try Data(contentsOf: URL(fileURLWithPath: folder.file("a/config.yaml")))
-                == Data(contentsOf: URL(fileURLWithPath: folder.file("b/config.yaml"))))
+        #expect(try settings(folder.file("a")) == settings(folder.file("b")))
     }
 
     @Test("a resumed run has the settings it had, but for those given now", arguments: ["auto", "run", "checkpoint"])
