@@ -78,7 +78,7 @@ struct DebugCommand: WorldCommand {
             return 0
         }
         let report = try DebugReport(
-            model: configuration, loss: losses, precision: element, images: batchSize, seed: seed
+            model: configuration, loss: losses, images: batchSize, seed: seed
         ).run(communicator: world, team: team)
         if world.rank == 0 { Console.print(report.text) }
         return report.passed ? 0 : 1
