@@ -48,7 +48,6 @@ package struct DebugReport {
         try MemoryCheck.run(counted, remedies: .batchSize, in: communicator)
         let batch = RandomDebugBatch(self, communicator: communicator, team: team, plan: plan)
         try batch.prepare()
-        let batch = try RandomDebugBatch(self, communicator: communicator, team: team, plan: plan)
         let gradients = try TensorGradientCheck(batch, configured: loss)
         var lines = heading(gradients.total) + activationLines(batch.activations)
         lines += [
