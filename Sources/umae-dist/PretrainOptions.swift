@@ -99,7 +99,8 @@ struct OptimisationOptions: ParsableArguments {
             ("--blr", blr), ("--lr", lr), ("--min-lr", minLr), ("--warmup-epochs", warmupEpochs),
             ("--weight-decay", weightDecay),
         ] { try Bounds.check(flag, value, .atLeast(0)) }
-        try Bounds.check("--clip-grad", clipGrad, .above(0))
+        // An infinite one only measures.
+        if clipGrad != .infinity { try Bounds.check("--clip-grad", clipGrad, .above(0)) }
     }
 
     /// Images of one update.
