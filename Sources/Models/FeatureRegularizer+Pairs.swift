@@ -71,7 +71,7 @@ extension FeatureRegularizer {
             let total = sum(in: context) { exponentiate(row: $0) }
             if context.member.isFirst { pairSum = total }
         case .koleo:
-            context.forEachChunk(of: own.rows) { findNeighbors(rows: $0) }
+            if !keepsNeighbors { context.forEachChunk(of: own.rows) { findNeighbors(rows: $0) } }
         default:
             if context.member.isFirst { parts.loss = square }
         }

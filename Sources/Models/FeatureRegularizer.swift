@@ -49,6 +49,9 @@ package final class FeatureRegularizer: @unchecked Sendable {
     let dNormalized: Matrix
     /// Nearest neighbours for koleo: of this rank [n, 1], and of all [N, 1].
     package let ownNeighbors: Matrix
+    /// Whether neighbours stay those of the evaluation before: the loss has a kink wherever they change, and finite
+    /// differences across one are not the slope on either side.
+    package var keepsNeighbors = false
     package let neighbors: Matrix
     let factorization: CholeskyFactorization?
     /// Of this rank's images [1, n], and how many of them a micro-batch has.

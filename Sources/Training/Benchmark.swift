@@ -22,7 +22,8 @@ package struct Benchmark {
         package var fractionOfPeak: Double
         /// Median.
         package var secondsPerStep: Double
-        /// Means over the steps, of the slowest rank in each phase.
+        /// Medians over the steps, of the slowest rank in each phase: as none is longer than its step, none is longer than
+        /// the median step.
         package var secondsPerPhase: [String: Double]
         /// Resident memory of the largest rank at its highest.
         package var peakMemoryBytes: Int
@@ -111,11 +112,15 @@ package struct Benchmark {
         step.clock.reset()
         var seconds: [Double] = []
         seconds.reserveCapacity(steps)
+        let phases = PhaseClock.Phase.allCases
+        var phaseSeconds = [[Double]](repeating: [Double](repeating: 0, count: steps), count: phases.count)
         var last = StepOutcome()
         var exposed = 0.0
         let faultsBefore = ProcessMemory.pageFaults()
         for update in 1...steps {
+            for phase in phases { phaseSeconds[phase.rawValue][update - 1] = -step.clock[phase] }
             last = try step.run(update: max(warmupSteps, 1) + update, learningRate: 1e-4)
+            for phase in phases { phaseSeconds[phase.rawValue][update - 1] += step.clock[phase] }
             seconds.append(last.seconds)
             exposed += step.exposedCommunicationSeconds
         }
@@ -124,12 +129,11 @@ package struct Benchmark {
 
         if let timelinePath { try timeline?.write(to: timelinePath, communicator) }
 
-        var largest = PhaseClock.Phase.allCases.map { step.clock[$0] / Double(steps) }
+        var largest = phaseSeconds.map { $0.sorted()[steps / 2] }
         largest += [
             seconds.sorted()[steps / 2], Double(ProcessMemory.peakResidentBytes()), faults, exposed / Double(steps),
         ]
         try communicator.allReduce(&largest, .maximum)
-        let phases = PhaseClock.Phase.allCases
         let secondsPerStep = largest[phases.count]
         let imagesPerSecond = Double(configuration.effectiveBatchSize) / secondsPerStep
         let flops = configuration.model.flopsPerImage

@@ -18,6 +18,7 @@ package struct DebugDump {
     package let batchPath: String
     package let dumpPath: String
     package var exchange = GradientExchange()
+    package var recomputesActivations = false
     /// An update of the weights to make and dump, if any.
     package var update: Update?
 
@@ -125,6 +126,7 @@ package struct DebugDump {
     ) -> (GradientPass, (images: Matrix, noise: Matrix), Outputs) {
         var options = MaskedAutoencoder.Activations.Options()
         options.predictsAll = true
+        options.recomputes = recomputesActivations
         let pass = GradientPass(
             MaskedAutoencoder(model, precision, plan: plan), loss: loss, classes: nil, division: division,
             options: options, exchange: exchange, communicator: communicator, team: team, clock: PhaseClock(),

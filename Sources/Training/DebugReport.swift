@@ -10,29 +10,25 @@ package import Tensors
 package struct DebugReport {
     package let model: MaskedAutoencoderConfiguration
     package let loss: LossConfiguration
-    package let precision: ElementType
     package let images: Int
     package let seed: UInt64
+    package let recomputesActivations: Bool
 
     package init(
-        model: MaskedAutoencoderConfiguration, loss: LossConfiguration, precision: ElementType, images: Int,
-        seed: UInt64
+        model: MaskedAutoencoderConfiguration, loss: LossConfiguration, images: Int, seed: UInt64,
+        recomputesActivations: Bool = false
     ) {
         self.model = model
         self.loss = loss
-        self.precision = precision
         self.images = images
         self.seed = seed
+        self.recomputesActivations = recomputesActivations
     }
 
     package struct Outcome {
         package let text: String
         package let passed: Bool
     }
-
-    /// Relative difference that fp32 rounding explains: losses carry 1e-7, and the stencil divides their differences,
-    /// some 1e-3 of the loss, by the step.
-    private static var tolerance: Double { 5e-3 }
 
     /// Collective; every rank returns the same.
     package func run(communicator: any Communicator, team: Team) throws -> Outcome {
@@ -44,76 +40,31 @@ package struct DebugReport {
             try loss.validate(images: images)
         }
         let counts = RowShares.counts(of: images, ranks: communicator.size)
-        let own = RowShares.range(of: communicator.rank, in: counts)
         try MemoryCheck.refuse(
-            MemoryEstimate(model, images: counts.reduce(0, max), elementBytes: precision.byteCount), in: communicator)
+            MemoryEstimate(
+                model, images: counts.reduce(0, max), elementBytes: ElementType.float32.byteCount), in: communicator)
         let counted = MemoryPlan(isBacked: false)
-        _ = layOut(counts, communicator, team, counted)
+        _ = RandomDebugBatch(self, communicator: communicator, team: team, plan: counted)
         try MemoryCheck.run(counted, remedies: .batchSize, in: communicator)
-        let (pass, batch, gradient) = layOut(counts, communicator, team, plan)
-        let network = pass.model
-        network.initialize(seed: seed)
-        for (row, sample) in own.enumerated() {
-            var random = SampleRandom(seed: seed, epoch: 0, sample: sample, purpose: .syntheticImage)
-            for column in 0..<batch.columns { batch[row, column] = random.normal() }
-        }
-        pass.activations(for: 0).masking.draw(
-            seed: seed, epoch: 0, samples: MatrixView(rows: own.count, columns: 1, values: Array(own)))
-
-        func totalLoss() throws -> Double {
-            let shares = try pass.accumulate(batch, labels: nil, micro: 0)
-            var sums = [shares.reconstruction + loss.weight * shares.uniformity / pass.divisors.loss]
-            try communicator.allReduce(&sums, .sum)
-            return sums[0]
-        }
-        let value = try totalLoss()
-        gradient.copy(from: pass.reducer.gradients)
-        var lines = heading(value) + activationLines(pass.activations(for: 0))
-        lines += ["", "gradients: each tensor's norm, and its slope along the gradient by finite differences"]
+        let batch = RandomDebugBatch(self, communicator: communicator, team: team, plan: plan)
+        try batch.prepare()
+        let gradients = try TensorGradientCheck(batch, configured: loss)
+        var lines = heading(gradients.total) + activationLines(batch.activations)
+        lines += [
+            "", "gradients: derivative of each loss along one direction of each tensor, and by finite differences",
+            "tensor".padded(44) + "shape".padded(18) + "reconstruction".padded(26) + "regulariser".padded(26),
+        ]
         var passed = true
-        for specification in network.parameters.trainable {
-            let range = network.parameters.range(of: specification.name)
-            let direction = gradient.columns(range).array
-            let norm = direction.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()
-            let weights = network.parameters.values.columns(range)
-            let original = weights.array
-            // A step that moves the loss by about a thousandth of itself.
-            let step = 1e-3 * max(abs(value), 1e-6) / max(norm, 1e-12)
-            let slope = try GradientCheck.slope(step: step) { distance in
-                weights.copy(
-                    from: zip(original, direction).map { Float(Double($0) + distance * Double($1) / max(norm, 1e-30)) })
-                return try totalLoss()
-            }
-            weights.copy(from: original)
-            let difference = abs(slope - norm) / max(norm, 1e-30)
-            let ok = difference < Self.tolerance || norm < 1e-9
-            passed = passed && ok
-            let shape = specification.shape.map(String.init).joined(separator: "×")
+        for name in batch.tensors {
+            let result = try gradients.check(name)
+            passed = passed && result.passed
             lines.append(
-                specification.name.padded(44) + shape.padded(18) + number(norm).padded(13) + number(slope).padded(13)
-                    + (ok ? "ok" : "DIFFERS by \(number(difference))"))
+                name.padded(44) + batch.shape(of: name).map(String.init).joined(separator: "×").padded(18)
+                    + result.columns.map { $0.padded(26) }.joined() + result.verdict)
         }
         lines += ["", "memory of this rank"] + MemoryReport.lines(plan)
         lines += ["", passed ? "all gradients agree with finite differences" : "SOME GRADIENTS DIFFER"]
         return Outcome(text: lines.joined(separator: "\n"), passed: passed)
-    }
-
-    /// The pass, the images of this rank [n, C·H·W], and room for a copy of the gradients.
-    private func layOut(
-        _ counts: [Int], _ communicator: any Communicator, _ team: Team, _ plan: MemoryPlan
-    ) -> (GradientPass, Matrix, Matrix) {
-        var options = MaskedAutoencoder.Activations.Options()
-        options.predictsAll = true
-        options.keepsStages = true
-        let pass = GradientPass(
-            MaskedAutoencoder(model, precision, plan: plan), loss: loss, classes: nil,
-            division: MicroBatches(dividing: images, ranks: communicator.size, accumulation: 1), options: options,
-            communicator: communicator, team: team, clock: PhaseClock(), plan: plan)
-        return (
-            pass,
-            plan.matrix(.batches, "images", rows: counts[communicator.rank], columns: model.imageValues),
-            plan.matrix(.gradients, "gradients, copy", rows: 1, columns: pass.model.parameters.gradients.count)
-        )
     }
 
     private func heading(_ value: Double) -> [String] {

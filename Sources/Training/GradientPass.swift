@@ -21,7 +21,8 @@ package final class GradientPass {
     private let spans: Bool
     private let team: Team
     private let classifier: OnlineClassifier?
-    private let loss: LossConfiguration
+    /// λ alone may change between updates.
+    package var loss: LossConfiguration
     private let communicator: any Communicator
     private let clock: PhaseClock
     /// By number of images: micro-batches of one size share theirs.
@@ -141,6 +142,9 @@ package final class GradientPass {
 
     /// The exchange in use.
     package var exchange: UniformityExchange { regularizations[0].regularizer.exchange }
+
+    /// Holds what the regularisers found nearest, so that losses have no kinks.
+    package func keepNeighbors() { for each in regularizations { each.regularizer.keepsNeighbors = true } }
 
     /// What sums of the regulariser's shares over ranks and micro-batches are divided by.
     package var divisors: FeatureRegularizer.Figures {

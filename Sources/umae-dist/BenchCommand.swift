@@ -70,12 +70,15 @@ struct BenchCommand: WorldCommand {
         return 0
     }
 
+    private func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+
     private func table(_ r: Benchmark.Result) -> String {
         var rows = [
             ("model", "\(r.model), \(r.precision)"),
             (
                 "world",
-                "\(r.ranks) ranks × \(r.threadsPerRank) threads, \(r.batchSizePerRank) images per rank"
+                "\(counted(r.ranks, "rank")) × \(counted(r.threadsPerRank, "thread")), "
+                    + "\(counted(r.batchSizePerRank, "image")) per rank"
                     + (r.accumIter > 1 ? " × \(r.accumIter) micro-batches" : "")
             ),
             ("kernels", r.kernels),

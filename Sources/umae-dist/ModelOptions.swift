@@ -166,8 +166,12 @@ struct ComputeOptions: ParsableArguments {
     }
 
     /// What products read, the same on every rank. Collective.
-    func element(in world: any Communicator, standard: Precision = .auto) throws -> ElementType {
-        let chosen = precision ?? standard
+    func element(in world: any Communicator) throws -> ElementType {
+        try Self.element(precision ?? .auto, in: world)
+    }
+
+    /// Collective.
+    static func element(_ chosen: Precision, in world: any Communicator) throws -> ElementType {
         try world.agree {
             guard chosen != .bf16 || VectorKernels.hasFastBFloat16 else {
                 throw ModelError(
@@ -198,7 +202,10 @@ struct ComputeOptions: ParsableArguments {
     }
 
     /// Collective.
-    func team(in world: any Communicator) throws -> Team {
+    func team(in world: any Communicator) throws -> Team { try Self.team(threads: threads, in: world) }
+
+    /// Collective.
+    static func team(threads: Int?, in world: any Communicator) throws -> Team {
         let allowed = try ProcessorAffinity.threads(world)
         return try world.agree { try Team(threads: threads ?? min(max(allowed, 1), 1024)) }
     }
