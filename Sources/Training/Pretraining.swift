@@ -130,7 +130,7 @@ package final class Pretraining {
         } catch let failure as any CollectiveError {
             // All ranks are there and leave together: a checkpoint that was due is not lost with them.
             try step.finishCollection()
-            keeper?.wait()
+            try communicator.agree(during: .saving) { keeper?.wait() }
             throw failure
         }
     }
@@ -150,7 +150,7 @@ package final class Pretraining {
                 state.stepInEpoch += 1
                 state.metrics.add(outcome)
                 reporter.step(outcome, state: state, stepsPerEpoch: stepsPerEpoch)
-                keeper?.look()
+                communicator.during(.saving) { keeper?.look() }
                 guard state.stepInEpoch < stepsPerEpoch || !isLastEpoch else { break }
                 if outcome.stopRequested {
                     try save(isDue: true, atOnce: true)
@@ -168,7 +168,8 @@ package final class Pretraining {
     private func endEpoch() throws {
         try reportStragglers()
         let line = LogLine(state, hasClassifier: source.classCount != nil)
-        communicator.during(.writingLog) { keeper?.log(line) }
+        // Agreed, so that ranks of other hosts know what they may wait for.
+        try communicator.agree(during: .writingLog) { keeper?.log(line) }
         reporter.epoch(line)
         state.epoch += 1
         state.stepInEpoch = 0
@@ -208,7 +209,7 @@ package final class Pretraining {
         // Moments may still be under way if the updates since were left out.
         try step.finishCollection()
         // The save before may still be reading what moments are collected into.
-        if isDue { communicator.during(.saving) { keeper?.wait() } }
+        try communicator.agree(during: .saving) { if isDue { keeper?.wait() } }
         if step.sharesUpdate {
             var due = [isDue && keeper != nil ? 1.0 : 0]
             try communicator.allReduce(&due, .sum)
