@@ -6,7 +6,7 @@ Console.openClosedStreams()
 CrashSignals.endWhenSent()
 
 do {
-    let world = try Launcher.join(arguments: CommandLine.arguments)
+    let world = try Launcher.join()
     RefusedMemory.whenRefused { message in
         Console.error(world.size > 1 ? "rank \(world.rank): \(message)" : message)
         world.abort(exitCode: ExitCode.failed)
