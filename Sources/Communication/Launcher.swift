@@ -1,6 +1,5 @@
 internal import CMPIShim
 import Glibc
-internal import Host
 
 /// How this process was started, read from the environment that launchers set.
 package enum Launcher {
@@ -14,9 +13,7 @@ package enum Launcher {
             return SingleProcess()
         }
         if !canReadOtherProcesses { unsafe setenv("OMPI_MCA_btl_vader_single_copy_mechanism", "none", 0) }
-        // Ranks that wait then leave their core to ranks that compute. mpirun knows this of itself only where the host file
-        // does not claim a slot for each rank.
-        if sharesCores { unsafe setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0) }
+        SharedCores.tellMPI(arguments: CommandLine.arguments)
         let world = try MPIWorld()
         if let launched = launchedProcesses, launched.count > world.size {
             world.finalize()
@@ -77,11 +74,6 @@ package enum Launcher {
         if let count = number("OMPI_COMM_WORLD_SIZE") { return (count, "OMPI_COMM_WORLD_SIZE") }
         return ["PMI_SIZE", "SLURM_STEP_NUM_TASKS"].lazy
             .compactMap { name in number(name).map { ($0, name) } }.first
-    }
-
-    /// Whether this host has fewer cores for the ranks on it than they are.
-    private static var sharesCores: Bool {
-        number("OMPI_COMM_WORLD_LOCAL_SIZE").map { $0 > Processors().hostCapacity } ?? false
     }
 
     /// Containers often forbid the system call behind Open MPI's single-copy messages; Open MPI then complains once

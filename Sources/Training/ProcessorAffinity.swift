@@ -65,10 +65,11 @@ package enum ProcessorAffinity {
                         + (each > 1 ? "--map-by slot:PE=\(each) --bind-to core, or " : "") + "--bind-to none"
                 ]
             }
-            if busy > cores {
+            // Ranks of one thread share cores well; threads of one rank wait for each other at every operation.
+            if threads > 1 && busy > cores {
                 return [
-                    "\(what) share \(cores) core\(cores == 1 ? "" : "s")\(place): "
-                        + "as many ranks as cores, of one thread each, are faster"
+                    "\(what) share \(cores) core\(cores == 1 ? "" : "s")\(place), which slows them down: "
+                        + "--threads \(max(1, cores / ranks.count)) fits"
                 ]
             }
         }

@@ -89,8 +89,8 @@ struct PretrainCommand: WorldCommand {
             directory: place.path, resume: resume)
         if options.run.dryRun {
             reporter.say(lines: summary.opening)
-            let whose = world.size > 1 ? "memory of rank 0, which has what the others have and may save" : "memory"
-            reporter.say(whose + "\n" + MemoryReport.lines(plan).joined(separator: "\n"))
+            let saving = world.size > 1 && place.isKept ? " (saving: of rank 0 alone)" : ""
+            reporter.say("memory of each rank\(saving)\n" + MemoryReport.lines(plan).joined(separator: "\n"))
             return ExitCode.done
         }
 

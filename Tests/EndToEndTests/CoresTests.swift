@@ -9,16 +9,41 @@ struct CoresTests {
         result.output.split(separator: "\n").filter { $0.hasPrefix("note: ") }
     }
 
-    @Test("more ranks than cores: said, and ranks that wait leave their core to others", .enabled(if: cores <= 16))
+    @Test("more threads than cores", .enabled(if: cores <= 16))
     func crowded() throws {
-        let ranks = Self.cores + 1
-        let result = try Program.run(
-            SmallRun.arguments("", images: 4 * ranks, batch: 2 * ranks), ranks: ranks,
-            // As a host file that claims a slot for each rank: mpirun does not notice.
-            environment: ["OMPI_MCA_mpi_oversubscribe": "0"])
+        let threads = Self.cores + 1
+        // The last flag counts.
+        let result = try Program.run(SmallRun.arguments("", images: 16) + ["--threads", "\(threads)"], ranks: 2)
         #expect(result.exitCode == 0, "\(result.errors)")
         #expect(
-            notices(result).count == 1 && notices(result)[0].contains("\(ranks) ranks × 1 thread"), "\(result.output)")
+            notices(result).count == 1 && notices(result)[0].contains("2 ranks × \(threads) threads"),
+            "\(result.output)")
+    }
+
+    @Test(
+        "where threads outnumber cores, MPI is told to leave the core while it waits, unless somebody chose otherwise",
+        .enabled(if: cores <= 16), arguments: [nil, "0"])
+    func yields(chosen: String?) throws {
+        let folder = try TemporaryDirectory()
+        let ranks = Self.cores + 1
+        // A host file that claims a slot for each rank keeps mpirun from noticing.
+        try "localhost slots=\(ranks)\n".write(toFile: folder.file("hosts"), atomically: true, encoding: .utf8)
+        let choice = chosen.map { ["--mca", "mpi_yield_when_idle", $0] } ?? []
+        func setting(_ ranks: Int, _ more: [String]) throws -> String? {
+            let result = try Program.launch(
+                ["mpirun", "-n", "\(ranks)", "--hostfile", folder.file("hosts"), "--bind-to", "none"] + choice + [
+                    "--mca", "mpi_show_mca_params", "all", Program.path, "--print-config",
+                ] + SmallRun.arguments("", images: 4 * ranks, batch: 2 * ranks) + more, timeout: 120)
+            #expect(result.exitCode == 0, "\(result.errors)")
+            let shown = (result.output + result.errors).split(separator: "\n").first {
+                $0.contains("mpi_yield_when_idle=")
+            }
+            let value = shown?.split(separator: "=")[1].prefix { !$0.isWhitespace }
+            return value.map(String.init)
+        }
+        #expect(try ["1", "true"].contains(setting(ranks, [])) == (chosen == nil))
+        #expect(try ["1", "true"].contains(setting(1, ["--threads", "\(ranks)"])) == (chosen == nil))
+        #expect(try ["0", "false"].contains(setting(1, [])))
     }
 
     @Test("a rank bound to one core of several", .enabled(if: cores > 1))

@@ -50,9 +50,12 @@ struct MemoryTests {
     @Test(
         "sizes that no machine has, or that cannot be counted, are refused as well",
         arguments: [
-            ["--input-size", "65536"], ["--embed-dim", "1048576", "--num-heads", "1024", "--depth", "1048576"],
-            ["--decoder-embed-dim", "1048576", "--decoder-num-heads", "64", "--mlp-ratio", "64"],
-            ["--input-size", "1048576", "--patch-size", "2", "--embed-dim", "1048576", "--num-heads", "1024"],
+            ["--input-size", "65536"], ["--embed-dim", "65536", "--num-heads", "1024", "--depth", "1024"],
+            [
+                "--decoder-embed-dim", "65536", "--decoder-num-heads", "64", "--decoder-depth", "64", "--mlp-ratio",
+                "64",
+            ],
+            ["--input-size", "65536", "--patch-size", "2", "--embed-dim", "65536", "--num-heads", "1024"],
         ])
     func enormous(sizes: [String]) throws {
         let result = try Program.run(sizes + ["--threads", "1", "--output-dir", "", "--dry-run"])

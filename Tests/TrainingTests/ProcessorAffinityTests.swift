@@ -48,12 +48,17 @@ struct ProcessorAffinityTests {
         #expect(crowded.first?.contains("2 of the 8 cores") == true, "\(crowded)")
     }
 
-    @Test("more threads than cores are named")
+    @Test("more threads than cores are named, but not ranks of one thread, which share cores well")
     func crowded() {
         let both = Set([0, 1])
-        let notices = ProcessorAffinity.notices(
-            threads: 1, among: shares(Array(repeating: both, count: 8), hostCores: 2))
-        #expect(notices.count == 1 && notices[0].contains("8 ranks × 1 thread share 2 cores"), "\(notices)")
+        func notices(_ ranks: Int, threads: Int) -> [String] {
+            ProcessorAffinity.notices(
+                threads: threads, among: shares(Array(repeating: both, count: ranks), hostCores: 2))
+        }
+        let said = notices(2, threads: 4)
+        #expect(said.count == 1 && said[0].contains("2 ranks × 4 threads share 2 cores"), "\(said)")
+        #expect(said.first?.contains("--threads 1 fits") == true, "\(said)")
+        #expect(notices(8, threads: 1).isEmpty)
     }
 
     @Test("nothing is said where all cores are used, or left to somebody else on purpose")
