@@ -84,7 +84,8 @@ enum StateCoding {
     }
 
     /// JSON with every key of `defaults` that `saved` lacks, but for the required ones.
-    static func completed(_ saved: Data, from defaults: some Encodable, requiring required: Set<String>) throws -> Data {
+    static func completed(_ saved: Data, from defaults: some Encodable, requiring required: Set<String>) throws -> Data
+    {
         let encoded = try encode(defaults, path: "")
         guard var complete = try JSONSerialization.jsonObject(with: Data(encoded)) as? [String: Any],
             let found = try JSONSerialization.jsonObject(with: saved) as? [String: Any]

@@ -1,20 +1,22 @@
 /// Figures on one line, of which the less important ones give way where it is short.
-struct ProgressLine {
-    struct Field {
-        let text: String
+package struct ProgressLine {
+    package struct Field {
+        package let text: String
         /// 0 goes last.
-        let rank: Int
+        package let rank: Int
 
-        init(_ text: String, rank: Int) {
+        package init(_ text: String, rank: Int) {
             self.text = text
             self.rank = rank
         }
     }
 
-    let fields: [Field]
+    package let fields: [Field]
+
+    package init(fields: [Field]) { self.fields = fields }
 
     /// - Parameter width: columns there are; nil for as many as it takes.
-    func text(width: Int?) -> String {
+    package func text(width: Int?) -> String {
         var kept = fields
         while let width, Self.joined(kept).count > width, kept.count > 1 {
             let least = kept.map(\.rank).reduce(0, max)

@@ -100,7 +100,7 @@ package final class Reporter {
     }
 
     /// Continued lines are indented, where there is room for that.
-    static func wrapped(_ line: String, width: Int) -> String {
+    package static func wrapped(_ line: String, width: Int) -> String {
         let indentation = width >= 40 ? String(repeating: " ", count: 9) : "  "
         var words = line.split(separator: " ", omittingEmptySubsequences: false)[...]
         var lines: [String] = []

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Training
+import Training
 
 @Suite("Text fits the terminal it is on")
 struct ProgressLineTests {
