@@ -81,7 +81,9 @@ let package = Package(
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .target(name: "FaultInjector", path: "Tests/FaultInjector"),
         tests("CommunicationTests", ["AllocationCounter", "Communication"]),
-        tests("EndToEndTests", ["AllocationCounter", "Checkpoints", "Models", "Tensors", "umae-dist"]),
+        tests(
+            "EndToEndTests", ["AllocationCounter", "Checkpoints", "Models", "Tensors", "umae-dist"],
+            resources: [.copy("Fixtures")]),
         tests("HostTests", ["Host"]),
         tests("ImageDataTests", ["ImageData", "Tensors"], resources: [.copy("Fixtures")]),
         tests("LayersTests", ["Layers", "Tensors"]),

@@ -147,7 +147,8 @@ INLINE void attention_backward_of(const umae_attention *h, void *scratch, const 
             const float shift = h->logsumexp[row + i];
             vf total = splat(0);
             for (size_t j = 0; j < tokens; j += LANES) {
-                vf p = exp_of(load(score + j) * h->scale - shift, bf);
+                // At most 1; of large scores the sum's logarithm may be rounded to far less than the largest of them.
+                vf p = exp_of(not_positive(load(score + j) * h->scale - shift), bf);
                 if (tokens - j < LANES) p = tail_mask(p, tokens - j);
                 store(score + j, p);
                 total += p * load(gradient + j);

@@ -13,6 +13,13 @@ INLINE vf limit(vf x, float low, float high) {
 }
 #endif
 
+// x, or 0 where it is above; NaN stays.
+#if defined(KERNELS_AVX512)
+INLINE vf not_positive(vf x) { return (vf)_mm512_min_ps(_mm512_setzero_ps(), (__m512)x); }
+#else
+INLINE vf not_positive(vf x) { return blend(x > 0.0f, splat(0), x); }
+#endif
+
 // e^x: x = n·ln2 + r, |r| <= ln2/2, and a polynomial of degree 5 (relative error below 1e-7; coefficients from
 // scripts/development/fit-exp.py). Below -87.3 the result is e^-87.3.
 #if defined(KERNELS_AVX512)

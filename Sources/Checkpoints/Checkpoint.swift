@@ -49,8 +49,7 @@ package struct Checkpoint: Equatable, Sendable {
         let path = path(of: .state)
         let content = try OpenFile.reading(path).content(limit: StateCoding.maximumSize)
         do {
-            let data = try StateCoding.completed(Data(content), from: defaults, requiring: required)
-            return try StateCoding.decoder().decode(State.self, from: data)
+            return try StateCoding.decode(Data(content), completedFrom: defaults, requiring: required)
         } catch {
             throw CheckpointError(path: path, .stateInvalid(summary(of: error)))
         }
@@ -83,15 +82,19 @@ enum StateCoding {
         }
     }
 
-    /// JSON with every key of `defaults` that `saved` lacks, but for the required ones.
-    static func completed(_ saved: Data, from defaults: some Encodable, requiring required: Set<String>) throws -> Data
-    {
-        let encoded = try encode(defaults, path: "")
-        guard var complete = try JSONSerialization.jsonObject(with: Data(encoded)) as? [String: Any],
-            let found = try JSONSerialization.jsonObject(with: saved) as? [String: Any]
-        else { return saved }
-        for key in required { complete[key] = nil }
-        return try JSONSerialization.data(withJSONObject: overlaid(complete, found))
+    /// A state as it is, to the last bit; where keys are missing, with those of `defaults` but for the required ones.
+    static func decode<State: Codable>(
+        _ saved: Data, completedFrom defaults: State, requiring required: Set<String>
+    ) throws -> State {
+        do { return try decoder().decode(State.self, from: saved) } catch DecodingError.keyNotFound {
+            let encoded = try encode(defaults, path: "")
+            guard var complete = try JSONSerialization.jsonObject(with: Data(encoded)) as? [String: Any],
+                let found = try JSONSerialization.jsonObject(with: saved) as? [String: Any]
+            else { throw CocoaError(.coderReadCorrupt) }
+            for key in required { complete[key] = nil }
+            let data = try JSONSerialization.data(withJSONObject: overlaid(complete, found))
+            return try decoder().decode(State.self, from: data)
+        }
     }
 
     private static func overlaid(_ below: [String: Any], _ above: [String: Any]) -> [String: Any] {

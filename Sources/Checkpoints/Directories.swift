@@ -79,6 +79,11 @@ package enum Directories {
         return false
     }
 
+    /// Without slashes at its end, and with single ones within.
+    package static func trimmed(_ path: String) -> String {
+        (path.hasPrefix("/") ? "/" : "") + path.split(separator: "/").joined(separator: "/")
+    }
+
     /// The directory that `path` is in.
     package static func parent(of path: String) -> String {
         let components = path.split(separator: "/")

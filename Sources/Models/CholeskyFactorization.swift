@@ -26,6 +26,9 @@ struct CholeskyFactorization: Sendable {
                 var value = scale * Double(matrix[row, column]) + (row == column ? 1 : 0)
                 value -= dot(factor, row, factor, column, below: column)
                 if row == column {
+                    // Of I + a matrix without negative eigenvalues no pivot is below 1, but rounded and scaled by much one
+                    // may come out so.
+                    if value < 1 { value = 1 }
                     factor[row, row] = value.squareRoot()
                     logDeterminant += log(value)
                 } else {

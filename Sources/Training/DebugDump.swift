@@ -115,7 +115,9 @@ package struct DebugDump {
         try makeUpdate(pass, communicator, team, plan)
         let tensors = try self.tensors(outputs, pass, losses, counts, communicator)
         try communicator.agree {
-            if communicator.rank == 0 { try SafetensorsWriter.write(tensors, to: dumpPath) }
+            if communicator.rank == 0 {
+                try SafetensorsWriter.write(tensors, metadata: [Self.mark: "debug"], to: dumpPath)
+            }
         }
         return losses
     }
@@ -185,6 +187,23 @@ package struct DebugDump {
             copy(a.latent, to: latent)
             copy(a.features, to: features)
         }
+    }
+
+    /// Stands in the header of what this writes.
+    private static var mark: String { "umae-dist" }
+
+    /// Looks whether the dump can be written without anything being lost, and changes nothing.
+    package static func examine(dump: String, inputs: [String]) throws {
+        guard try Directories.canHold(Directories.parent(of: dump), flag: "--dump"), Directories.exists(dump) else {
+            return
+        }
+        if let own = Directories.resolved(dump), inputs.contains(where: { Directories.resolved($0) == own }) {
+            throw ModelError("--dump: \(dump) is one of the files read: choose another name")
+        }
+        guard (try? SafetensorsFile(path: dump).metadata[mark]) == nil else { return }
+        throw ModelError(
+            "--dump: \(dump) is there and is no dump of umae-dist, and would be lost: choose another name, or move it away"
+        )
     }
 
     private func batchSize(of file: SafetensorsFile, parts: Int) throws -> Int {

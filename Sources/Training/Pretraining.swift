@@ -122,7 +122,8 @@ package final class Pretraining {
                 output: output, saver: saver, reporter: reporter, interval: interval, step: state.step)
             self.keeper = keeper
             step.snapshotWanted = { saver.wanted }
-            step.snapshotTaken = { saver.write() }
+            // Written here and now where the system refuses a thread.
+            step.snapshotTaken = { [communicator] in communicator.during(.saving) { saver.write() } }
         }
         reporter.begin(at: state.step, of: configuration.epochs * stepsPerEpoch)
         do {

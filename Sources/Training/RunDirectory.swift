@@ -33,7 +33,7 @@ package final class RunDirectory: @unchecked Sendable {
         try Directories.createAll(path)
         lock = try DirectoryLock(directory: path)
         // Again, now that nobody else can change it.
-        try Self.examine(path, resume: resume, ignoringLock: true)
+        try Self.examine(path, resume: resume)
         self.path = path
         let continues = resume.map { Self.holds($0, path) } ?? false
         self.continues = continues
@@ -66,15 +66,17 @@ package final class RunDirectory: @unchecked Sendable {
 
     // MARK: Looking
 
+    /// Looks whether somebody has the directory, before anything is read that an owner may be about to change.
+    package static func examineOwner(_ path: String) throws {
+        if let owner = DirectoryLock.owner(ofDirectory: path) { throw CheckpointError(path: path, .inUse(owner)) }
+    }
+
     /// Looks whether a run can be kept here, and changes nothing.
     ///
     /// - Parameter resume: the checkpoint the run is to go on from, if any.
     /// - Throws: one line that says why not and what to do.
-    package static func examine(_ path: String, resume: Checkpoint?, ignoringLock: Bool = false) throws {
+    package static func examine(_ path: String, resume: Checkpoint?) throws {
         guard try Directories.canHold(path, flag: "--output-dir") else { return }
-        if !ignoringLock, let owner = DirectoryLock.owner(ofDirectory: path) {
-            throw CheckpointError(path: path, .inUse(owner))
-        }
         let checkpoints = try CheckpointStore.list(in: path)
         if !checkpoints.isEmpty {
             guard let resume else {

@@ -88,6 +88,7 @@ struct DebugCommand: WorldCommand {
         let element = try ComputeOptions.element(compute.precision ?? .fp32, in: world)
         let team = try ComputeOptions.team(threads: compute.threads, in: world)
         if let weights, let batch, let dump {
+            try world.agree { if world.rank == 0 { try DebugDump.examine(dump: dump, inputs: [weights, batch]) } }
             let debug = try world.agree {
                 var debug = DebugDump(
                     model: configuration, loss: losses, precision: element,

@@ -194,10 +194,12 @@ struct ComputeOptions: ParsableArguments {
     }
 
     /// A file that cannot be written, or that is something else, is known before the run and not after it. Collective.
-    func checkTimeline(in world: any Communicator) throws {
+    ///
+    /// - Parameter runDirectory: a directory that will be there by then.
+    func checkTimeline(in world: any Communicator, besides runDirectory: String? = nil) throws {
         try world.agree {
             guard let timeline, world.rank == 0 else { return }
-            try Timeline.examine(timeline)
+            try Timeline.examine(timeline, besides: runDirectory)
         }
     }
 

@@ -44,14 +44,17 @@ struct PretrainCommand: WorldCommand {
 
         let place = RunPlace(options.run, model: options.model.model)
         if world.rank == 0 { StopRequest.announce(saves: place.isKept && !options.run.dryRun) }
-        try options.compute.checkTimeline(in: world)
+        try options.compute.checkTimeline(in: world, besides: options.run.outputDir)
+        try world.agree { if world.rank == 0 { try place.examineOwner() } }
         let resume = try checkpointToResume(in: world, reporter)
         if let resume {
             let saved = try world.agree { try RunState(of: resume) }
             let asked = configuration
             configuration = try world.agree {
-                try options.configuration(
+                let configuration = try options.configuration(
                     ranks: world.size, channels: data.channels, precision: element, resuming: saved.configuration)
+                try saved.checkResuming(by: configuration, on: data.fingerprint, path: resume.path)
+                return configuration
             }
             if saved.epoch >= configuration.epochs {
                 reporter.say(

@@ -16,6 +16,12 @@ enum RunConfigurationFile {
         guard resume == "auto" else {
             let url = URL(fileURLWithPath: resume)
             guard isCheckpoint(url.lastPathComponent) else { return resume }
+            // A checkpoint of the run directory may go by its name alone.
+            if url.relativePath == url.lastPathComponent, !FileManager.default.fileExists(atPath: resume),
+                let output = layers.text(of: "output-dir"), !output.isEmpty
+            {
+                return output
+            }
             return url.deletingLastPathComponent().relativePath
         }
         return layers.text(of: "output-dir").flatMap { $0.isEmpty ? nil : $0 }

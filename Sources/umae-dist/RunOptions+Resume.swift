@@ -12,6 +12,9 @@ extension RunOptions {
                 let inside = Directories.child(outputDir, resume)
                 if Directories.exists(inside) { return try CheckpointStore.open(inside, reportingDamaged: note) }
             }
+            guard !Directories.exists(resume) || Directories.isDirectory(resume) else {
+                throw ModelError("--resume: \(resume) is a file: give the checkpoint's directory, or the run's")
+            }
             return try CheckpointStore.open(resume, reportingDamaged: note)
         }
         guard let outputDir, !outputDir.isEmpty else {

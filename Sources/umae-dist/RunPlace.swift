@@ -42,6 +42,11 @@ enum RunPlace {
         }
     }
 
+    /// Looks whether somebody else has the place, and changes nothing.
+    func examineOwner() throws {
+        if case .named(let path) = self { try RunDirectory.examineOwner(path) }
+    }
+
     /// Looks whether a run can be kept there, and changes nothing.
     func examine(resume: Checkpoint?) throws {
         switch self {

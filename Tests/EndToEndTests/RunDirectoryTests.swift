@@ -79,6 +79,32 @@ struct RunDirectoryTests {
         #expect(next.exitCode == 0, "\(next.errors)")
     }
 
+    @Test("where the file system knows no locks the owner is known by its process, and its death too")
+    func withoutLocks() throws {
+        let folder = try TemporaryDirectory()
+        let arguments = SmallRun.arguments(folder.file("run"), epochs: 100_000, images: 400)
+        let unlocked = ["LD_PRELOAD": try Program.library("FaultInjector"), "FAULT_NO_LOCKS": "1"]
+        _ = try Program.run(arguments, environment: unlocked) { process in
+            try wait { fileExists(folder.file("run/log.txt")) }
+            let second = try Program.run(arguments + ["--resume", "auto"], environment: unlocked)
+            #expect(
+                second.exitCode == 1 && second.messages.first?.contains("is in use by process") == true,
+                "\(second.errors)")
+            kill(process.processIdentifier, SIGKILL)
+        }
+        let next = try Program.run(arguments + ["--resume", "auto", "--dry-run"], environment: unlocked)
+        #expect(next.exitCode == 0, "\(next.errors)")
+        // An owner on a host that cannot be asked counts until it has not been heard of for a while.
+        let lock = folder.file("run/run.lock")
+        try "elsewhere 1\n".write(toFile: lock, atomically: false, encoding: .utf8)
+        let foreign = try Program.run(arguments + ["--resume", "auto", "--dry-run"], environment: unlocked)
+        #expect(foreign.exitCode == 1 && foreign.errors.contains("process 1 on elsewhere"), "\(foreign.errors)")
+        try FileManager.default.setAttributes(
+            [.modificationDate: Date(timeIntervalSinceNow: -3600)], ofItemAtPath: lock)
+        let stale = try Program.run(arguments + ["--resume", "auto", "--dry-run"], environment: unlocked)
+        #expect(stale.exitCode == 0, "\(stale.errors)")
+    }
+
     struct Launch: CustomTestStringConvertible, Sendable {
         let name: String
         let variables: [String: String]

@@ -66,6 +66,25 @@ struct SaveFaultTests {
         #expect(try weights("run") == weights("whole"))
     }
 
+    @Test(
+        "a checkpoint that was due when the next step fails on all ranks is written before they leave",
+        arguments: [1, 2])
+    func dueWhenStepFails(ranks: Int) throws {
+        let folder = try TemporaryDirectory()
+        let run = folder.file("run")
+        // One step an epoch and a rate that the second step's loss does not survive: the first one's checkpoint is only
+        // asked for when that step begins.
+        let result = try Program.run(
+            SmallRun.arguments(run, epochs: 9, images: 8) + [
+                "--lr", "1e30", "--warmup-epochs", "0", "--checkpoint-every", "1",
+            ], ranks: ranks)
+        #expect(result.exitCode == 1 && result.messages.count == 1, "\(result.errors)")
+        #expect(result.messages.first?.contains("not finite at step 2") == true, "\(result.errors)")
+        #expect(result.output.contains("saved \(run)/checkpoint-00000001"), "\(result.output)")
+        let names = try FileManager.default.contentsOfDirectory(atPath: run).filter { $0.hasPrefix("checkpoint") }
+        #expect(names == ["checkpoint-00000001"], "\(names)")
+    }
+
     struct Signals: CustomTestStringConvertible, Sendable {
         let names: String
         let numbers: [Int32]

@@ -5,6 +5,7 @@
 //   FAULT_MPI_FUNNELED=1    MPI grants MPI_THREAD_FUNNELED, and calls of another thread than the first end the process (70)
 //   FAULT_THREAD_REFUSED=N  the Nth thread that the program itself, not a library, wants to start is refused
 //   FAULT_MEMORY_REFUSED=N  maps of N MiB or more are refused
+//   FAULT_NO_LOCKS=1        the file system knows no locks
 #define _GNU_SOURCE
 #include "injector.h"
 
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/file.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
@@ -96,4 +98,12 @@ void *mmap(void *address, size_t length, int protection, int flags, int file, of
         return MAP_FAILED;
     }
     return (void *)syscall(SYS_mmap, address, length, protection, flags, file, offset);
+}
+
+int flock(int file, int operation) {
+    if (number_in("FAULT_NO_LOCKS")) {
+        errno = ENOLCK;
+        return -1;
+    }
+    return (int)syscall(SYS_flock, file, operation);
 }

@@ -133,6 +133,27 @@ struct FeatureRegularizerTests {
         }
     }
 
+    @Test("a μ that rounding of the Gram matrix is large beside makes no pivot negative", arguments: [1e4, 1e8, 1e12])
+    func largeMu(mu: Double) throws {
+        var configuration = RegularizerConfiguration()
+        (configuration.kind, configuration.tcrMu) = (.tcr, mu)
+        // Nearly collapsed: most eigenvalues are rounding.
+        let features = Matrix(rows: 64, columns: 24)
+        for row in 0..<64 {
+            for column in 0..<24 { features[row, column] = 1 + 1e-4 * Float((row * 31 + column * 17) % 13) }
+        }
+        let result = try run(configuration, features, ranks: [[32], [32]], weight: 1)
+        #expect(result.loss.isFinite && result.gradient.allSatisfy(\.isFinite), "\(result.loss)")
+    }
+
+    @Test("features that are all zero have no rank, and none that is not a number", arguments: Regularizer.allCases)
+    func zeroFeatures(kind: Regularizer) throws {
+        var configuration = RegularizerConfiguration()
+        configuration.kind = kind
+        let result = try run(configuration, Matrix(rows: 6, columns: 4), ranks: [[3], [3]], weight: 1)
+        #expect(!result.spectral.isNaN, "\(result.spectral)")
+    }
+
     @Test("a larger order takes the vectorised way: tcr against the sum over images")
     func largerOrder() throws {
         // det(I + c·ZᵀZ) = det(I + c·Z·Zᵀ) = (1 + c)ⁿ for orthonormal rows.

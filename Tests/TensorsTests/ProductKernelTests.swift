@@ -177,41 +177,61 @@ struct ProductKernelTests {
     func attention(_ element: ElementType, shape: (Int, Int, Int)) {
         // Tokens from `first` on ask.
         let (tokens, width, first) = shape
-        let queries = tokens - first
         forEachSet {
-            let qkv = Self.operand(tokens, 3 * width, element, seed: 14)
-            let dOut = Self.operand(queries, width, element, seed: 15)
-            let out = Self.operand(queries, width, element, seed: 16)
-            let dQKV = Self.operand(tokens, 3 * width, element, seed: 17)
-            let logSums = Matrix(rows: 1, columns: queries)
-            func part(_ operand: Operand, _ third: Int) -> UnsafeMutableRawPointer {
-                unsafe operand.columns(third * width..<(third + 1) * width).pointer
-            }
-            var head = unsafe umae_attention()
-            unsafe head.type = umae_type(element.kernelCode)
-            unsafe (head.queries, head.tokens, head.width, head.scale) = (queries, tokens, width, 0.7)
-            unsafe head.q = UnsafeRawPointer(part(qkv.rows(first..<tokens), 0))
-            unsafe head.k = UnsafeRawPointer(part(qkv, 1))
-            unsafe head.v = UnsafeRawPointer(part(qkv, 2))
-            unsafe (head.stride, head.out, head.out_stride) = (qkv.stride, out.pointer, out.stride)
-            unsafe (head.logsumexp, head.d_out) = (logSums.pointer, UnsafeRawPointer(dOut.pointer))
-            unsafe (head.d_out_stride, head.d_stride) = (dOut.stride, dQKV.stride)
-            unsafe (head.dq, head.dk, head.dv) = (part(dQKV.rows(first..<tokens), 0), part(dQKV, 1), part(dQKV, 2))
-            let bytes = unsafe umae_attention_scratch(head.type, tokens, width, true)
-            let scratch = ScratchMemory(bytes: bytes, name: "scratch", plan: MemoryPlan())
-            unsafe umae_attention_forward(&head, scratch.pointer)
-            unsafe umae_attention_backward(&head, scratch.pointer)
-
+            let result = Self.runAttention(element, tokens: tokens, from: first, width: width, scale: 0.7)
             let expected = Self.attention(
-                qkv.array, dOut.array, tokens: tokens, from: first, width: width, scale: 0.7)
-            #expect(Self.relativeError(out.array, expected.out) < Self.tolerance(element))
+                result.qkv.array, result.dOut.array, tokens: tokens, from: first, width: width, scale: 0.7)
+            #expect(Self.relativeError(result.out.array, expected.out) < Self.tolerance(element))
             for third in 0..<3 {
-                let rows = third == 0 ? dQKV.rows(first..<tokens) : dQKV
+                let rows = third == 0 ? result.dQKV.rows(first..<tokens) : result.dQKV
                 let gradient = rows.columns(third * width..<(third + 1) * width).array
                 #expect(
                     Self.relativeError(gradient, expected.gradients[third]) < Self.tolerance(element), "\(third)")
             }
         }
+    }
+
+    @Test("attention's gradients stay finite however large the scores are", arguments: ElementType.allCases)
+    func attentionOfLargeScores(_ element: ElementType) {
+        forEachSet {
+            for scale in [1e4, 1e8, 1e9, 1e10, 1e12, 1e20] as [Float] {
+                let result = Self.runAttention(element, tokens: 50, from: 0, width: 16, scale: scale)
+                // Probabilities are at most 1: beyond them stands the scale, by which scores are multiplied.
+                let bound = 100 * scale
+                #expect(result.out.array.allSatisfy { $0.isFinite && abs($0) < 10 }, "\(scale)")
+                #expect(result.dQKV.array.allSatisfy { $0.isFinite && abs($0) < bound }, "\(scale)")
+            }
+        }
+    }
+
+    /// Forward and backward of one head on random operands.
+    private static func runAttention(
+        _ element: ElementType, tokens: Int, from first: Int, width: Int, scale: Float
+    ) -> (qkv: Operand, dOut: Operand, out: Operand, dQKV: Operand) {
+        let queries = tokens - first
+        let qkv = operand(tokens, 3 * width, element, seed: 14)
+        let dOut = operand(queries, width, element, seed: 15)
+        let out = operand(queries, width, element, seed: 16)
+        let dQKV = operand(tokens, 3 * width, element, seed: 17)
+        let logSums = Matrix(rows: 1, columns: queries)
+        func part(_ operand: Operand, _ third: Int) -> UnsafeMutableRawPointer {
+            unsafe operand.columns(third * width..<(third + 1) * width).pointer
+        }
+        var head = unsafe umae_attention()
+        unsafe head.type = umae_type(element.kernelCode)
+        unsafe (head.queries, head.tokens, head.width, head.scale) = (queries, tokens, width, scale)
+        unsafe head.q = UnsafeRawPointer(part(qkv.rows(first..<tokens), 0))
+        unsafe head.k = UnsafeRawPointer(part(qkv, 1))
+        unsafe head.v = UnsafeRawPointer(part(qkv, 2))
+        unsafe (head.stride, head.out, head.out_stride) = (qkv.stride, out.pointer, out.stride)
+        unsafe (head.logsumexp, head.d_out) = (logSums.pointer, UnsafeRawPointer(dOut.pointer))
+        unsafe (head.d_out_stride, head.d_stride) = (dOut.stride, dQKV.stride)
+        unsafe (head.dq, head.dk, head.dv) = (part(dQKV.rows(first..<tokens), 0), part(dQKV, 1), part(dQKV, 2))
+        let bytes = unsafe umae_attention_scratch(head.type, tokens, width, true)
+        let scratch = ScratchMemory(bytes: bytes, name: "scratch", plan: MemoryPlan())
+        unsafe umae_attention_forward(&head, scratch.pointer)
+        unsafe umae_attention_backward(&head, scratch.pointer)
+        return (qkv, dOut, out, dQKV)
     }
 
     /// The largest relative change by rounding to the type.
