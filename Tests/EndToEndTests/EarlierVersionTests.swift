@@ -56,9 +56,11 @@ struct EarlierVersionTests {
     private func removing(_ path: ArraySlice<String>, from object: [String: Any]) -> [String: Any] {
         var object = object
         guard let key = path.first else { return object }
-        object[key] =
-            path.count == 1
-            ? nil : (object[key] as? [String: Any]).map { removing(path.dropFirst(), from: $0) } ?? object[key]
+        if path.count > 1, let inner = object[key] as? [String: Any] {
+            object[key] = removing(path.dropFirst(), from: inner)
+        } else {
+            object[key] = nil
+        }
         return object
     }
 
@@ -93,8 +95,11 @@ struct EarlierVersionTests {
 
     /// zlib's and PNG's.
     private func crc32(_ data: Data) -> UInt32 {
-        ~data.reduce(~UInt32(0)) { sum, byte in
-            (0..<8).reduce(sum ^ UInt32(byte)) { value, _ in value & 1 == 1 ? value >> 1 ^ 0xedb8_8320 : value >> 1 }
+        var sum = ~UInt32(0)
+        for byte in data {
+            sum ^= UInt32(byte)
+            for _ in 0..<8 { sum = sum & 1 == 1 ? (sum >> 1) ^ 0xedb8_8320 : sum >> 1 }
         }
+        return ~sum
     }
 }
