@@ -7,7 +7,7 @@ struct MessagePause {
     private let start = Wait.now()
 
     /// Nanoseconds of looking without sleep.
-    private static var spinning: Int64 { 300_000 }
+    private static var spinning: Int64 { 2_000_000 }
     /// Nanoseconds of a sleep; the system adds some 50 µs. In that time buffers of the network do not run dry.
     private static var sleeping: Int { 20_000 }
 

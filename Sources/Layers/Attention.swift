@@ -69,7 +69,7 @@ package struct Attention: Sendable {
         _ body: (_ head: inout umae_attention, _ image: Int, _ column: Int) -> Void
     ) {
         context.scratch.require(scratchBytes(qkv.element))
-        context.forEachChunk(of: qkv.rows / tokens * heads) { range in
+        context.member.forEachPiece(of: qkv.rows / tokens * heads) { range in
             var head = unsafe umae_attention()
             unsafe head.type = qkv.element.kernel
             unsafe (head.queries, head.tokens, head.width) = (queries.count, tokens, headWidth)

@@ -50,7 +50,7 @@ package struct LayerContext: Sendable {
         let size = max((rows + Self.mostBlocks - 1) / Self.mostBlocks, Self.fewestRows)
         let count = (rows + size - 1) / size
         let width = first.count
-        member.forEachChunk(of: count) { blocks in
+        member.forEachPiece(of: count) { blocks in
             for block in blocks {
                 let own = sums(of: block, width)
                 own.fill(0)

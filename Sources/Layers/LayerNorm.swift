@@ -39,7 +39,7 @@ package struct LayerNorm: Sendable {
     package func forward(_ x: Matrix, into y: Operand, _ kept: Kept, in context: LayerContext) {
         let hat = kept.normalized
         precondition(hat.element == y.element && hat.rows == x.rows && y.rows == x.rows)
-        context.forEachChunk(of: x.rows) { range in
+        context.member.forEachPiece(of: x.rows) { range in
             unsafe umae_layernorm_forward(
                 y.element.kernel, x.rows(range).pointer, x.stride, weight.value.pointer, bias.value.pointer,
                 y.rows(range).pointer, y.stride, hat.rows(range).pointer, hat.stride,

@@ -108,7 +108,7 @@ package final class AdamW: Sendable {
         for segment in segments {
             let wanted = range.map { segment.range.clamped(to: $0) } ?? segment.range
             guard !wanted.isEmpty else { continue }
-            member.forEachChunk(of: wanted.count, multipleOf: 16) { chunk in
+            member.forEachPiece(of: wanted.count, multipleOf: 16) { chunk in
                 // What is copied is then updated while it is still in the caches.
                 let size = snapshot == nil ? chunk.count : Self.copiedAtOnce
                 for first in stride(from: chunk.lowerBound, to: chunk.upperBound, by: size) {

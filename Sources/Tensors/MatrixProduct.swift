@@ -50,13 +50,12 @@ package struct MatrixProduct {
     package func run(by member: TeamMember, scratch: ScratchMemory) {
         // The longer side of C is divided.
         if m >= n {
-            let range = member.chunk(of: m, multipleOf: 6)
-            if !range.isEmpty { multiply(rows: range, columns: 0..<n, sums: true, scratch) }
+            member.forEachPiece(of: m, multipleOf: 6) { multiply(rows: $0, columns: 0..<n, sums: true, scratch) }
         } else {
-            let range = member.chunk(of: n, multipleOf: 64)
-            if !range.isEmpty { multiply(rows: 0..<m, columns: range, sums: range.lowerBound == 0, scratch) }
+            member.forEachPiece(of: n, multipleOf: 64) {
+                multiply(rows: 0..<m, columns: $0, sums: $0.lowerBound == 0, scratch)
+            }
         }
-        member.wait()
     }
 
     private func multiply(rows: Range<Int>, columns: Range<Int>, sums: Bool, _ scratch: ScratchMemory) {

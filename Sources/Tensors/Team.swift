@@ -99,9 +99,11 @@ package struct TeamMember: Sendable {
     package var isFirst: Bool { index == 0 }
 
     /// Returns when every member has called it.
-    package func wait() {
+    package func wait() { wait(isBalanced: false) }
+
+    private func wait(isBalanced: Bool) {
         if isFirst { core.meanwhile?() }
-        core.meet()
+        core.meet(isBalanced: isBalanced)
     }
 
     /// Divides 0 ..< total into one contiguous range per member, each a multiple of `multiple` but the last, does this
@@ -110,6 +112,30 @@ package struct TeamMember: Sendable {
         let range = chunk(of: total, multipleOf: multiple)
         if !range.isEmpty { body(range) }
         wait()
+    }
+
+    /// As `forEachChunk`, for long operations whose parts may be computed by anybody: where another program takes a core
+    /// now and then, each member's part comes in pieces, and who is done with his own takes those that others have not begun.
+    /// `body` may be called several times, and only with what no other call has. Every member calls it.
+    package func forEachPiece(of total: Int, multipleOf multiple: Int = 1, _ body: (Range<Int>) -> Void) {
+        let pieces = core.pieces
+        guard pieces > 1 else {
+            let range = chunk(of: total, multipleOf: multiple)
+            if !range.isEmpty { body(range) }
+            return wait(isBalanced: true)
+        }
+        let operation = core.beginPieces(of: index)
+        for offset in 0..<core.count {
+            let owner = (index + offset) % core.count
+            let part = TeamMember(core: core, index: owner).chunk(of: total, multipleOf: multiple)
+            while let piece = core.takePiece(of: owner, operation: operation, pieces: pieces) {
+                let units = (part.count + multiple - 1) / multiple
+                let low = part.lowerBound + units * piece / pieces * multiple
+                let high = min(part.lowerBound + units * (piece + 1) / pieces * multiple, part.upperBound)
+                if low < high { body(low..<high) }
+            }
+        }
+        wait(isBalanced: true)
     }
 
     /// What cannot be divided: the first member does it, the others wait. Every member calls it.

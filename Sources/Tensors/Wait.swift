@@ -3,18 +3,20 @@ import Glibc
 
 /// How long something near is waited for by looking again and again, before the core is left to somebody else.
 package enum Wait {
-    /// Nanoseconds. Longer than nearly all gaps between two operations of a step where every thread has a core, so that
-    /// these cost no wake-up; far shorter than what the system gives a neighbour who wants the core of a thread that is
-    /// waited for.
-    package static var spinning: Int64 { 100_000 }
+    /// Nanoseconds, where every thread has a core: longer than nearly all gaps between two operations of a step, so that
+    /// these cost no wake-up.
+    package static var longSpin: Int64 { 400_000 }
+    /// Nanoseconds, where another program wants the core of a thread that is waited for: far shorter than what the system
+    /// gives that program at a time.
+    package static var shortSpin: Int64 { 100_000 }
     /// Looks between two of the clock, which takes as long as one or two of them.
     private static var looks: Int { 16 }
 
-    /// Looks until `isDone` or time is up; returns whether it is done.
+    /// Looks until `isDone` or `duration` nanoseconds are over; returns whether it is done.
     @inline(__always)
-    package static func spin(until isDone: () -> Bool) -> Bool {
+    package static func spin(for duration: Int64, until isDone: () -> Bool) -> Bool {
         if isDone() { return true }
-        let deadline = now() + spinning
+        let deadline = now() + duration
         while true {
             for _ in 0..<looks {
                 umae_cpu_pause()

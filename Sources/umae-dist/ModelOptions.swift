@@ -112,7 +112,7 @@ struct LossOptions: ParsableArguments {
 
     func validate() throws {
         try Bounds.check("--lamb", lamb, .atLeast(0))
-        try Bounds.check("--tcr-mu", tcrMu, .above(0))
+        try Bounds.check("--tcr-mu", tcrMu, .above(0), most: 1e9)
         try Bounds.check("--uniformity-t", uniformityT, .above(0))
     }
 
