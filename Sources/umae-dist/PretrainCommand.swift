@@ -48,29 +48,10 @@ struct PretrainCommand: WorldCommand {
         try world.agree { if world.rank == 0 { try place.examineOwner() } }
         let resume = try checkpointToResume(in: world, reporter)
         if let resume {
-            let saved = try world.agree { try RunState(of: resume) }
-            let asked = configuration
-            configuration = try world.agree {
-                let configuration = try options.configuration(
-                    ranks: world.size, channels: data.channels, precision: element, resuming: saved.configuration)
-                try saved.checkResuming(by: configuration, on: data.fingerprint, path: resume.path)
-                return configuration
-            }
-            if saved.epoch >= configuration.epochs {
-                reporter.say(
-                    "nothing to do: \(resume.path) is of a finished run of \(saved.epoch) epochs; raise --epochs to train on"
-                )
+            guard let resumed = try settings(configuration, resuming: resume, on: data, in: world, reporter) else {
                 return ExitCode.done
             }
-            for difference in configuration.differences(from: saved.configuration) {
-                reporter.say("note: \(difference)")
-            }
-            if configuration.effectiveBatchSize != asked.effectiveBatchSize {
-                let images = configuration.effectiveBatchSize / world.size / configuration.accumulation
-                reporter.say(
-                    "note: the effective batch stays \(configuration.effectiveBatchSize): \(world.size) ranks × "
-                        + "\(configuration.accumulation) micro-batches of \(images)")
-            }
+            configuration = resumed
         }
         try world.agree { if world.rank == 0 { try place.examine(resume: resume) } }
         let team = try options.compute.team(in: world)
@@ -98,12 +79,7 @@ struct PretrainCommand: WorldCommand {
         }
 
         // Nothing has been changed up to here.
-        let output = try world.agree { () -> RunDirectory? in
-            guard world.rank == 0 else { return nil }
-            return try place.take(
-                RunDirectory.Retention(keep: options.run.keepCheckpoints, keepEvery: options.run.keepEvery),
-                resume: resume)
-        }
+        let output = try take(place, resume: resume, in: world)
         if let output { summary.directory = output.path }
         reporter.say(lines: summary.opening)
         try world.agree {
@@ -123,6 +99,45 @@ struct PretrainCommand: WorldCommand {
         }
     }
 
+    /// The settings under which a run goes on from a checkpoint, with a note for each that has changed; nil, said too, if
+    /// that run is finished. Collective.
+    private func settings(
+        _ asked: PretrainConfiguration, resuming checkpoint: Checkpoint, on data: any ImageSource,
+        in world: any Communicator, _ reporter: Reporter
+    ) throws -> PretrainConfiguration? {
+        let saved = try world.agree { try RunState(of: checkpoint) }
+        let configuration = try world.agree {
+            let configuration = try options.configuration(
+                ranks: world.size, channels: data.channels, precision: asked.precision, resuming: saved.configuration)
+            try saved.checkResuming(by: configuration, on: data.fingerprint, path: checkpoint.path)
+            return configuration
+        }
+        if saved.epoch >= configuration.epochs {
+            reporter.say(
+                "nothing to do: \(checkpoint.path) is of a finished run of \(saved.epoch) epochs; raise --epochs to train on"
+            )
+            return nil
+        }
+        for difference in configuration.differences(from: saved.configuration) { reporter.say("note: \(difference)") }
+        if configuration.effectiveBatchSize != asked.effectiveBatchSize {
+            let images = configuration.effectiveBatchSize / world.size / configuration.accumulation
+            reporter.say(
+                "note: the effective batch stays \(configuration.effectiveBatchSize): \(world.size) ranks × "
+                    + "\(configuration.accumulation) micro-batches of \(images)")
+        }
+        return configuration
+    }
+
+    /// Rank 0 takes the place; nil on the others, and where nothing is kept. Collective.
+    private func take(_ place: RunPlace, resume: Checkpoint?, in world: any Communicator) throws -> RunDirectory? {
+        try world.agree {
+            guard world.rank == 0 else { return nil }
+            return try place.take(
+                RunDirectory.Retention(keep: options.run.keepCheckpoints, keepEvery: options.run.keepEvery),
+                resume: resume)
+        }
+    }
+
     /// Says that a signal was obeyed, and how to go on.
     private func stopped(_ reporter: Reporter, _ isKept: Bool, _ directory: String?, step: Int) -> Int32 {
         let moment = step == 0 ? "before the first step" : "at step \(step)"
@@ -130,8 +145,8 @@ struct PretrainCommand: WorldCommand {
             reporter.say("stopped by a signal \(moment); nothing is kept, since --output-dir is empty")
             return ExitCode.failed
         }
-        let place = directory.map { "--output-dir \($0) " } ?? ""
-        reporter.say("stopped by a signal \(moment); go on with \(place)--resume auto")
+        let remedy = directory.map { "go on with --output-dir \($0) --resume auto" } ?? "run it again"
+        reporter.say("stopped by a signal \(moment); \(remedy)")
         return ExitCode.savedForRestart
     }
 
@@ -142,10 +157,12 @@ struct PretrainCommand: WorldCommand {
         }
     }
 
-    /// What the settings do not say of a run.
+    /// What the settings do not say of a run, a line each.
     private func remarks(_ world: any Communicator) -> [String] {
-        let date = Date().formatted(.iso8601)
-        return ["begun \(date) on \(ProcessInfo.processInfo.hostName), \(world.size) rank\(world.size == 1 ? "" : "s")"]
+        let host = ProcessInfo.processInfo.hostName
+        return [
+            "Begun \(Date().formatted(.iso8601)) on \(host), \(world.size) rank\(world.size == 1 ? "" : "s"), by"
+        ] + VersionText.text.split(separator: "\n").map { "  \($0)" }
     }
 
     private func openData(in world: any Communicator) throws -> any ImageSource {
