@@ -77,12 +77,15 @@ package final class Reporter {
 
     func epoch(_ line: LogLine) {
         epochs = epochs.isEmpty ? [line] : [epochs[0], line]
-        say(
-            String(
-                format: "epoch %d done  loss %.4f  mae %.4f  reg %.4f%@  effective rank %.1f  %.0f images/s",
-                line.epoch, line.trainLoss, line.trainLossMAE, line.trainLossReg,
-                line.trainAcc.map { String(format: "  online accuracy %.1f%%", 100 * $0) } ?? "",
-                line.effectiveRank, line.imagesPerSecond))
+        let fields: [ProgressLine.Field?] = [
+            .init("epoch \(line.epoch) done", rank: 0), .init(String(format: "loss %.4f", line.trainLoss), rank: 1),
+            .init(String(format: "mae %.4f", line.trainLossMAE), rank: 5),
+            .init(String(format: "reg %.4f", line.trainLossReg), rank: 6),
+            line.trainAcc.map { .init(String(format: "online accuracy %.1f%%", 100 * $0), rank: 3) },
+            .init(String(format: "effective rank %.1f", line.effectiveRank), rank: 2),
+            .init(String(format: "%.0f images/s", line.imagesPerSecond), rank: 4),
+        ]
+        say(ProgressLine(fields: fields.compactMap { $0 }).text(width: width()))
     }
 
     /// A whole line, below an open progress line.
