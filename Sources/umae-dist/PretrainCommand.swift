@@ -93,7 +93,7 @@ struct PretrainCommand: WorldCommand {
         writeTimeline(of: run, reporter)
         switch ending {
         case .finished:
-            reporter.say(summary.closing(epochs: reporter.epochs))
+            reporter.say(lines: summary.closing(epochs: reporter.epochs).components(separatedBy: "\n"))
             return ExitCode.done
         case .interrupted: return stopped(reporter, place.isKept, output?.path, step: run.updates)
         }
