@@ -86,7 +86,7 @@ struct LossOptions: ParsableArguments {
             """)
     var reg = Regularizer.spectral
 
-    @Option(help: "μ of --reg tcr.") var tcrMu = 1.0
+    @Option(help: "μ of --reg tcr, at most 1e6.") var tcrMu = 1.0
     @Option(help: "t of --reg uniformity.") var uniformityT = 2.0
 
     @Option(
@@ -112,7 +112,7 @@ struct LossOptions: ParsableArguments {
 
     func validate() throws {
         try Bounds.check("--lamb", lamb, .atLeast(0))
-        try Bounds.check("--tcr-mu", tcrMu, .above(0), most: 1e9)
+        try Bounds.check("--tcr-mu", tcrMu, .above(0), most: 1e6)
         try Bounds.check("--uniformity-t", uniformityT, .above(0))
     }
 
@@ -162,7 +162,7 @@ struct ComputeOptions: ParsableArguments {
 
     func validate() throws {
         try Bounds.check("--threads", threads, 1...1024)
-        try Bounds.check("--stall-timeout", stallTimeout, .atLeast(1), most: 1e9)
+        try Bounds.check("--stall-timeout", stallTimeout, .atLeast(1), most: 1e6)
     }
 
     /// What products read, the same on every rank. Collective.

@@ -133,7 +133,7 @@ struct FeatureRegularizerTests {
         }
     }
 
-    @Test("a μ that rounding of the Gram matrix is large beside makes no pivot negative", arguments: [1e4, 1e8, 1e9])
+    @Test("a μ that rounding of the Gram matrix is large beside makes no pivot negative", arguments: [1, 1e4, 1e6])
     func largeMu(mu: Double) throws {
         var configuration = RegularizerConfiguration()
         (configuration.kind, configuration.tcrMu) = (.tcr, mu)
