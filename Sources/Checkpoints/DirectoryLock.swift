@@ -28,6 +28,10 @@ package final class DirectoryLock: @unchecked Sendable {
         if answer == .taken || answer == .unknown && Self.isFresh(path) {
             throw CheckpointError(path: directory, .inUse(Self.owner(of: path)))
         }
+        guard try file.size() == 0 || Self.contents(of: path) != nil else {
+            throw CheckpointError(
+                path: path, .foreign("umae-dist did not write it; move it away, or choose another directory"))
+        }
         let text = Array("\(Self.hostName) \(getpid())\n".utf8)
         let descriptor = file.descriptor
         try systemCall("ftruncate", path) { ftruncate(descriptor, 0) }

@@ -217,6 +217,17 @@ struct RunDirectoryTests {
         #expect(try Self.picture(of: folder.path) == before)
     }
 
+    @Test("a person's file that is called as the lock is stays as it is")
+    func foreignLock() throws {
+        let folder = try TemporaryDirectory()
+        try "the key of the bicycle\n".write(toFile: folder.file("run.lock"), atomically: true, encoding: .utf8)
+        let result = try Program.run(tiny(folder.path))
+        #expect(
+            result.exitCode != 0 && result.messages.first?.contains("umae-dist did not write it") == true,
+            "\(result.errors)")
+        #expect(try String(contentsOfFile: folder.file("run.lock"), encoding: .utf8) == "the key of the bicycle\n")
+    }
+
     @Test("settings that a resumed run has changed are kept beside the new ones")
     func changedSettings() throws {
         let folder = try TemporaryDirectory()
