@@ -110,10 +110,15 @@ struct CheckpointFaultTests {
         #expect(FileManager.default.fileExists(atPath: "\(first.path)/eval"))
     }
 
+    /// Number 7, of step 1.
+    private func checkpointOfAnotherRun() throws -> Checkpoint {
+        let others = try CheckpointStore(runDirectory: "\(directory.path)/others", keep: 1, run: "others")
+        return try Generation(number: 7).save(in: others, step: 1).checkpoint
+    }
+
     @Test("a link to another run's checkpoint is neither followed nor removed")
     func link() throws {
-        let others = try CheckpointStore(runDirectory: "\(directory.path)/others", keep: 1, run: "others")
-        let theirs = try Generation(number: 7).save(in: others, step: 1).checkpoint
+        let theirs = try checkpointOfAnotherRun()
         let store = try CheckpointStore(runDirectory: "\(directory.path)/own", keep: 1, run: "own")
         let link = "\(store.runDirectory)/checkpoint-00000001"
         try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: theirs.path)
@@ -128,8 +133,7 @@ struct CheckpointFaultTests {
 
     @Test("a copy of another run's checkpoint is neither counted nor removed")
     func copy() throws {
-        let others = try CheckpointStore(runDirectory: "\(directory.path)/others", keep: 1, run: "others")
-        let theirs = try Generation(number: 7).save(in: others, step: 1).checkpoint
+        let theirs = try checkpointOfAnotherRun()
         let store = try CheckpointStore(runDirectory: "\(directory.path)/own", keep: 2, run: "own")
         try FileManager.default.copyItem(atPath: theirs.path, toPath: "\(store.runDirectory)/checkpoint-00000001")
         for step in 2...4 { try Generation(number: Double(step)).save(in: store, step: step) }
