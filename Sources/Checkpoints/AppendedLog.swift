@@ -9,9 +9,6 @@ package struct AppendedLog: Sendable {
 
     package init(path: String) { self.path = path }
 
-    /// Whether lines wait to be written.
-    package var isBehind: Bool { !waiting.isEmpty }
-
     /// Adds a line, and those before it that are still missing.
     ///
     /// - Throws: if nothing could be added; the file is then as it was and the line waits.
@@ -22,7 +19,7 @@ package struct AppendedLog: Sendable {
 
     /// Writes the lines that wait, if there are any.
     package mutating func catchUp() throws(CheckpointError) {
-        guard isBehind else { return }
+        guard !waiting.isEmpty else { return }
         try TextFile.append(waiting, to: path)
         waiting = ""
     }

@@ -56,7 +56,6 @@ final class RandomDebugBatch {
 
     var activations: MaskedAutoencoder.Activations { pass.activations(for: 0) }
     var tensors: [String] { network.parameters.trainable.map(\.name) }
-    var parameterCount: Int { network.parameters.values.count }
 
     func range(of tensor: String) -> Range<Int> { network.parameters.range(of: tensor) }
 

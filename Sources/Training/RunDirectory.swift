@@ -10,7 +10,7 @@ package final class RunDirectory: @unchecked Sendable {
     private let keepEvery: Int
     private let store: CheckpointStore
     private let lock: DirectoryLock
-    package private(set) var log: AppendedLog
+    private var log: AppendedLog
 
     /// How checkpoints are kept.
     package struct Retention: Sendable {
