@@ -3,8 +3,9 @@ import Synchronization
 
 /// What the threads of a team share. It lives as long as the last of them.
 ///
-/// Whoever waits looks for a short time and then sleeps, so that its core is free for whoever has to be waited for, or for
-/// another program: the system moves what waits on a busy core to one that has nothing to do, and one that spins has not.
+/// Whoever waits looks again and again for a while, for a wake-up costs more than nearly all waits. Beside another program it
+/// soon sleeps, so that its core is free for whoever has to be waited for: the system moves what waits on a busy core to one
+/// that has nothing to do, and one that spins has not.
 @safe
 final class TeamCore: @unchecked Sendable {
     let count: Int
@@ -25,6 +26,8 @@ final class TeamCore: @unchecked Sendable {
     /// at a meeting, before the others leave it, so that all see the same in between.
     private let lateness = Atomic(0)
 
+    /// Threads that have waited for longer than nearly all gaps last.
+    private let overdue = Atomic<Int>(0)
     /// Threads that sleep, or are about to.
     private let sleepers = Atomic<Int>(0)
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
@@ -98,7 +101,7 @@ final class TeamCore: @unchecked Sendable {
         if arrived.add(1, ordering: .acquiringAndReleasing).newValue == count {
             arrived.store(0, ordering: .relaxed)
             if isBalanced {
-                let isLate = sleepers.load(ordering: .relaxed) > 0
+                let isLate = overdue.load(ordering: .relaxed) > 0
                 let points = lateness.load(ordering: .relaxed)
                 lateness.store(
                     isLate ? min(points + Self.latePoints, Self.mostPoints) : max(points - 1, 0), ordering: .relaxed)
@@ -144,7 +147,13 @@ final class TeamCore: @unchecked Sendable {
 
     /// Waits for what another thread brings about before it calls `wakeSleepers`.
     private func wait(until isDone: () -> Bool) {
+        let isDisturbed = isDisturbed
         if Wait.spin(for: isDisturbed ? Wait.shortSpin : Wait.longSpin, until: isDone) { return }
+        overdue.add(1, ordering: .relaxed)
+        defer { overdue.subtract(1, ordering: .relaxed) }
+        // The threads of this program that are not of the team, such as the one that prepares batches, need a core for a
+        // few milliseconds at a time: to make way for them is cheaper than a sleep.
+        if !isDisturbed && Wait.makeWay(for: Wait.yieldingSpin, until: isDone) { return }
         unsafe pthread_mutex_lock(mutex)
         // Counted before looking once more, as others look here after they have brought it about: one of both sees the
         // other.

@@ -6,6 +6,8 @@ package enum Wait {
     /// Nanoseconds, where every thread has a core: longer than nearly all gaps between two operations of a step, so that
     /// these cost no wake-up.
     package static var longSpin: Int64 { 400_000 }
+    /// Nanoseconds that a core is held beyond these, offered to others all the while.
+    package static var yieldingSpin: Int64 { 20_000_000 }
     /// Nanoseconds, where another program wants the core of a thread that is waited for: far shorter than what the system
     /// gives that program at a time.
     package static var shortSpin: Int64 { 100_000 }
@@ -24,6 +26,16 @@ package enum Wait {
             }
             if now() >= deadline { return false }
         }
+    }
+
+    /// As `spin`, while whoever is ready to run on this core goes first.
+    static func makeWay(for duration: Int64, until isDone: () -> Bool) -> Bool {
+        let deadline = now() + duration
+        while now() < deadline {
+            if isDone() { return true }
+            sched_yield()
+        }
+        return isDone()
     }
 
     /// Nanoseconds of a clock that nobody sets.
