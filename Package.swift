@@ -28,7 +28,6 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
@@ -60,7 +59,7 @@ let package = Package(
             "Training",
             [
                 "Checkpoints", "Communication", "CStopSignals", "DataParallel", "Host", "ImageData", "Layers", "Models",
-                "Optimization", "Planning", "Tensors", .product(name: "Logging", package: "swift-log"),
+                "Optimization", "Planning", "Tensors",
             ]),
         // 6: commands
         .executableTarget(
@@ -71,7 +70,6 @@ let package = Package(
                 "Planning", "Tensors",
                 "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Logging", package: "swift-log"),
                 "Yams",
             ],
             swiftSettings: settings),

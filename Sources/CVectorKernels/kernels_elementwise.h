@@ -7,21 +7,14 @@ void KERNEL(convert)(umae_type type, const float *x, void *y, size_t count) {
     }
 }
 
-void KERNEL(gather_rows)(umae_type type, void *out, size_t out_stride, const float *source, size_t source_stride,
-                         const int32_t *si, const float *fallback, const float *table, const int32_t *ti, size_t rows,
-                         size_t width) {
-    const bool bf = type == UMAE_BF16;
+void KERNEL(add_table_rows)(float *out, size_t out_stride, const float *source, size_t source_stride, const float *table,
+                            const int32_t *indices, size_t rows, size_t width) {
     for (size_t r = 0; r < rows; r++) {
-        char *o = (char *)out + r * out_stride * element_size(bf);
-        const float *s = fallback;
-        if (!si) s = source + r * source_stride;
-        else if (si[r] >= 0) s = source + (size_t)si[r] * source_stride;
-        const float *t = table ? table + (ti ? (size_t)ti[r] : r) * width : NULL;
+        const float *s = source + r * source_stride;
+        const float *t = table + (indices ? (size_t)indices[r] : r) * width;
         for (size_t i = 0; i < width; i += LANES) {
             const size_t n = width - i;
-            vf v = load_n(s + i, n);
-            if (t) v += load_n(t + i, n);
-            store_element(o, i, v, n, bf);
+            store_n(out + r * out_stride + i, load_n(s + i, n) + load_n(t + i, n), n);
         }
     }
 }

@@ -7,19 +7,18 @@ package enum Reduction: Sendable {
 
 /// The ranks of one run and the messages between them.
 ///
-/// Every method but `abort` is collective: each rank must call it, in the same order, with the same counts.
-/// Implementations are the MPI world (`MPIWorld`) and a single process that never starts MPI (`SingleProcess`).
+/// Methods are collective unless they say otherwise: each rank must call them, in the same order, with the same counts.
+/// Implementations are the MPI world (`MPIWorld`), a single process that never starts MPI (`SingleProcess`), and ranks that
+/// are only planned (`PlannedWorld`).
 package protocol Communicator: AnyObject, Sendable {
     var rank: Int { get }
     var size: Int { get }
-    /// Rank among the ranks on this host, and how many they are.
-    var localRank: Int { get }
+    /// How many ranks are on this host.
     var localSize: Int { get }
     /// How all ranks lie on hosts.
     var hostLayout: HostLayout { get }
 
     /// Replaces `values` by their reduction over the ranks.
-    func allReduce(_ values: Matrix, _ reduction: Reduction) throws(CommunicationError)
     func allReduce(_ values: inout [Double], _ reduction: Reduction) throws(CommunicationError)
     /// Starts summing `send` over the ranks into `receive`; both stay untouched until `slot` is done.
     func startAllReduce(send: Matrix, receive: Matrix, in slot: CollectiveSlot) throws(CommunicationError)
@@ -51,7 +50,7 @@ package protocol Communicator: AnyObject, Sendable {
     func watchForStalls(timeout: Double) throws
     /// Where this rank notes what it does for the ranks of its host to see; nil where nobody watches.
     var table: HostTable? { get }
-    /// Says at which step this rank is, for such a report.
+    /// Says at which step this rank is, for such a report. Not collective.
     func mark(step: Int)
     /// Ends all ranks at once, after saying what this rank's last collectives were. Not collective: for failures that one
     /// rank meets alone.

@@ -7,7 +7,6 @@ import Glibc
 package final class MPIWorld: Communicator, @unchecked Sendable {
     package let rank: Int
     package let size: Int
-    package let localRank: Int
     package let localSize: Int
     package let hostLayout: HostLayout
 
@@ -31,7 +30,7 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
         let rank = Int(values.rank)
         self.rank = rank
         size = Int(values.size)
-        localRank = Int(values.localRank)
+        let localRank = Int(values.localRank)
         localSize = Int(values.localSize)
         hostLayout = try Self.layout(rank: rank, size: size, localRank: localRank, localSize: localSize)
         watch = try Self.makeWatch(
@@ -113,18 +112,6 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
     package func watchForStalls(timeout: Double) throws { try watch?.start(timeout: timeout) }
     package var table: HostTable? { watch?.table }
     package func mark(step: Int) { watch?.mark(step: step) }
-
-    package func allReduce(_ values: Matrix, _ reduction: Reduction) throws(CommunicationError) {
-        watch?.begin(.allReduce, bytes: values.byteCount)
-        defer { watch?.begin(.computing) }
-        precondition(values.isContiguous)
-        for start in stride(from: 0, to: values.count, by: Self.chunk) {
-            try unsafe check(
-                umae_mpi_allreduce_in_place(
-                    values.pointer + start, Int32(min(Self.chunk, values.count - start)), UMAE_MPI_F32, reduction.op),
-                "MPI_Allreduce", rank: rank)
-        }
-    }
 
     package func allReduce(_ values: inout [Double], _ reduction: Reduction) throws(CommunicationError) {
         watch?.begin(.allReduce, bytes: values.count * MemoryLayout<Double>.stride)

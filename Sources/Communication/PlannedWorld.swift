@@ -5,7 +5,6 @@ import Glibc
 package final class PlannedWorld: Communicator {
     package let rank = 0
     package let size: Int
-    package let localRank = 0
     package let localSize: Int
 
     package init(size: Int, localSize: Int) {
@@ -14,9 +13,6 @@ package final class PlannedWorld: Communicator {
         self.localSize = localSize
     }
 
-    package func allReduce(_ values: Matrix, _ reduction: Reduction) throws(CommunicationError) {
-        throw refusal("MPI_Allreduce")
-    }
     package func allReduce(_ values: inout [Double], _ reduction: Reduction) throws(CommunicationError) {
         throw refusal("MPI_Allreduce")
     }

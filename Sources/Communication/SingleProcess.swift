@@ -1,11 +1,10 @@
 package import Tensors
 import Glibc
 
-/// The world of one process: nothing is sent, MPI is never started.
+/// The world of one process: nothing is sent, and this type never starts MPI.
 package final class SingleProcess: Communicator {
     package let rank = 0
     package let size = 1
-    package let localRank = 0
     package let localSize = 1
 
     private let neighbors: (any Communicator)?
@@ -14,7 +13,6 @@ package final class SingleProcess: Communicator {
     ///   ranks would add up are added up when all have come to that point, as if they were ranks of one run.
     package init(inStepWith neighbors: (any Communicator)? = nil) { self.neighbors = neighbors }
 
-    package func allReduce(_ values: Matrix, _ reduction: Reduction) {}
     package func allReduce(_ values: inout [Double], _ reduction: Reduction) throws(CommunicationError) {
         try neighbors?.barrier()
     }

@@ -28,12 +28,12 @@ extension MaskedAutoencoder {
         context.forEachChunk(of: a.images) { range in
             for image in range {
                 let tokens = a.encoder.stream.rows(image * (1 + kept)..<(image + 1) * (1 + kept))
-                unsafe umae_gather_rows(
-                    UMAE_F32, tokens.pointer, tokens.stride, clsToken.value.pointer, 0, nil, nil,
+                unsafe umae_add_table_rows(
+                    tokens.pointer, tokens.stride, clsToken.value.pointer, 0,
                     posEmbed.value.pointer, nil, 1, tokens.columns)
-                unsafe umae_gather_rows(
-                    UMAE_F32, tokens.rows(1..<1 + kept).pointer, tokens.stride,
-                    a.embedded.rows(image * kept..<(image + 1) * kept).pointer, a.embedded.stride, nil, nil,
+                unsafe umae_add_table_rows(
+                    tokens.rows(1..<1 + kept).pointer, tokens.stride,
+                    a.embedded.rows(image * kept..<(image + 1) * kept).pointer, a.embedded.stride,
                     posEmbed.value.pointer,
                     a.masking.positions.rows(image..<image + 1).columns(1..<1 + kept).pointer, kept, tokens.columns)
             }
@@ -127,8 +127,8 @@ extension MaskedAutoencoder {
             }
         }
         context.forEachChunk(of: masked.rows) { range in
-            unsafe umae_gather_rows(
-                UMAE_F32, masked.rows(range).pointer, masked.stride, maskToken.value.pointer, 0, nil, nil,
+            unsafe umae_add_table_rows(
+                masked.rows(range).pointer, masked.stride, maskToken.value.pointer, 0,
                 positions.rows(1 + range.lowerBound..<1 + range.upperBound).pointer, nil, range.count, masked.columns)
         }
     }

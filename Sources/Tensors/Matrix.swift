@@ -96,9 +96,6 @@ package struct MatrixView<Element: BitwiseCopyable>: @unchecked Sendable {
         return Self(storage: storage, offset: offset, rows: rows, columns: columns)
     }
 
-    /// All elements as one row; the view must be contiguous.
-    package var flattened: Self { reshaped(rows: 1, columns: count) }
-
     // MARK: Elements in bulk
 
     package func withElements<Result, Failure: Error>(

@@ -140,9 +140,6 @@ package final class GradientPass {
         return found
     }
 
-    /// The exchange in use.
-    package var exchange: UniformityExchange { regularizations[0].regularizer.exchange }
-
     /// Holds what the regularisers found nearest, so that losses have no kinks.
     package func keepNeighbors() { for each in regularizations { each.regularizer.keepsNeighbors = true } }
 

@@ -6,12 +6,12 @@ package import Communication
 package final class Timeline {
     /// What a span shows, and the line it stands on.
     package enum Kind: UInt8, CaseIterable, Sendable {
-        case data, forward, backward, communication, optimizer, bucket, exchange, save
+        case data, forward, backward, communication, optimizer, bucket, exchange
 
         var name: String { self == .communication ? "waiting for messages" : "\(self)" }
         /// Messages run beside the phases.
-        var track: Int { self == .bucket ? 1 : self == .exchange ? 2 : self == .save ? 3 : 0 }
-        static let tracks = ["step", "gradient buckets", "feature exchange", "saving"]
+        var track: Int { self == .bucket ? 1 : self == .exchange ? 2 : 0 }
+        static let tracks = ["step", "gradient buckets", "feature exchange"]
     }
 
     struct Span: Equatable, Sendable {

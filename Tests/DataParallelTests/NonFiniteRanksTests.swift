@@ -49,7 +49,6 @@ struct NonFiniteRanksTests {
         let gradients: [[Float]]
         let rank = 1
         let size = 3
-        let localRank = 1
         let localSize = 3
 
         init(gradients: [[Float]]) { self.gradients = gradients }
@@ -70,7 +69,6 @@ struct NonFiniteRanksTests {
         }
         func startAllGather(_ values: Operand, _ parts: RankParts, in slot: CollectiveSlot) {}
         func startAllGather(_ rows: Matrix, into all: Matrix, in slot: CollectiveSlot) {}
-        func allReduce(_ values: Matrix, _ reduction: Reduction) {}
         func allReduce(_ values: inout [Double], _ reduction: Reduction) {}
         func allGather(_ bytes: [UInt8]) -> [[UInt8]] { [[], bytes, []] }
         func allGather(_ rows: Matrix, rowCounts: [Int], into all: Matrix) {}

@@ -31,7 +31,6 @@ struct ReplicaCheckTests {
         let checksums: [UInt64]
         let rank = 0
         var size: Int { checksums.count }
-        let localRank = 0
         var localSize: Int { size }
 
         init(checksums: [UInt64]) { self.checksums = checksums }
@@ -39,7 +38,6 @@ struct ReplicaCheckTests {
         func allGather(_ bytes: [UInt8]) -> [[UInt8]] {
             checksums.map { sum in (0..<8).map { UInt8(truncatingIfNeeded: sum >> UInt64(8 * $0)) } }
         }
-        func allReduce(_ values: Matrix, _ reduction: Reduction) {}
         func allReduce(_ values: inout [Double], _ reduction: Reduction) {}
         func startAllReduce(send: MatrixView<Double>, receive: MatrixView<Double>, in slot: CollectiveSlot) {}
         func startAllReduce(send: Matrix, receive: Matrix, in slot: CollectiveSlot) {}

@@ -160,14 +160,15 @@ struct VectorKernelTests {
             #expect(abs(unsafe umae_sum_of_squares(row.pointer, width) - squares) < 1e-5 * max(1, squares))
             let out = Matrix(rows: 3, columns: width)
             let table = contiguous(make(18))
-            let fallback = make(19).rows(0..<1).array
-            unsafe umae_gather_rows(
-                UMAE_F32, out.pointer, width, x.pointer, x.stride, [2, -1, 0], fallback, table.pointer, [1, 0, 2], 3,
-                width)
+            unsafe umae_add_table_rows(out.pointer, width, x.pointer, x.stride, table.pointer, [1, 0, 2], 3, width)
             for column in 0..<width {
-                #expect(out[0, column] == x[2, column] + table[1, column])
-                #expect(out[1, column] == fallback[column] + table[0, column])
-                #expect(out[2, column] == x[0, column] + table[2, column])
+                for (row, index) in [1, 0, 2].enumerated() {
+                    #expect(out[row, column] == x[row, column] + table[index, column])
+                }
+            }
+            unsafe umae_add_table_rows(out.pointer, width, x.pointer, 0, table.pointer, nil, 3, width)
+            for column in 0..<width {
+                for row in 0..<3 { #expect(out[row, column] == x[0, column] + table[row, column]) }
             }
         }
     }

@@ -149,12 +149,11 @@ typedef struct umae_attention {
       (umae_type type, const float *pred, size_t pred_stride, const float *target, void *dpred, size_t dpred_stride,  \
        size_t rows, size_t width, bool normalize, float grad_scale),                                                  \
       (type, pred, pred_stride, target, dpred, dpred_stride, rows, width, normalize, grad_scale))                     \
-    /* out[r] = source[si[r]] + table[ti[r]]; a negative si takes `fallback`; NULL indices mean r itself; a NULL      \
-       table adds nothing. */                                                                                         \
-    X(void, gather_rows,                                                                                              \
-      (umae_type type, void *out, size_t out_stride, const float *source, size_t source_stride, const int32_t *si,    \
-       const float *fallback, const float *table, const int32_t *ti, size_t rows, size_t width),                      \
-      (type, out, out_stride, source, source_stride, si, fallback, table, ti, rows, width))                           \
+    /* out[r] = source[r] + table[indices[r]]; NULL indices mean r itself, a source_stride of 0 the same row for all. */ \
+    X(void, add_table_rows,                                                                                           \
+      (float *out, size_t out_stride, const float *source, size_t source_stride, const float *table,                  \
+       const int32_t *indices, size_t rows, size_t width),                                                            \
+      (out, out_stride, source, source_stride, table, indices, rows, width))                                          \
     /* y = x as `type`. */                                                                                            \
     X(void, convert, (umae_type type, const float *x, void *y, size_t count), (type, x, y, count))                    \
     /* Bytes of scratch memory, aligned to 64, that the product needs. */                                             \
