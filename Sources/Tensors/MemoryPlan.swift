@@ -10,6 +10,14 @@ package final class MemoryPlan {
         package let purpose: Purpose
         package let name: String
         package let bytes: Int
+
+        /// The name with `*` in place of each part that is a number: of all blocks, threads or slots the same.
+        var kind: String {
+            let words = name.split(separator: " ").map { word in
+                word.split(separator: ".").map { Int($0) == nil ? $0 : "*" }.joined(separator: ".")
+            }
+            return words.joined(separator: " ")
+        }
     }
 
     package private(set) var entries: [Entry] = []
@@ -43,6 +51,14 @@ package final class MemoryPlan {
 
     package func bytes(for purpose: Purpose) -> Int {
         Self.sum(entries.lazy.filter { $0.purpose == purpose }.map(\.bytes))
+    }
+
+    /// What takes most of the memory for a purpose, entries whose names differ by numbers alone taken together; nil where
+    /// there is only one kind.
+    package func largest(for purpose: Purpose) -> (kind: String, bytes: Int)? {
+        let kinds = Dictionary(grouping: entries.lazy.filter { $0.purpose == purpose && $0.bytes > 0 }, by: \.kind)
+        guard kinds.count > 1 else { return nil }
+        return kinds.map { ($0.key, Self.sum($0.value.lazy.map(\.bytes))) }.max { ($0.1, $1.0) < ($1.1, $0.0) }
     }
 
     package var totalBytes: Int { Self.sum(entries.lazy.map(\.bytes)) }

@@ -1,13 +1,15 @@
 import Foundation
 package import Tensors
 
-/// A memory plan as text.
+/// A memory plan as text: what each purpose takes, and the tensors that take most of it.
 package enum MemoryReport {
     package static func lines(_ plan: MemoryPlan) -> [String] {
-        let parts = MemoryPlan.Purpose.allCases.map { ($0.rawValue, plan.bytes(for: $0)) }.filter { $0.1 > 0 }
-        return (parts + [("total", plan.totalBytes)]).map { name, bytes in
-            "  " + name.padded(14) + mebibytes(bytes)
+        func line(_ name: String, _ bytes: Int) -> String { "  " + name.padded(12) + mebibytes(bytes) }
+        let parts = MemoryPlan.Purpose.allCases.filter { plan.bytes(for: $0) > 0 }.map { purpose in
+            let largest = plan.largest(for: purpose).map { "  of it \(amount($0.bytes)) \($0.kind)" }
+            return line(purpose.rawValue, plan.bytes(for: purpose)) + (largest ?? "")
         }
+        return parts + [line("total", plan.totalBytes)]
     }
 
     /// For a column of figures.

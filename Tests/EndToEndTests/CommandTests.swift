@@ -58,6 +58,7 @@ struct CommandTests {
         let result = try Program.run(SmallRun.arguments(folder.file("run")) + ["--dry-run"], ranks: 2)
         #expect(result.exitCode == 0, "\(result.errors)")
         #expect(result.output.contains("memory of each rank") && result.output.contains("activations"))
+        #expect(result.output.contains(" blocks.*."), "\(result.output)")
         #expect(!fileExists(folder.file("run")))
     }
 
