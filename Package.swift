@@ -41,11 +41,11 @@ let package = Package(
         .target(name: "BuildIdentity", swiftSettings: settings, plugins: ["BuildCommit"]),
         // 1: the machine, memory and messages
         module("Host", []),
-        module("Tensors", ["CVectorKernels"]),
+        module("Tensors", ["CVectorKernels", "Host"]),
         module("Communication", ["CMPIShim", "Host", "Tensors"]),
         // 2: layers and images
         module("Layers", ["Tensors", "CVectorKernels"]),
-        module("ImageData", ["Tensors", "CZlib"]),
+        module("ImageData", ["Host", "Tensors", "CZlib"]),
         // 3: the model, its update, its distribution
         module("Models", ["Layers", "Tensors", "CVectorKernels"]),
         module("Optimization", ["Tensors", "CVectorKernels"]),
@@ -53,7 +53,7 @@ let package = Package(
         // Arithmetic about steps on machines that are not here; knows neither MPI nor the model.
         module("Planning", []),
         // 4: what is kept
-        module("Checkpoints", ["Tensors", "CZlib"]),
+        module("Checkpoints", ["Host", "Tensors", "CZlib"]),
         // 5: loops that only wire
         module(
             "Training",
@@ -65,10 +65,9 @@ let package = Package(
         .executableTarget(
             name: "umae-dist",
             dependencies: [
-                "BuildIdentity", "Checkpoints", "Communication", "DataParallel", "ImageData", "Layers", "Models",
-                "Optimization",
-                "Planning", "Tensors",
-                "Training",
+                "BuildIdentity", "Checkpoints", "Communication", "DataParallel", "Host", "ImageData", "Layers",
+                "Models",
+                "Optimization", "Planning", "Tensors", "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 "Yams",
             ],
@@ -95,6 +94,6 @@ let package = Package(
             "TrainingTests",
             ["Communication", "DataParallel", "Host", "ImageData", "Models", "Optimization", "Tensors", "Training"]),
         tests("OptimizationTests", ["Optimization", "Tensors"]),
-        tests("TensorsTests", ["CVectorKernels", "Tensors"]),
+        tests("TensorsTests", ["Host", "CVectorKernels", "Tensors"]),
     ]
 )

@@ -1,4 +1,5 @@
 import Glibc
+internal import Host
 
 extension CheckpointError: CustomStringConvertible {
     package var description: String {
@@ -84,7 +85,7 @@ extension CheckpointError.Reason {
     }
 
     private func systemText(_ call: String, _ code: Int32) -> String {
-        let message = unsafe strerror(code).map { unsafe String(cString: $0) } ?? "error \(code)"
+        let message = SystemErrors.text(of: code)
         let advice =
             switch code {
             case ENOSPC, EDQUOT: "; free space there or choose another directory"

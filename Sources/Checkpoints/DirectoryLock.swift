@@ -1,4 +1,5 @@
 import Glibc
+internal import Host
 
 /// The sign that a directory has an owner: a lock on a file in it that the system takes back when the process ends, however
 /// it ends, with the owner's host and process written inside.
@@ -32,7 +33,7 @@ package final class DirectoryLock: @unchecked Sendable {
             throw CheckpointError(
                 path: path, .foreign("umae-dist did not write it; move it away, or choose another directory"))
         }
-        let text = Array("\(Self.hostName) \(getpid())\n".utf8)
+        let text = Array("\(HostName.current) \(getpid())\n".utf8)
         let descriptor = file.descriptor
         try systemCall("ftruncate", path) { ftruncate(descriptor, 0) }
         try unsafe file.write(text.span.bytes)
@@ -78,7 +79,9 @@ package final class DirectoryLock: @unchecked Sendable {
     private static func isFresh(_ path: String) -> Bool {
         var status = stat()
         guard let words = contents(of: path), unsafe stat(path, &status) == 0 else { return false }
-        if words[0] == hostName, let process = pid_t(words[1]) { return kill(process, 0) == 0 || errno == EPERM }
+        if words[0] == HostName.current, let process = pid_t(words[1]) {
+            return kill(process, 0) == 0 || errno == EPERM
+        }
         return age(status) < staleAfter
     }
 
@@ -101,10 +104,4 @@ package final class DirectoryLock: @unchecked Sendable {
         return "process \(words[1]) on \(words[0]), which showed itself \(max(0, Int(age(status)))) s ago"
     }
 
-    private static var hostName: String {
-        var name = [CChar](repeating: 0, count: 256)
-        _ = unsafe gethostname(&name, name.count - 1)
-        let text = String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        return text.isEmpty ? "unknown" : text
-    }
 }

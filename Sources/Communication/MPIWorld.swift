@@ -1,4 +1,5 @@
 internal import CMPIShim
+internal import Host
 package import Tensors
 import Glibc
 
@@ -92,8 +93,8 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
     /// The host of each rank. Collective.
     private static func hostNames(rank: Int, size: Int) throws(CommunicationError) -> [String] {
         let length = 64
-        var own = [CChar](repeating: 0, count: length)
-        _ = unsafe gethostname(&own, length - 1)
+        let name = HostName.current.utf8.prefix(length - 1)
+        let own = Array(name) + [UInt8](repeating: 0, count: length - name.count)
         var all = [UInt8](repeating: 0, count: size * length)
         try unsafe check(umae_mpi_allgather(own, &all, Int32(length), UMAE_MPI_U8), "MPI_Allgather", rank: rank)
         return (0..<size).map { rank in

@@ -1,3 +1,4 @@
+internal import Host
 internal import Tensors
 import Glibc
 import Synchronization
@@ -15,7 +16,7 @@ final class StallWatch: @unchecked Sendable {
     private let hosts: [String]
     private var timeout = 0.0
     private let departure: Departure
-    private var thread: pthread_t?
+    private var thread: BackgroundThread?
     private let stopping = Atomic<Bool>(false)
 
     /// - Parameters:
@@ -45,35 +46,18 @@ final class StallWatch: @unchecked Sendable {
         timeout = seconds
         table.set(.heartbeat, HostTable.now())
         table.set(.since, HostTable.now())
-        var thread = pthread_t()
-        let reference = unsafe Unmanaged.passRetained(Reference(watch: self))
-        let code = unsafe pthread_create(
-            &thread, nil,
-            { argument in
-                guard let argument = unsafe argument else { return nil }
-                let reference = unsafe Unmanaged<Reference>.fromOpaque(argument).takeRetainedValue()
-                unsafe reference.watch.watch()
-                return nil
-            }, reference.toOpaque())
-        guard code == 0 else {
-            unsafe reference.release()
-            throw ThreadRefusal("the thread that watches for stalled ranks", code: code)
+        // It is joined before the watch goes.
+        thread = try BackgroundThread("the thread that watches for stalled ranks") { [unowned(unsafe) self] in
+            unsafe watch()
         }
-        self.thread = thread
         table.set(.watched, 1)
     }
 
     func stop() {
         table.set(.watched, 0)
         stopping.store(true, ordering: .relaxed)
-        if let thread { pthread_join(thread, nil) }
+        thread?.join()
         thread = nil
-    }
-
-    /// The thread is joined before the watch goes.
-    private final class Reference {
-        unowned(unsafe) let watch: StallWatch
-        init(watch: StallWatch) { unsafe self.watch = watch }
     }
 
     private func watch() {

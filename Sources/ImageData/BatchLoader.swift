@@ -1,4 +1,4 @@
-import Glibc
+internal import Host
 package import Tensors
 
 /// Gives a rank its micro-batches in order, prepared ahead on a background thread.
@@ -7,7 +7,7 @@ package import Tensors
 /// thread at a time may call `next()`.
 package final class BatchLoader {
     private let ring: BatchRing
-    private var thread: pthread_t?
+    private var thread: BackgroundThread?
     private let prefetch: Int
     private var taken = 0
     private var stopped = false
@@ -34,7 +34,7 @@ package final class BatchLoader {
             step: step)
         ring = BatchRing(batches: batches, producer: producer)
         // Batches that are only counted have nothing to be filled.
-        if prefetch > 0 && plan.isBacked { thread = try Self.start(ring) }
+        if prefetch > 0 && plan.isBacked { thread = try Self.thread(filling: ring) }
     }
 
     deinit { stop() }
@@ -56,24 +56,15 @@ package final class BatchLoader {
     package func stop() {
         stopped = true
         ring.stop()
-        if let thread { pthread_join(thread, nil) }
+        thread?.join()
         thread = nil
     }
 
-    private static func start(_ ring: BatchRing) throws(ImageDataError) -> pthread_t {
-        let argument = unsafe Unmanaged.passRetained(ring)
-        var thread = pthread_t()
-        let code = unsafe pthread_create(
-            &thread, nil,
-            { argument in
-                guard let argument = unsafe argument else { return nil }
-                unsafe Unmanaged<BatchRing>.fromOpaque(argument).takeRetainedValue().produce()
-                return nil
-            }, argument.toOpaque())
-        guard code == 0 else {
-            unsafe argument.release()
-            throw .threadRefused(code: code)
+    private static func thread(filling ring: BatchRing) throws(ImageDataError) -> BackgroundThread {
+        do throws(ThreadRefusal) {
+            return try BackgroundThread("the thread that prepares batches") { ring.produce() }
+        } catch {
+            throw .threadRefused(error)
         }
-        return thread
     }
 }

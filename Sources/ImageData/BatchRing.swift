@@ -1,4 +1,4 @@
-import Glibc
+internal import Host
 
 /// The batches between the thread that prepares them and the one that uses them, in order, without allocation.
 @safe
@@ -16,21 +16,12 @@ final class BatchRing: @unchecked Sendable {
     private var released = 0
     private var failure: ImageDataError?
     private var stopping = false
-    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-    private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    /// Signalled when a batch was prepared or given back.
+    private let changed = ConditionLock()
 
     init(batches: [Batch], producer: BatchProducer) {
         self.slots = batches.map(Slot.init)
         self.producer = producer
-        unsafe pthread_mutex_init(mutex, nil)
-        unsafe pthread_cond_init(changed, nil)
-    }
-
-    deinit {
-        unsafe pthread_cond_destroy(changed)
-        unsafe pthread_mutex_destroy(mutex)
-        unsafe changed.deallocate()
-        unsafe mutex.deallocate()
     }
 
     /// Fills free slots until stopped or until a batch cannot be prepared: the body of the background thread.
@@ -50,8 +41,8 @@ final class BatchRing: @unchecked Sendable {
         lock()
         defer { unlock() }
         released = number
-        unsafe pthread_cond_signal(changed)
-        while prepared <= number && failure == nil { unsafe pthread_cond_wait(changed, mutex) }
+        changed.signal()
+        while prepared <= number && failure == nil { changed.wait() }
         // What was ready before the failure is still good.
         if prepared <= number, let failure { throw failure }
         return slots[number % slots.count].batch
@@ -73,7 +64,7 @@ final class BatchRing: @unchecked Sendable {
     func stop() {
         lock()
         stopping = true
-        unsafe pthread_cond_signal(changed)
+        changed.signal()
         unlock()
     }
 
@@ -85,17 +76,17 @@ final class BatchRing: @unchecked Sendable {
     private func freeSlot() -> Int? {
         lock()
         defer { unlock() }
-        while prepared - released >= slots.count && !stopping { unsafe pthread_cond_wait(changed, mutex) }
+        while prepared - released >= slots.count && !stopping { changed.wait() }
         return stopping ? nil : prepared % slots.count
     }
 
     private func finish(_ error: ImageDataError?) {
         lock()
         if let error { failure = error } else { prepared += 1 }
-        unsafe pthread_cond_signal(changed)
+        changed.signal()
         unlock()
     }
 
-    private func lock() { unsafe pthread_mutex_lock(mutex) }
-    private func unlock() { unsafe pthread_mutex_unlock(mutex) }
+    private func lock() { changed.lock() }
+    private func unlock() { changed.unlock() }
 }

@@ -1,4 +1,5 @@
 import Glibc
+package import Host
 internal import Tensors
 
 /// What can be wrong with a data set, its files, or the way it is to be divided; each says what to do in one line.
@@ -38,7 +39,7 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
     /// The global batch cannot be divided into equal micro-batches.
     case indivisibleGlobalBatch(globalBatch: Int, worldSize: Int, accumulation: Int)
     /// The background thread that prepares batches could not be started.
-    case threadRefused(code: Int32)
+    case threadRefused(ThreadRefusal)
 
     package var description: String {
         switch self {
@@ -92,15 +93,13 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
         case .indivisibleGlobalBatch(let globalBatch, let worldSize, let accumulation):
             "a global batch of \(globalBatch) images cannot be divided among \(worldSize) ranks × \(accumulation) "
                 + "micro-batches; choose a multiple of \(worldSize * accumulation)"
-        case .threadRefused(let code):
-            "\(ThreadRefusal("the thread that prepares batches", code: code))"
+        case .threadRefused(let refusal): refusal.description
         }
     }
 
     /// What the system says of an errno.
     static func reason(_ code: Int32) -> String {
-        guard let text = unsafe strerror(code) else { return "error \(code)" }
-        return unsafe String(cString: text).lowercased()
+        SystemErrors.text(of: code).lowercased()
     }
 
     private static func remedy(for path: String) -> String {

@@ -1,5 +1,5 @@
 internal import CVectorKernels
-import Glibc
+package import Host
 
 /// The threads of one rank. The caller is member 0; the others wait between jobs, spinning first and then asleep.
 ///
@@ -25,30 +25,21 @@ package final class Team: @unchecked Sendable {
     }
 
     fileprivate let core: TeamCore
-    private var threads: [pthread_t] = []
+    private var threads: [BackgroundThread] = []
 
     /// - Throws: if the system does not give as many threads; those it gave have ended.
     package init(threads count: Int) throws(ThreadRefusal) {
         precondition(count >= 1)
         self.count = count
         core = TeamCore(count: count)
+        let core = core
         for index in 1..<max(count, 1) {
-            let start = unsafe Unmanaged.passRetained(WorkerStart(core, index: index))
-            var thread = pthread_t()
-            let code = unsafe pthread_create(
-                &thread, nil,
-                { argument in
-                    guard let argument = unsafe argument else { return nil }
-                    let start = unsafe Unmanaged<WorkerStart>.fromOpaque(argument).takeRetainedValue()
-                    start.core.work(index: start.index)
-                    return nil
-                }, start.toOpaque())
-            guard code == 0 else {
-                unsafe start.release()
+            do throws(ThreadRefusal) {
+                threads.append(try BackgroundThread("thread \(index + 1) of \(count)") { core.work(index: index) })
+            } catch {
                 end()
-                throw ThreadRefusal("thread \(index + 1) of \(count)", code: code)
+                throw error
             }
-            threads.append(thread)
         }
     }
 
@@ -56,10 +47,7 @@ package final class Team: @unchecked Sendable {
 
     private func end() {
         core.stop()
-        for thread in threads {
-            // A thread that drops the last reference to its own team cannot wait for itself.
-            if pthread_equal(thread, pthread_self()) != 0 { pthread_detach(thread) } else { pthread_join(thread, nil) }
-        }
+        for thread in threads { thread.join() }
         threads = []
     }
 
@@ -68,15 +56,6 @@ package final class Team: @unchecked Sendable {
     package func run(_ job: @escaping (TeamMember) -> Void) {
         guard count > 1 else { return job(TeamMember(core: core, index: 0)) }
         core.run(job)
-    }
-
-    private final class WorkerStart {
-        let core: TeamCore
-        let index: Int
-        init(_ core: TeamCore, index: Int) {
-            self.core = core
-            self.index = index
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-import Glibc
+internal import Host
 import Synchronization
 
 /// What the threads of a team share. It lives as long as the last of them.
@@ -30,8 +30,7 @@ final class TeamCore: @unchecked Sendable {
     private let overdue = Atomic<Int>(0)
     /// Threads that sleep, or are about to.
     private let sleepers = Atomic<Int>(0)
-    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-    private let wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    private let sleep = ConditionLock()
 
     init(count: Int) {
         self.count = count
@@ -41,19 +40,9 @@ final class TeamCore: @unchecked Sendable {
             unsafe (taken + index).initialize(to: Atomic(0))
             unsafe (operations + index).initialize(to: 0)
         }
-        unsafe pthread_mutex_init(mutex, nil)
-        var attributes = pthread_condattr_t()
-        unsafe pthread_condattr_init(&attributes)
-        unsafe pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
-        unsafe pthread_cond_init(wake, &attributes)
-        unsafe pthread_condattr_destroy(&attributes)
     }
 
     deinit {
-        unsafe pthread_cond_destroy(wake)
-        unsafe pthread_mutex_destroy(mutex)
-        unsafe wake.deallocate()
-        unsafe mutex.deallocate()
         unsafe taken.deinitialize(count: count * Self.stride)
         unsafe taken.deallocate()
         unsafe operations.deallocate()
@@ -154,19 +143,17 @@ final class TeamCore: @unchecked Sendable {
         // The threads of this program that are not of the team, such as the one that prepares batches, need a core for a
         // few milliseconds at a time: to make way for them is cheaper than a sleep.
         if !isDisturbed && Wait.makeWay(for: Wait.yieldingSpin, until: isDone) { return }
-        unsafe pthread_mutex_lock(mutex)
+        sleep.lock()
         // Counted before looking once more, as others look here after they have brought it about: one of both sees the
         // other.
         sleepers.add(1, ordering: .sequentiallyConsistent)
         while !isDone() {
             // In naps: the system looks for somebody to run on this core when it falls idle, and passes over a thread that
             // ran a moment ago. A little later it takes it.
-            let end = Wait.now() + Self.nap
-            var time = timespec(tv_sec: Int(end / 1_000_000_000), tv_nsec: Int(end % 1_000_000_000))
-            unsafe pthread_cond_timedwait(wake, mutex, &time)
+            sleep.wait(until: Wait.now() + Self.nap)
         }
         sleepers.subtract(1, ordering: .sequentiallyConsistent)
-        unsafe pthread_mutex_unlock(mutex)
+        sleep.unlock()
     }
 
     /// Nanoseconds.
@@ -174,8 +161,8 @@ final class TeamCore: @unchecked Sendable {
 
     private func wakeSleepers() {
         guard sleepers.load(ordering: .sequentiallyConsistent) > 0 else { return }
-        unsafe pthread_mutex_lock(mutex)
-        unsafe pthread_cond_broadcast(wake)
-        unsafe pthread_mutex_unlock(mutex)
+        sleep.lock()
+        sleep.broadcast()
+        sleep.unlock()
     }
 }

@@ -1,4 +1,5 @@
 internal import Checkpoints
+internal import Host
 internal import Layers
 import Glibc
 internal import Models
@@ -26,10 +27,10 @@ final class BackgroundSaver: @unchecked Sendable {
     private var output: RunDirectory?
     private var state: RunState
     private var isRequested = false
-    private var thread: pthread_t?
-    /// Guarded by the mutex; what the thread has come to.
+    private var thread: BackgroundThread?
+    /// Guarded by the lock; what the thread has come to.
     private var outcome: Outcome?
-    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let lock = ConditionLock()
 
     /// A thirtieth of a core that somebody else wants: no step is longer by more, and the next save seldom has to wait.
     private static var niceness: Int32 { 15 }
@@ -50,14 +51,9 @@ final class BackgroundSaver: @unchecked Sendable {
             + [optimizer.firstMoment, optimizer.secondMoment].filter { $0.count == snapshot.firstMoment.count }
         weights = model.namedTensors(snapshot.values)
         namedMoments = AdamW.namedTensors([snapshot.firstMoment, snapshot.secondMoment], of: parameters)
-        unsafe pthread_mutex_init(mutex, nil)
     }
 
-    deinit {
-        join()
-        unsafe pthread_mutex_destroy(mutex)
-        unsafe mutex.deallocate()
-    }
+    deinit { join() }
 
     /// Says where to save, and has the system provide the snapshot's memory, which the first save would otherwise wait for.
     func begin(in output: RunDirectory) {
@@ -81,28 +77,19 @@ final class BackgroundSaver: @unchecked Sendable {
     /// Starts writing the snapshot, which an update has just filled.
     func write() {
         isRequested = false
-        var thread = pthread_t()
-        let argument = unsafe Unmanaged.passRetained(self)
-        let code = unsafe pthread_create(
-            &thread, nil,
-            { argument in
-                guard let argument = unsafe argument else { return nil }
-                unsafe Unmanaged<BackgroundSaver>.fromOpaque(argument).takeRetainedValue().saveBehind()
-                return nil
-            }, argument.toOpaque())
-        guard code == 0 else {
-            unsafe argument.release()
+        do throws(ThreadRefusal) {
+            thread = try BackgroundThread("the thread that saves") { self.saveBehind() }
+        } catch {
             // Training waits, and nothing is lost.
-            return save()
+            save()
         }
-        self.thread = thread
     }
 
     /// What became of the last save, once, as soon as it is over; nil before. Does not wait.
     func poll() -> Outcome? {
-        unsafe pthread_mutex_lock(mutex)
+        lock.lock()
         let isOver = outcome != nil
-        unsafe pthread_mutex_unlock(mutex)
+        lock.unlock()
         return isOver ? take() : nil
     }
 
@@ -126,7 +113,7 @@ final class BackgroundSaver: @unchecked Sendable {
     }
 
     private func join() {
-        if let thread { pthread_join(thread, nil) }
+        thread?.join()
         thread = nil
     }
 
@@ -144,8 +131,8 @@ final class BackgroundSaver: @unchecked Sendable {
         } catch {
             result = .failed(step: state.step, error)
         }
-        unsafe pthread_mutex_lock(mutex)
+        lock.lock()
         outcome = result
-        unsafe pthread_mutex_unlock(mutex)
+        lock.unlock()
     }
 }

@@ -57,7 +57,7 @@ package struct MemoryCheck {
     ) throws {
         let purposes = MemoryPlan.Purpose.allCases.map { ($0.rawValue, plan.bytes(for: $0)) }.filter { $0.1 > 0 }
         let need = Need(
-            host: ProcessInfo.processInfo.hostName, bytes: Dictionary(uniqueKeysWithValues: purposes), held: held,
+            host: HostName.current, bytes: Dictionary(uniqueKeysWithValues: purposes), held: held,
             limits: HostMemory().limits)
         let needs = try world.allGather([UInt8](JSONEncoder().encode(need))).map {
             try JSONDecoder().decode(Need.self, from: Data($0))

@@ -79,7 +79,7 @@ package enum ProcessorAffinity {
     private static func shares(_ communicator: any Communicator) throws -> [Share] {
         let processors = Processors()
         let own = Share(
-            host: ProcessInfo.processInfo.hostName, cores: processors.cores,
+            host: HostName.current, cores: processors.cores,
             quotaGroup: processors.quota?.group.path, quota: processors.quota.map { Processors.whole($0.processors) },
             hostCores: processors.hostCapacity)
         return try communicator.allGather([UInt8](JSONEncoder().encode(own))).map {

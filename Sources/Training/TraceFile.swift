@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+internal import Host
 
 /// A file in the Trace Event Format that chrome://tracing and Perfetto read: a process for each rank, a line for its phases
 /// and one for each sort of message. It is written a rank at a time, and appears under its name when it is whole.
@@ -89,7 +90,7 @@ final class TraceFile {
 
     private func failure() -> TimelineError {
         TimelineError(
-            description: "the timeline cannot be written to \(path): \(unsafe String(cString: strerror(errno)))")
+            description: "the timeline cannot be written to \(path): \(SystemErrors.text(of: errno))")
     }
 }
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import Checkpoints
 import Communication
 import Foundation
+import Host
 import ImageData
 import Models
 import Tensors
@@ -159,7 +160,7 @@ struct PretrainCommand: WorldCommand {
 
     /// What the settings do not say of a run, a line each.
     private func remarks(_ world: any Communicator) -> [String] {
-        let host = ProcessInfo.processInfo.hostName
+        let host = HostName.current
         return [
             "Begun \(Date().formatted(.iso8601)) on \(host), \(world.size) rank\(world.size == 1 ? "" : "s"), by"
         ] + VersionText.text.split(separator: "\n").map { "  \($0)" }

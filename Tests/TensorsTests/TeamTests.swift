@@ -1,5 +1,6 @@
 import Glibc
 import Synchronization
+import Host
 import Tensors
 import Testing
 

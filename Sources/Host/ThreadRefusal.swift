@@ -1,7 +1,5 @@
-import Glibc
-
 /// A thread that the system would not start.
-package struct ThreadRefusal: Error, CustomStringConvertible {
+package struct ThreadRefusal: Error, Equatable, CustomStringConvertible {
     /// Which it was: "thread 3 of 8".
     package let thread: String
     /// What pthread_create returned.
@@ -13,7 +11,7 @@ package struct ThreadRefusal: Error, CustomStringConvertible {
     }
 
     package var description: String {
-        "the system refused \(thread) (\(unsafe String(cString: strerror(code)))): lower --threads, start fewer ranks on "
-            + "this host, or raise its limit on processes (ulimit -u)"
+        "the system refused \(thread) (\(SystemErrors.text(of: code))): lower --threads, start fewer ranks on this "
+            + "host, or raise its limit on processes (ulimit -u)"
     }
 }
