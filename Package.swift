@@ -61,13 +61,20 @@ let package = Package(
                 "Checkpoints", "Communication", "CStopSignals", "DataParallel", "Host", "ImageData", "Layers", "Models",
                 "Optimization", "Planning", "Tensors",
             ]),
-        // 6: commands
+        // 6: what is measured of a step: its speed, its gradients, its cost elsewhere
+        module(
+            "Measurement",
+            [
+                "Checkpoints", "Communication", "CVectorKernels", "DataParallel", "Host", "ImageData", "Layers",
+                "Models",
+                "Optimization", "Planning", "Tensors", "Training",
+            ]),
+        // 7: commands
         .executableTarget(
             name: "umae-dist",
             dependencies: [
                 "BuildIdentity", "Checkpoints", "Communication", "DataParallel", "Host", "ImageData", "Layers",
-                "Models",
-                "Optimization", "Planning", "Tensors", "Training",
+                "Measurement", "Models", "Optimization", "Planning", "Tensors", "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 "Yams",
             ],
@@ -85,11 +92,16 @@ let package = Package(
         tests("ImageDataTests", ["ImageData", "Tensors"], resources: [.copy("Fixtures")]),
         tests("LayersTests", ["Layers", "Tensors"]),
         tests(
-            "ModelsTests", ["Checkpoints", "Communication", "DataParallel", "Layers", "Models", "Tensors", "Training"],
-            resources: [.copy("Fixtures")]),
+            "MeasurementTests",
+            [
+                "Communication", "DataParallel", "Measurement", "Models", "Optimization", "Planning", "Tensors",
+                "Training",
+            ]),
         tests(
-            "PlanningTests",
-            ["Communication", "DataParallel", "Models", "Optimization", "Planning", "Tensors", "Training"]),
+            "ModelsTests",
+            ["Checkpoints", "Communication", "DataParallel", "Layers", "Measurement", "Models", "Tensors", "Training"],
+            resources: [.copy("Fixtures")]),
+        tests("PlanningTests", ["Planning"]),
         tests(
             "TrainingTests",
             ["Communication", "DataParallel", "Host", "ImageData", "Models", "Optimization", "Tensors", "Training"]),

@@ -1,14 +1,14 @@
 internal import Checkpoints
-internal import Layers
+package import Layers
 internal import Models
-internal import Optimization
-internal import Tensors
+package import Optimization
+package import Tensors
 
 extension AdamW {
     /// An optimizer of all trained tensors; weight decay follows timm's rule.
     ///
     /// - Parameter owned: what this rank updates; nil for everything.
-    convenience init(
+    package convenience init(
         _ parameters: ParameterSet, owned: [Range<Int>]? = nil, configuration: Configuration, plan: MemoryPlan
     ) {
         self.init(

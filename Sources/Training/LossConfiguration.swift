@@ -45,7 +45,7 @@ package struct LossShares: Sendable {
     package var correct = 0
 
     /// In the tree in which gradients are added.
-    static func sum(_ shares: [LossShares]) -> LossShares {
+    package static func sum(_ shares: [LossShares]) -> LossShares {
         GradientTree.sum(shares) { first, second in
             var sum = first
             sum.add(second)

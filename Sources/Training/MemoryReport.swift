@@ -26,3 +26,10 @@ package enum MemoryReport {
 
     package static func amount(_ bytes: Int) -> String { amount(Double(bytes)) }
 }
+
+extension String {
+    /// For a column of text.
+    package func padded(_ width: Int) -> String {
+        count >= width ? self + " " : self + String(repeating: " ", count: width - count)
+    }
+}

@@ -1,14 +1,14 @@
-internal import Communication
+package import Communication
 internal import DataParallel
-internal import ImageData
+package import ImageData
 internal import Layers
 internal import Models
 internal import Optimization
-internal import Tensors
+package import Tensors
 
 /// Lays out all that training steps need, for a measurement or only to count the memory: weights are not yet initialised.
-struct StepLayout {
-    let source: any ImageSource
+package struct StepLayout {
+    package let source: any ImageSource
     let statistics: ChannelStatistics
     /// Of the online classifier; nil for none.
     let classes: Int?
@@ -16,8 +16,20 @@ struct StepLayout {
     let recomputesActivations: Bool
     let timeline: Timeline?
 
+    package init(
+        source: any ImageSource, statistics: ChannelStatistics, classes: Int?, prefetch: Int,
+        recomputesActivations: Bool, timeline: Timeline?
+    ) {
+        self.source = source
+        self.statistics = statistics
+        self.classes = classes
+        self.prefetch = prefetch
+        self.recomputesActivations = recomputesActivations
+        self.timeline = timeline
+    }
+
     /// - Returns: the step, and the loader that gives it images, whose thread runs until it is stopped.
-    func make(
+    package func make(
         _ c: PretrainConfiguration, communicator: any Communicator, team: Team, plan: MemoryPlan
     ) throws -> (PretrainStep, BatchLoader) {
         let division = try BatchDivision(
@@ -48,14 +60,14 @@ struct StepLayout {
     /// - Parameters:
     ///   - saves: whether rank 0 has a copy of weights and moments to write checkpoints from.
     ///   - heldBytes: what the images take in memory; nil for those of the source.
-    func count(
+    package func count(
         _ c: PretrainConfiguration, saves: Bool, communicator: any Communicator, team: Team
     ) throws -> MemoryPlan {
         try countedStep(c, saves: saves, communicator: communicator, team: team).plan
     }
 
     /// As `count`, with the step that was laid out, which cannot be run.
-    func countedStep(
+    package func countedStep(
         _ c: PretrainConfiguration, saves: Bool, holding heldBytes: Int? = nil, communicator: any Communicator,
         team: Team
     ) throws -> (step: PretrainStep, plan: MemoryPlan) {
@@ -71,7 +83,7 @@ struct StepLayout {
 
 extension ChannelStatistics {
     /// Any, for steps that are laid out and never run.
-    static func unknown(channels: Int) -> ChannelStatistics {
+    package static func unknown(channels: Int) -> ChannelStatistics {
         ChannelStatistics(
             mean: [Float](repeating: 0.5, count: channels),
             standardDeviation: [Float](repeating: 0.25, count: channels))

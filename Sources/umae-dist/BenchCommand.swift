@@ -1,6 +1,7 @@
 import ArgumentParser
 import Communication
 import Foundation
+import Measurement
 import Models
 import Optimization
 import Tensors

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Communication
 import DataParallel
+import Measurement
 import Models
 import Optimization
 import Tensors

@@ -3,6 +3,7 @@ import Communication
 import DataParallel
 import Foundation
 import ImageData
+import Measurement
 import Models
 import Planning
 import Tensors

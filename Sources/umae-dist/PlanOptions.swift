@@ -1,6 +1,7 @@
 import ArgumentParser
 import DataParallel
 import Foundation
+import Measurement
 import Models
 import Planning
 import Training

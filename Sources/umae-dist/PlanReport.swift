@@ -1,5 +1,6 @@
 import DataParallel
 import Foundation
+import Measurement
 import Models
 import Planning
 import Tensors

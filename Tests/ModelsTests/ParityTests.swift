@@ -2,6 +2,7 @@ import Checkpoints
 import Communication
 import Foundation
 import Layers
+import Measurement
 import Models
 import Tensors
 import Testing

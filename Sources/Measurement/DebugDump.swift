@@ -5,6 +5,7 @@ internal import Layers
 package import Models
 package import Optimization
 package import Tensors
+package import Training
 
 /// One forward and backward pass over a given batch with given weights, everything written to a file: what another
 /// implementation is compared with.

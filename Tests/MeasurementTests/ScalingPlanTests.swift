@@ -1,4 +1,5 @@
 import DataParallel
+import Measurement
 import Models
 import Optimization
 import Planning

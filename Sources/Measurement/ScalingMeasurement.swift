@@ -1,6 +1,7 @@
 package import Communication
 package import Planning
 package import Tensors
+package import Training
 
 /// Measures what a plan for other machines starts from.
 package enum ScalingMeasurement {

@@ -4,6 +4,7 @@ import Foundation
 internal import ImageData
 internal import Models
 package import Tensors
+package import Training
 
 /// Measures training steps on synthetic images: speed, share of the machine's peak, time per phase, memory.
 package struct Benchmark {
@@ -114,14 +115,15 @@ package struct Benchmark {
         seconds.reserveCapacity(steps)
         let phases = PhaseClock.Phase.allCases
         var phaseSeconds = [[Double]](repeating: [Double](repeating: 0, count: steps), count: phases.count)
-        var last = StepOutcome()
+        var loss = 0.0
         var exposed = 0.0
         let faultsBefore = ProcessMemory.pageFaults()
         for update in 1...steps {
             for phase in phases { phaseSeconds[phase.rawValue][update - 1] = -step.clock[phase] }
-            last = try step.run(update: max(warmupSteps, 1) + update, learningRate: 1e-4)
+            let outcome = try step.run(update: max(warmupSteps, 1) + update, learningRate: 1e-4)
             for phase in phases { phaseSeconds[phase.rawValue][update - 1] += step.clock[phase] }
-            seconds.append(last.seconds)
+            seconds.append(outcome.seconds)
+            loss = outcome.reconstruction
             exposed += step.exposedCommunicationSeconds
         }
         let faults = Double(ProcessMemory.pageFaults() - faultsBefore) / Double(steps)
@@ -150,7 +152,7 @@ package struct Benchmark {
                 uniqueKeysWithValues: MemoryPlan.Purpose.allCases.map { ($0.rawValue, plan.bytes(for: $0)) }),
             pageFaultsPerStep: largest[phases.count + 2], accumIter: configuration.accumulation, steps: steps,
             kernels: VectorKernels.instructionSet,
-            loss: last.reconstruction)
+            loss: loss)
     }
 
     /// Refuses what cannot fit before any images are made for it. Collective.

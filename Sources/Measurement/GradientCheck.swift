@@ -1,4 +1,5 @@
 import Foundation
+package import Training
 
 /// Compares directional derivatives with finite differences, for several losses at once.
 ///

@@ -3,6 +3,7 @@ internal import DataParallel
 internal import Layers
 internal import Models
 internal import Tensors
+package import Training
 
 /// A model and random images, on which losses and their gradients can be asked for again and again.
 final class RandomDebugBatch {

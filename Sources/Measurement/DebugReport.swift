@@ -4,6 +4,7 @@ import Foundation
 internal import Layers
 package import Models
 package import Tensors
+package import Training
 
 /// Builds a model, checks every gradient by finite differences on a small random batch, and tells what a person
 /// debugging wants to know: shapes, statistics, memory.
@@ -92,10 +93,4 @@ package struct DebugReport {
     }
 
     private func number(_ value: Double) -> String { String(format: "%.5g", value) }
-}
-
-extension String {
-    func padded(_ width: Int) -> String {
-        count >= width ? self + " " : self + String(repeating: " ", count: width - count)
-    }
 }
