@@ -54,27 +54,31 @@ let package = Package(
         module("Planning", []),
         // 4: what is kept
         module("Checkpoints", ["Host", "Tensors", "CZlib"]),
-        // 5: loops that only wire
+        // 5: what every run has, whatever it computes: clocks, memory, signals
+        module(
+            "Runs",
+            ["Checkpoints", "Communication", "CStopSignals", "Host", "Models", "Tensors"]),
+        // 6: pretraining: the step and the loop around it
         module(
             "Training",
             [
-                "Checkpoints", "Communication", "CStopSignals", "DataParallel", "Host", "ImageData", "Layers", "Models",
-                "Optimization", "Planning", "Tensors",
+                "Checkpoints", "Communication", "DataParallel", "Host", "ImageData", "Layers", "Models", "Optimization",
+                "Runs", "Tensors",
             ]),
-        // 6: what is measured of a step: its speed, its gradients, its cost elsewhere
+        // 7: what is measured of a step: its speed, its gradients, its cost elsewhere
         module(
             "Measurement",
             [
                 "Checkpoints", "Communication", "CVectorKernels", "DataParallel", "Host", "ImageData", "Layers",
                 "Models",
-                "Optimization", "Planning", "Tensors", "Training",
+                "Optimization", "Planning", "Runs", "Tensors", "Training",
             ]),
-        // 7: commands
+        // 8: commands
         .executableTarget(
             name: "umae-dist",
             dependencies: [
                 "BuildIdentity", "Checkpoints", "Communication", "DataParallel", "Host", "ImageData", "Layers",
-                "Measurement", "Models", "Optimization", "Planning", "Tensors", "Training",
+                "Measurement", "Models", "Optimization", "Planning", "Runs", "Tensors", "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 "Yams",
             ],
@@ -99,12 +103,19 @@ let package = Package(
             ]),
         tests(
             "ModelsTests",
-            ["Checkpoints", "Communication", "DataParallel", "Layers", "Measurement", "Models", "Tensors", "Training"],
+            [
+                "Checkpoints", "Communication", "DataParallel", "Layers", "Measurement", "Models", "Runs", "Tensors",
+                "Training",
+            ],
             resources: [.copy("Fixtures")]),
         tests("PlanningTests", ["Planning"]),
+        tests("RunsTests", ["Communication", "Host", "Models", "Runs", "Tensors"]),
         tests(
             "TrainingTests",
-            ["Communication", "DataParallel", "Host", "ImageData", "Models", "Optimization", "Tensors", "Training"]),
+            [
+                "Communication", "DataParallel", "Host", "ImageData", "Models", "Optimization", "Runs", "Tensors",
+                "Training",
+            ]),
         tests("OptimizationTests", ["Optimization", "Tensors"]),
         tests("TensorsTests", ["Host", "CVectorKernels", "Tensors"]),
     ]

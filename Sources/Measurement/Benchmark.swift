@@ -5,6 +5,7 @@ internal import ImageData
 internal import Models
 package import Tensors
 package import Training
+internal import Runs
 
 /// Measures training steps on synthetic images: speed, share of the machine's peak, time per phase, memory.
 package struct Benchmark {

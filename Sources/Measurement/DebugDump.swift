@@ -6,6 +6,7 @@ package import Models
 package import Optimization
 package import Tensors
 package import Training
+internal import Runs
 
 /// One forward and backward pass over a given batch with given weights, everything written to a file: what another
 /// implementation is compared with.

@@ -5,6 +5,7 @@ internal import Layers
 package import Models
 package import Tensors
 package import Training
+internal import Runs
 
 /// Builds a model, checks every gradient by finite differences on a small random batch, and tells what a person
 /// debugging wants to know: shapes, statistics, memory.

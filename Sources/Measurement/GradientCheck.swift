@@ -1,5 +1,4 @@
 import Foundation
-package import Training
 
 /// Compares directional derivatives with finite differences, for several losses at once.
 ///

@@ -3,7 +3,8 @@ internal import DataParallel
 internal import Layers
 internal import Models
 internal import Tensors
-package import Training
+internal import Training
+internal import Runs
 
 /// A model and random images, on which losses and their gradients can be asked for again and again.
 final class RandomDebugBatch {

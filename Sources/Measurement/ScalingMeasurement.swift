@@ -2,6 +2,7 @@ package import Communication
 package import Planning
 package import Tensors
 package import Training
+internal import Runs
 
 /// Measures what a plan for other machines starts from.
 package enum ScalingMeasurement {

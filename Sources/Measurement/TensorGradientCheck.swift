@@ -1,7 +1,8 @@
 import Foundation
 internal import Models
 internal import Tensors
-package import Training
+internal import Training
+internal import Runs
 
 /// Holds the gradients of a model against finite differences, tensor by tensor, reconstruction and regulariser each by
 /// itself: in their sum a regulariser of small λ would not be seen.

@@ -3,6 +3,7 @@ package import DataParallel
 package import Layers
 package import Models
 package import Tensors
+package import Runs
 
 /// Forward and backward over the global batch of one update, of which each rank holds a part and may see it in several
 /// micro-batches: the losses and their gradient, summed over ranks and micro-batches.

@@ -6,6 +6,7 @@ internal import Layers
 package import Models
 package import Optimization
 package import Tensors
+package import Runs
 
 /// What one update did; the same on every rank.
 package struct StepOutcome: Sendable {

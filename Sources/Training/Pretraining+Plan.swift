@@ -1,6 +1,7 @@
 package import Communication
 package import ImageData
 package import Tensors
+internal import Runs
 
 extension Pretraining {
     /// What the run would hold in memory on this rank, its images included: counted, without any of that memory, so that

@@ -7,6 +7,7 @@ internal import Layers
 package import Models
 internal import Optimization
 package import Tensors
+package import Runs
 
 /// A pretraining run: the epochs, what is written down of them, and when weights are kept.
 package final class Pretraining {

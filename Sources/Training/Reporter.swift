@@ -1,4 +1,5 @@
 import Foundation
+internal import Runs
 
 /// What a person sees of a run: a line that renews itself on a terminal, plain lines elsewhere. Silent off rank 0.
 package final class Reporter {

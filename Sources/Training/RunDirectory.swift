@@ -1,5 +1,5 @@
 package import Checkpoints
-package import Communication
+internal import Communication
 import Foundation
 
 /// The directory of one run: `log.txt`, `config.yaml` and checkpoints. Whoever has one is its only owner as long as it lives.

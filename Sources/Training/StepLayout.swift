@@ -5,6 +5,7 @@ internal import Layers
 internal import Models
 internal import Optimization
 package import Tensors
+package import Runs
 
 /// Lays out all that training steps need, for a measurement or only to count the memory: weights are not yet initialised.
 package struct StepLayout {

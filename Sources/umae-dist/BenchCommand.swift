@@ -6,6 +6,7 @@ import Models
 import Optimization
 import Tensors
 import Training
+import Runs
 
 /// `umae-dist bench`: how fast training steps are here.
 struct BenchCommand: WorldCommand {

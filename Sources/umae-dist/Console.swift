@@ -78,7 +78,7 @@ private final class Stream: Sendable {
         let bytes = Array(text.utf8)
         unsafe bytes.withUnsafeBytes { buffer in
             var rest = unsafe buffer[...]
-            while !rest.isEmpty && isReady {
+            while unsafe !rest.isEmpty && isReady {
                 let piece = unsafe UnsafeRawBufferPointer(rebasing: rest.prefix(Self.pieceSize))
                 let written = unsafe Glibc.write(descriptor, piece.baseAddress, piece.count)
                 if written > 0 {

@@ -4,6 +4,7 @@ import Communication
 import DataParallel
 import Glibc
 import Training
+import Runs
 
 /// A subcommand: parsed on every rank, run on all of them together.
 protocol WorldCommand: ParsableCommand {

@@ -4,6 +4,7 @@ import DataParallel
 import Models
 import Tensors
 import Training
+import Runs
 
 /// Flags that say what is trained.
 struct ModelOptions: ParsableArguments {

@@ -7,6 +7,7 @@ import ImageData
 import Models
 import Tensors
 import Training
+import Runs
 
 /// `umae-dist pretrain`, also what runs without a subcommand.
 struct PretrainCommand: WorldCommand {

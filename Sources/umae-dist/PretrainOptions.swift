@@ -5,6 +5,7 @@ import Models
 import Optimization
 import Tensors
 import Training
+import Runs
 
 /// Flags of the training run: those of facebookresearch/mae and U-MAE `main_pretrain.py`, and a few more.
 struct PretrainOptions: ParsableArguments {

@@ -2,6 +2,7 @@ import DataParallel
 import Models
 import Optimization
 import Training
+import Runs
 
 /// A setting of a run as recipes and `config.yaml` have it.
 struct RunSetting {

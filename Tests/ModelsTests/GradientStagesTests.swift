@@ -5,6 +5,7 @@ import Models
 import Tensors
 import Testing
 import Training
+import Runs
 
 @Suite("Stages of the gradient are those that backward finishes")
 struct GradientStagesTests {

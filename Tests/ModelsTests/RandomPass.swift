@@ -3,6 +3,7 @@ import DataParallel
 import Models
 import Tensors
 import Training
+import Runs
 
 /// One pass over random images, with random weights, in this process.
 enum RandomPass {

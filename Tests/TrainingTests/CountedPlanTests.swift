@@ -7,6 +7,7 @@ import Optimization
 import Tensors
 import Testing
 import Training
+import Runs
 
 /// A run as it would be on one of several ranks, none of which is there.
 @Suite("A plan that is counted has what the run takes, and takes nothing itself")

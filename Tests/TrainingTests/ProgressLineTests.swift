@@ -1,5 +1,6 @@
 import Testing
 
+import Runs
 import Training
 
 @Suite("Text fits the terminal it is on")

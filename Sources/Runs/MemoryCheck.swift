@@ -1,5 +1,4 @@
 package import Communication
-internal import DataParallel
 import Foundation
 package import Host
 package import Tensors
@@ -156,14 +155,5 @@ package struct MemoryCheck {
             if ranks > 1 { advice.append("start fewer ranks here with more --threads each") }
         }
         return advice.isEmpty ? "choose a smaller --model, or a host with more" : advice.joined(separator: ", or ")
-    }
-}
-
-extension MemoryCheck.Remedies {
-    /// What a training run with this configuration does not use yet.
-    package init(_ configuration: PretrainConfiguration, recomputesActivations: Bool, ranks: Int) {
-        self = .microBatches
-        if !recomputesActivations { insert(.recomputing) }
-        if ranks > 1 && !configuration.gradientExchange.shardsOptimizer { insert(.sharding) }
     }
 }

@@ -1,5 +1,5 @@
 import Testing
-import Training
+import Runs
 
 @Suite("Threads of each rank, and what is said where ranks and cores do not fit")
 struct ProcessorAffinityTests {

@@ -34,12 +34,3 @@ package struct MemoryEstimate {
         "weights and gradients \(MemoryReport.amount(parameters)), activations \(MemoryReport.amount(activations))"
     }
 }
-
-extension MemoryEstimate {
-    /// Of a training step on one of `ranks`.
-    package init(_ c: PretrainConfiguration, ranks: Int) {
-        self.init(
-            c.model, images: c.effectiveBatchSize / ranks / max(c.accumulation, 1),
-            elementBytes: c.precision.byteCount)
-    }
-}

@@ -1,6 +1,6 @@
 import Host
 import Testing
-import Training
+import Runs
 
 @Suite("Whether the ranks of a host fit, and what is said if not")
 struct MemoryCheckTests {
