@@ -1,6 +1,7 @@
 internal import Checkpoints
 internal import Models
 internal import Optimization
+package import Runs
 
 extension RunState {
     /// Looks whether a run can go on from here.

@@ -1,7 +1,7 @@
-import Foundation
+internal import Runs
 
 /// One epoch of `log.txt`: means over the epoch's steps, keys in the manner of facebookresearch/mae and U-MAE.
-package struct LogLine: Codable, Equatable, Sendable {
+package struct LogLine: EpochRecord, Equatable {
     package let trainLR: Double
     /// Reconstruction + λ · regulariser.
     package let trainLoss: Double
@@ -47,11 +47,5 @@ package struct LogLine: Codable, Equatable, Sendable {
         imagesPerSecond = Double(sums.images) / max(sums.seconds, 1e-9)
         // JSON has no infinity, and features that are all zero spread over no dimension.
         effectiveRank = sums.spectral > 0 ? steps / sums.spectral : 0
-    }
-
-    func json() throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys]
-        return String(decoding: try encoder.encode(self), as: UTF8.self)
     }
 }

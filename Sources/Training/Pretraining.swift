@@ -21,8 +21,9 @@ package final class Pretraining {
     private let reporter: Reporter
     private var state: RunState
     /// Only where checkpoints are written: on rank 0.
-    private let saver: BackgroundSaver?
-    private var keeper: RunKeeper?
+    private let saver: BackgroundSaver<RunState>?
+    private let snapshot: AdamW.Snapshot?
+    private var keeper: RunKeeper<RunState>?
     /// Seconds outside communication up to the last epoch's end.
     private var computedBefore = 0.0
     private let timeline: Timeline?
@@ -94,11 +95,15 @@ package final class Pretraining {
         step.optimizerUpdates = resume == nil ? 0 : state.optimizerUpdates ?? state.step
         let (model, state) = (model, state)
         let isPatient = communicator.localSize * team.count <= ProcessInfo.processInfo.processorCount
-        saver =
+        let snapshot =
             saves && communicator.rank == 0
-            ? BackgroundSaver(model: model, optimizer: optimizer, state: state, isPatient: isPatient, plan: plan) : nil
+            ? AdamW.Snapshot(count: model.parameters.values.count, plan: plan) : nil
+        self.snapshot = snapshot
+        saver = snapshot.map {
+            BackgroundSaver($0, of: model, optimizer, state: state, isPatient: isPatient)
+        }
         // Without a run directory nothing is saved, and nothing collected.
-        if saves { step.prepareCollection(into: saver?.moments) }
+        if saves { step.prepareCollection(into: snapshot.map { [$0.firstMoment, $0.secondMoment] }) }
     }
 
     /// Updates made so far.
@@ -120,9 +125,9 @@ package final class Pretraining {
     package func run(in output: RunDirectory?, savingEvery interval: CheckpointInterval) throws -> Ending {
         if let saver, let output {
             let keeper = RunKeeper(
-                output: output, saver: saver, reporter: reporter, interval: interval, step: state.step)
+                output: output, saver: saver, interval: interval, step: state.step, say: reporter.say)
             self.keeper = keeper
-            step.snapshotWanted = { saver.wanted }
+            step.snapshotWanted = { [snapshot] in saver.isRequested ? snapshot : nil }
             // Written here and now where the system refuses a thread.
             step.snapshotTaken = { [communicator] in communicator.during(.saving) { saver.write() } }
         }

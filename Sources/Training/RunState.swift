@@ -1,8 +1,9 @@
 package import Checkpoints
 package import Optimization
+internal import Runs
 
 /// What a checkpoint holds besides tensors: where the run stands, bit for bit.
-package struct RunState: Codable, Sendable {
+package struct RunState: RunProgress {
     package var configuration: PretrainConfiguration
     /// Steps made of the schedule, those before `--start-epoch` and updates that were left out included.
     package var step: Int

@@ -2,6 +2,7 @@ import Checkpoints
 import Communication
 import Foundation
 import Training
+import Runs
 
 /// Where a run is to be kept: nowhere, in the directory that was named, or in a new one below `runs/`. Rank 0's alone.
 enum RunPlace {

@@ -8,6 +8,7 @@ import Models
 import Optimization
 import Tensors
 import Training
+import Runs
 
 /// What a run says of itself at its beginning and its end.
 struct RunSummary {

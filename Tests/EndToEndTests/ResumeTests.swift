@@ -13,8 +13,10 @@ struct ResumeTests {
         let whole = try Program.run(arguments("whole"), ranks: ranks)
         #expect(whole.exitCode == 0, "\(whole.errors)")
 
-        let stopped = try Program.run(arguments("parts"), ranks: ranks) { process in
-            // Once an epoch is logged the run is well under way.
+        // Each epoch takes seconds to log, so that the signal comes long before the last, however busy the machine is.
+        let slowly = ["LD_PRELOAD": try Program.library("FaultInjector"), "FAULT_SLOW_APPEND": "3000"]
+        let stopped = try Program.run(arguments("parts"), ranks: ranks, environment: slowly) { process in
+            // Once an epoch is being logged the run is well under way.
             try wait { fileExists(folder.file("parts/log.txt")) }
             kill(process.processIdentifier, SIGUSR1)
         }

@@ -2,6 +2,7 @@
 //
 //   FAULT_CLOCK=1           the wall clock is a day early, right, and a day late in turn, changing every 20 ms
 //   FAULT_SLOW_SYNC=MS      every fsync takes that many milliseconds longer
+//   FAULT_SLOW_APPEND=MS    every write to the end of a file takes that many milliseconds longer
 //   FAULT_MPI_FUNNELED=1    MPI grants MPI_THREAD_FUNNELED, and calls of another thread than the first end the process (70)
 //   FAULT_THREAD_REFUSED=N  the Nth thread that the program itself, not a library, wants to start is refused
 //   FAULT_MEMORY_REFUSED=N  maps of N MiB or more are refused
@@ -11,6 +12,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -55,11 +57,20 @@ time_t time(time_t *result) {
     return now.tv_sec;
 }
 
-int fsync(int file) {
-    int milliseconds = number_in("FAULT_SLOW_SYNC");
+static void wait_for(int milliseconds) {
     struct timespec pause = {milliseconds / 1000, milliseconds % 1000 * 1000000L};
     if (milliseconds > 0) nanosleep(&pause, NULL);
+}
+
+int fsync(int file) {
+    wait_for(number_in("FAULT_SLOW_SYNC"));
     return (int)syscall(SYS_fsync, file);
+}
+
+ssize_t write(int file, const void *bytes, size_t count) {
+    int milliseconds = number_in("FAULT_SLOW_APPEND");
+    if (milliseconds > 0 && fcntl(file, F_GETFL) & O_APPEND) wait_for(milliseconds);
+    return syscall(SYS_write, file, bytes, count);
 }
 
 static pthread_t mpi_thread;

@@ -1,14 +1,13 @@
 internal import Checkpoints
 import Foundation
 internal import Tensors
-internal import Runs
 
 /// What rank 0 keeps of a run, its log and its checkpoints, and what becomes of those that cannot be written: each failure
 /// is said when it happens and tried again at the next occasion; only the last one fails the run.
-final class RunKeeper {
+package final class RunKeeper<State: RunProgress> {
     private let output: RunDirectory
-    private let saver: BackgroundSaver
-    private let reporter: Reporter
+    private let saver: BackgroundSaver<State>
+    private let say: (String) -> Void
     private let interval: CheckpointInterval
     /// Of the last save that was asked for.
     private var savedStep: Int
@@ -18,13 +17,16 @@ final class RunKeeper {
     private var failedLines = 0
     private var removalFailure: String?
 
-    /// - Parameter step: updates made so far.
-    init(
-        output: RunDirectory, saver: BackgroundSaver, reporter: Reporter, interval: CheckpointInterval, step: Int
+    /// - Parameters:
+    ///   - step: steps made so far.
+    ///   - say: receives lines for a person.
+    package init(
+        output: RunDirectory, saver: BackgroundSaver<State>, interval: CheckpointInterval, step: Int,
+        say: @escaping (String) -> Void
     ) {
         self.output = output
         self.saver = saver
-        self.reporter = reporter
+        self.say = say
         self.interval = interval
         savedStep = step
         saver.begin(in: output)
@@ -33,7 +35,7 @@ final class RunKeeper {
     // MARK: When
 
     /// Whether a checkpoint is due after `step` updates, in the middle of an epoch.
-    func isDue(step: Int) -> Bool {
+    package func isDue(step: Int) -> Bool {
         switch interval {
         case .epochs: false
         case .steps(let count): step - savedStep >= count
@@ -42,7 +44,7 @@ final class RunKeeper {
     }
 
     /// Whether a checkpoint is due after `epochs` of them, for one that could not be written too.
-    func isDue(epochs: Int) -> Bool {
+    package func isDue(epochs: Int) -> Bool {
         if failedSaves > 0 || output.isPermanent(epoch: epochs) { return true }
         guard case .epochs(let count) = interval else { return false }
         return epochs % count == 0
@@ -51,7 +53,7 @@ final class RunKeeper {
     // MARK: Saving
 
     /// Asks for a checkpoint of what is now; the one before is over then.
-    func request(_ state: RunState) {
+    package func request(_ state: State) {
         take(saver.finish())
         saver.request(state)
         savedStep = state.step
@@ -59,7 +61,7 @@ final class RunKeeper {
     }
 
     /// Says what became of a save that is over, and shows other processes that the run is alive. Does not wait.
-    func look() {
+    package func look() {
         take(saver.poll())
         guard (ContinuousClock.now - touchedAt) / .seconds(1) > DirectoryLock.heartbeat else { return }
         touchedAt = .now
@@ -67,36 +69,36 @@ final class RunKeeper {
     }
 
     /// Waits for the save under way, or writes the one that was asked for.
-    func wait() { take(saver.finish()) }
+    package func wait() { take(saver.finish()) }
 
     /// Ends the run's last save and its log.
     ///
     /// - Throws: why the checkpoint could not be written. A log that lacks lines is no reason to fail.
-    func finish() throws {
+    package func finish() throws {
         switch saver.finish() {
         case .failed(_, let error): throw error
         case let outcome: take(outcome)
         }
         do { try output.catchUpLog() } catch {
-            reporter.say("note: the last epochs are missing in the log: \(error)")
+            say("note: the last epochs are missing in the log: \(error)")
         }
     }
 
-    private func take(_ outcome: BackgroundSaver.Outcome?) {
+    private func take(_ outcome: BackgroundSaver<State>.Outcome?) {
         switch outcome {
         case nil: return
         case .saved(let result):
             failedSaves = 0
-            reporter.say("saved \(result.checkpoint.path)")
+            say("saved \(result.checkpoint.path)")
             let removal = result.removalFailure.map { "\($0)" }
             if let removal, removal != removalFailure {
-                reporter.say("note: an old checkpoint could not be removed: \(removal)")
+                say("note: an old checkpoint could not be removed: \(removal)")
             }
             removalFailure = removal
         case .failed(let step, let error):
             failedSaves += 1
             guard Self.isTold(failedSaves) else { return }
-            reporter.say(
+            say(
                 "note: the checkpoint of step \(step) could not be written: \(error); it is tried again after this epoch"
                     + (failedSaves > 1 ? " (\(failedSaves) failures so far)" : ""))
         }
@@ -105,14 +107,14 @@ final class RunKeeper {
     // MARK: The log
 
     /// Adds an epoch to the log. Lines that cannot be written wait for the next one.
-    func log(_ line: LogLine) {
+    package func log(_ line: some EpochRecord) {
         do {
             try output.append(line)
             failedLines = 0
         } catch {
             failedLines += 1
             guard Self.isTold(failedLines) else { return }
-            reporter.say("note: epoch \(line.epoch) could not be logged: \(error); it is tried again with the next one")
+            say("note: epoch \(line.epoch) could not be logged: \(error); it is tried again with the next one")
         }
     }
 

@@ -177,7 +177,11 @@ package final class RunDirectory: @unchecked Sendable {
     // MARK: While it runs
 
     /// Adds an epoch to the log.
-    func append(_ line: LogLine) throws { try log.append(try line.json()) }
+    func append(_ record: some EpochRecord) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys]
+        try log.append(String(decoding: try encoder.encode(record), as: UTF8.self))
+    }
 
     /// Writes the lines of the log that could not be written before.
     func catchUpLog() throws { try log.catchUp() }
@@ -185,10 +189,12 @@ package final class RunDirectory: @unchecked Sendable {
     /// Whether an epoch has a checkpoint that is kept for good.
     func isPermanent(epoch: Int) -> Bool { keepEvery > 0 && epoch % keepEvery == 0 }
 
-    func save(weights: [NamedTensor], moments: [NamedTensor], _ state: RunState) throws -> CheckpointStore.SaveResult {
+    func save(
+        weights: [NamedTensor], optimizer: [NamedTensor], _ state: some RunProgress
+    ) throws -> CheckpointStore.SaveResult {
         lock.touch()
         return try store.save(
-            step: state.step, weights: weights, optimizer: moments, metadata: ["format": "pt"],
+            step: state.step, weights: weights, optimizer: optimizer, metadata: ["format": "pt"],
             isPermanent: state.stepInEpoch == 0 && isPermanent(epoch: state.epoch), state: state)
     }
 
@@ -199,4 +205,6 @@ package final class RunDirectory: @unchecked Sendable {
 /// A run directory that cannot be used as it is asked for.
 package struct RunDirectoryError: PermanentError, CustomStringConvertible {
     package let description: String
+
+    package init(description: String) { self.description = description }
 }

@@ -1,32 +1,41 @@
-internal import Checkpoints
-internal import Host
-internal import Layers
+package import Checkpoints
 import Glibc
-internal import Models
-internal import Optimization
-internal import Tensors
+internal import Host
+package import Tensors
 
-/// Writes checkpoints on a thread of its own while training goes on.
+/// Writes checkpoints on a thread of its own while the run goes on.
 ///
-/// Weights and moments change only in an update, which passes over all of them anyway: the first after a save was
-/// requested leaves what they were in a snapshot, and the thread writes that. It has a low priority, since where every core
+/// What a run learns changes only in an update, which passes over all of it anyway: the first after a save was requested
+/// leaves in a copy what was there before it, and the thread writes that. It has a low priority, since where every core
 /// computes it takes its time from a rank. One save at a time.
 @safe
-final class BackgroundSaver: @unchecked Sendable {
+package final class BackgroundSaver<State: RunProgress>: @unchecked Sendable {
     /// What became of a save.
-    enum Outcome {
+    package enum Outcome {
         case saved(CheckpointStore.SaveResult)
         case failed(step: Int, any Error)
     }
 
-    private let live: [Matrix]
-    private let snapshot: AdamW.Snapshot
+    /// Values that updates change, and where they are copied for a save.
+    package struct Copy {
+        let copy: Matrix
+        /// Nil where whoever requests a save has others fill the copy, such as ranks that each have a share.
+        let live: Matrix?
+
+        package init(_ copy: Matrix, of live: Matrix?) {
+            self.copy = copy
+            self.live = live
+        }
+    }
+
+    private let copies: [Copy]
     private let weights: [NamedTensor]
-    private let namedMoments: [NamedTensor]
+    private let optimizer: [NamedTensor]
     private let isPatient: Bool
     private var output: RunDirectory?
-    private var state: RunState
-    private var isRequested = false
+    private var state: State
+    /// Whether the next update is to leave what it changes in the copies.
+    package private(set) var isRequested = false
     private var thread: BackgroundThread?
     /// Guarded by the lock; what the thread has come to.
     private var outcome: Outcome?
@@ -36,46 +45,37 @@ final class BackgroundSaver: @unchecked Sendable {
     private static var niceness: Int32 { 15 }
 
     /// - Parameters:
+    ///   - weights, optimizer: the tensors of a checkpoint, which lie in the copies.
     ///   - state: any; each save brings its own.
     ///   - isPatient: whether to let whoever computes go first; where ranks outnumber cores, that would take
     ///     too long.
-    init(model: MaskedAutoencoder, optimizer: AdamW, state: RunState, isPatient: Bool, plan: MemoryPlan) {
-        self.isPatient = isPatient
+    package init(
+        _ copies: [Copy], weights: [NamedTensor], optimizer: [NamedTensor], state: State, isPatient: Bool
+    ) {
+        self.copies = copies
+        self.weights = weights
+        self.optimizer = optimizer
         self.state = state
-        let parameters = model.parameters
-        let snapshot = AdamW.Snapshot(count: parameters.values.count, plan: plan)
-        self.snapshot = snapshot
-        // Moments of a rank's share alone are collected by whoever requests the save.
-        live =
-            [parameters.values]
-            + [optimizer.firstMoment, optimizer.secondMoment].filter { $0.count == snapshot.firstMoment.count }
-        weights = model.namedTensors(snapshot.values)
-        namedMoments = AdamW.namedTensors([snapshot.firstMoment, snapshot.secondMoment], of: parameters)
+        self.isPatient = isPatient
     }
 
     deinit { join() }
 
-    /// Says where to save, and has the system provide the snapshot's memory, which the first save would otherwise wait for.
+    /// Says where to save, and has the system provide the copies' memory, which the first save would otherwise wait for.
     func begin(in output: RunDirectory) {
         self.output = output
-        for part in [snapshot.values, snapshot.firstMoment, snapshot.secondMoment] { part.clear() }
+        for each in copies { each.copy.clear() }
     }
 
-    /// Of the snapshot: where those of all ranks are to come together if each has a share of them.
-    var moments: [Matrix] { [snapshot.firstMoment, snapshot.secondMoment] }
-
     /// Asks for a save of what is now; what became of the one before must have been taken.
-    func request(_ state: RunState) {
+    func request(_ state: State) {
         precondition(thread == nil && outcome == nil && !isRequested, "the save before has not been taken")
         self.state = state
         isRequested = true
     }
 
-    /// Where the next update is to leave what it changes, if a save was requested.
-    var wanted: AdamW.Snapshot? { isRequested ? snapshot : nil }
-
-    /// Starts writing the snapshot, which an update has just filled.
-    func write() {
+    /// Starts writing the copies, which an update has just filled.
+    package func write() {
         isRequested = false
         do throws(ThreadRefusal) {
             thread = try BackgroundThread("the thread that saves") { self.saveBehind() }
@@ -94,12 +94,12 @@ final class BackgroundSaver: @unchecked Sendable {
     }
 
     /// Waits for the save under way, if there is one, and says what became of it. One that was requested, and that no update
-    /// has left a snapshot for yet, is written now.
+    /// has left copies for yet, is written now.
     func finish() -> Outcome? {
         if isRequested {
             isRequested = false
-            for (source, target) in zip(live, [snapshot.values, snapshot.firstMoment, snapshot.secondMoment]) {
-                target.copy(from: source)
+            for each in copies {
+                if let live = each.live { each.copy.copy(from: live) }
             }
             save()
         }
@@ -127,7 +127,7 @@ final class BackgroundSaver: @unchecked Sendable {
         guard let output else { preconditionFailure("a save needs a place") }
         let result: Outcome
         do {
-            result = .saved(try output.save(weights: weights, moments: namedMoments, state))
+            result = .saved(try output.save(weights: weights, optimizer: optimizer, state))
         } catch {
             result = .failed(step: state.step, error)
         }
