@@ -40,7 +40,7 @@ let package = Package(
         .plugin(name: "BuildCommit", capability: .buildTool()),
         .target(name: "BuildIdentity", swiftSettings: settings, plugins: ["BuildCommit"]),
         // 1: the machine, memory and messages
-        module("Host", []),
+        module("Host", ["CZlib"]),
         module("Tensors", ["CVectorKernels", "Host"]),
         module("Communication", ["CMPIShim", "Host", "Tensors"]),
         // 2: layers and images
@@ -53,7 +53,7 @@ let package = Package(
         // Arithmetic about steps on machines that are not here; knows neither MPI nor the model.
         module("Planning", []),
         // 4: what is kept
-        module("Checkpoints", ["Host", "Tensors", "CZlib"]),
+        module("Checkpoints", ["Host", "Tensors"]),
         // 5: what every run has, whatever it computes: clocks, memory, signals
         module(
             "Runs",

@@ -1,5 +1,4 @@
-internal import CZlib
-import Glibc
+internal import Host
 
 /// What was written to a file: enough to recognise it later.
 package struct FileRecord: Equatable, Sendable, Codable {
@@ -12,7 +11,7 @@ package struct FileRecord: Equatable, Sendable, Codable {
 /// A file being written, whose CRC-32 is formed on the way.
 struct ChecksummedFile: ~Copyable {
     private let file: OpenFile
-    private var checksum: UInt32 = 0
+    private var checksum = Checksum()
     private var size = 0
     private var buffer: [UInt8] = []
 
@@ -42,7 +41,7 @@ struct ChecksummedFile: ~Copyable {
     consuming func finish() throws(CheckpointError) -> FileRecord {
         try flush()
         try file.sync()
-        return FileRecord(size: size, crc32: checksum)
+        return FileRecord(size: size, crc32: checksum.value)
     }
 
     private mutating func flush() throws(CheckpointError) {
@@ -53,7 +52,7 @@ struct ChecksummedFile: ~Copyable {
     }
 
     private mutating func write(_ bytes: RawSpan) throws(CheckpointError) {
-        checksum = crc32Update(checksum, bytes)
+        checksum.add(bytes)
         try file.write(bytes)
         size += bytes.byteCount
     }
@@ -79,13 +78,13 @@ extension FileRecord {
     }
 
     private static func checksum(of file: borrowing OpenFile, size: Int) throws(CheckpointError) -> UInt32 {
-        var checksum: UInt32 = 0
+        var checksum = Checksum()
         let pieceSize = 1 << 20
         for position in stride(from: 0, to: size, by: pieceSize) {
             let piece = try file.bytes(in: position..<min(position + pieceSize, size))
-            checksum = unsafe crc32Update(checksum, piece.span.bytes)
+            unsafe checksum.add(piece.span.bytes)
         }
-        return checksum
+        return checksum.value
     }
 
     /// Opens the file and compares its size alone.
@@ -95,14 +94,5 @@ extension FileRecord {
         let found = try file.size()
         if found != size { throw CheckpointError(path: path, .sizeMismatch(expected: size, found: found)) }
         return file
-    }
-}
-
-private func crc32Update(_ checksum: UInt32, _ bytes: RawSpan) -> UInt32 {
-    unsafe bytes.withUnsafeBytes { buffer in
-        let start = unsafe buffer.baseAddress?.assumingMemoryBound(to: UInt8.self)
-        // zlib takes a null pointer as the wish for the initial value.
-        guard let start = unsafe start else { return checksum }
-        return UInt32(truncatingIfNeeded: unsafe crc32_z(uLong(checksum), start, buffer.count))
     }
 }

@@ -1,4 +1,4 @@
-internal import CZlib
+internal import Host
 import Glibc
 package import Tensors
 
@@ -45,21 +45,6 @@ package struct InMemoryImages: ImageSource {
         unsafe destination.withUnsafeMutableBufferPointer { buffer in
             guard let address = buffer.baseAddress else { return }
             unsafe memcpy(address, pixels.pointer + index * pixels.stride, pixels.columns)
-        }
-    }
-}
-
-/// A running CRC-32, zlib's.
-struct Checksum {
-    private(set) var value = UInt32(truncatingIfNeeded: crc32(0, nil, 0))
-
-    mutating func add(_ number: Int) { unsafe add([number].span.bytes) }
-
-    mutating func add(_ bytes: RawSpan) {
-        value = unsafe bytes.withUnsafeBytes { buffer in
-            guard let address = buffer.baseAddress else { return value }
-            let start = unsafe address.assumingMemoryBound(to: UInt8.self)
-            return UInt32(truncatingIfNeeded: unsafe crc32_z(uLong(value), start, z_size_t(buffer.count)))
         }
     }
 }
