@@ -84,7 +84,7 @@ let package = Package(
             ],
             swiftSettings: settings),
         // Tests, one target per module; EndToEndTests runs the program itself, under mpirun too.
-        tests("CheckpointsTests", ["Checkpoints", "Tensors"]),
+        tests("CheckpointsTests", ["Checkpoints", "Host", "Tensors"]),
         tests("DataParallelTests", ["Communication", "DataParallel", "Tensors"]),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .target(name: "FaultInjector", path: "Tests/FaultInjector"),

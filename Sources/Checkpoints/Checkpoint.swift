@@ -1,4 +1,5 @@
 import Foundation
+package import Host
 
 /// A checkpoint directory: weights, optimizer moments and run state of one step.
 package struct Checkpoint: Equatable, Sendable {
@@ -9,13 +10,13 @@ package struct Checkpoint: Equatable, Sendable {
     /// Compares size and CRC-32 of every file with the manifest; reads all of them once.
     ///
     /// - Throws: the `CheckpointError` of the first file that is missing or damaged.
-    package func validate() throws(CheckpointError) {
+    package func validate() throws {
         let manifest = try manifest()
         for file in CheckpointFile.allCases { try manifest.files[file.rawValue]?.verify(path: self.path(of: file)) }
     }
 
     /// Compares the files' sizes alone.
-    func validateSizes() throws(CheckpointError) {
+    func validateSizes() throws {
         let manifest = try manifest()
         for file in CheckpointFile.allCases { try manifest.files[file.rawValue]?.verifySize(path: self.path(of: file)) }
     }
@@ -28,11 +29,11 @@ package struct Checkpoint: Equatable, Sendable {
 
     package func path(of file: CheckpointFile) -> String { Directories.child(path, file.rawValue) }
 
-    package func weights() throws(CheckpointError) -> SafetensorsFile {
+    package func weights() throws -> SafetensorsFile {
         try SafetensorsFile(path: path(of: .weights))
     }
 
-    package func optimizer() throws(CheckpointError) -> SafetensorsFile {
+    package func optimizer() throws -> SafetensorsFile {
         try SafetensorsFile(path: path(of: .optimizer))
     }
 
@@ -45,9 +46,9 @@ package struct Checkpoint: Equatable, Sendable {
     /// - Throws: `stateInvalid` with the key concerned, or the file cannot be read.
     package func state<State: Codable>(
         completedFrom defaults: State, requiring required: Set<String>
-    ) throws(CheckpointError) -> State {
+    ) throws -> State {
         let path = path(of: .state)
-        let content = try OpenFile.reading(path).content(limit: StateCoding.maximumSize)
+        let content = try TextFile.content(of: path, limit: StateCoding.maximumSize)
         do {
             return try StateCoding.decode(Data(content), completedFrom: defaults, requiring: required)
         } catch {
@@ -55,7 +56,7 @@ package struct Checkpoint: Equatable, Sendable {
         }
     }
 
-    private func manifest() throws(CheckpointError) -> CheckpointManifest {
+    private func manifest() throws -> CheckpointManifest {
         let manifest = try CheckpointManifest(directory: path)
         if manifest.step != step {
             let problem = "it is of step \(manifest.step), its directory of step \(step)"
@@ -70,7 +71,7 @@ enum StateCoding {
     /// In bytes.
     static var maximumSize: Int { 1 << 28 }
 
-    static func encode(_ state: some Encodable, path: String) throws(CheckpointError) -> [UInt8] {
+    static func encode(_ state: some Encodable, path: String) throws -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         encoder.nonConformingFloatEncodingStrategy = .convertToString(

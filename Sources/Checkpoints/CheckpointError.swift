@@ -6,13 +6,6 @@ import Glibc
 /// that come out of a file are cleaned of control characters and shortened first.
 package struct CheckpointError: Error, Equatable {
     package enum Reason: Equatable, Sendable {
-        /// A system call failed with `code`, an errno.
-        case system(call: String, code: Int32)
-        case notRegularFile
-        case tooLarge(bytes: Int, limit: Int)
-        /// The file ended while it was being read: it was changed after it was opened.
-        case truncatedWhileReading(position: Int)
-
         // The header of a safetensors file
         case tooShort(bytes: Int)
         case headerTooLong(bytes: UInt64, limit: Int)
@@ -43,14 +36,10 @@ package struct CheckpointError: Error, Equatable {
         case noValidCheckpoint(damaged: Int)
         case manifestInvalid(String)
         case unsupportedVersion(Int)
-        case sizeMismatch(expected: Int, found: Int)
-        case checksumMismatch(expected: UInt32, found: UInt32)
         case stateInvalid(String)
         case stateNotEncodable(String)
         /// Something that this program did not write, which it does not remove.
         case foreign(String)
-        /// The path that a flag, named here, gives for a directory is something else.
-        case notADirectory(String)
         /// A directory that another process, described here, writes to.
         case inUse(String)
     }
@@ -64,11 +53,5 @@ package struct CheckpointError: Error, Equatable {
         self.path = path
         self.tensor = tensor
         self.reason = reason
-    }
-
-    /// Whether the file may be as it should and only cannot be read, now or by this user.
-    var isPassing: Bool {
-        guard case .system(_, let code) = reason else { return false }
-        return code != ENOENT && code != ENOTDIR && code != ELOOP
     }
 }

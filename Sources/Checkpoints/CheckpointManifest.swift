@@ -1,4 +1,5 @@
 import Foundation
+package import Host
 
 /// The file that is written last and makes a directory a checkpoint: what the other files must be.
 struct CheckpointManifest: Codable, Equatable {
@@ -27,17 +28,9 @@ struct CheckpointManifest: Codable, Equatable {
     /// Reads the manifest of a checkpoint directory.
     ///
     /// - Throws: `notACheckpoint` if there is none, `manifestInvalid`, `unsupportedVersion`, or it cannot be read.
-    init(directory: String) throws(CheckpointError) {
+    init(directory: String) throws {
         let path = Directories.child(directory, Self.fileName)
-        let content: [UInt8]
-        do {
-            content = try OpenFile.reading(path).content(limit: Self.maximumSize)
-        } catch let error
-            where error.reason == .system(call: SystemCall.openForReading, code: ENOENT)
-            && Directories.exists(directory)
-        {
-            throw CheckpointError(path: directory, .notACheckpoint)
-        }
+        let content = try Self.content(path, of: directory)
         // The version first: another version may have other fields.
         let version = try Self.decode(Version.self, content, path).version
         if version != Self.currentVersion { throw CheckpointError(path: path, .unsupportedVersion(version)) }
@@ -47,7 +40,16 @@ struct CheckpointManifest: Codable, Equatable {
         }
     }
 
-    func encoded(path: String) throws(CheckpointError) -> [UInt8] {
+    private static func content(_ path: String, of directory: String) throws -> [UInt8] {
+        do throws(FileError) {
+            return try TextFile.content(of: path, limit: maximumSize)
+        } catch {
+            guard error.isMissing && Directories.exists(directory) else { throw error }
+            throw CheckpointError(path: directory, .notACheckpoint)
+        }
+    }
+
+    func encoded(path: String) throws -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         do {
@@ -61,7 +63,7 @@ struct CheckpointManifest: Codable, Equatable {
 
     private static func decode<Value: Decodable>(
         _ type: Value.Type, _ content: [UInt8], _ path: String
-    ) throws(CheckpointError) -> Value {
+    ) throws -> Value {
         do {
             return try JSONDecoder().decode(type, from: Data(content))
         } catch {

@@ -1,18 +1,20 @@
+package import Host
+
 extension CheckpointStore {
     /// Removes what interrupted saves left, and puts a replaced checkpoint back where its successor never came.
     ///
     /// Returns the first failure, after trying everything.
-    func removeLeftovers() -> CheckpointError? {
+    func removeLeftovers() -> (any Error)? {
         var failures = FirstFailure()
         var names: [String] = []
-        failures.attempt { () throws(CheckpointError) in names = try Directories.names(in: runDirectory) }
+        failures.attempt { () throws in names = try Directories.names(in: runDirectory) }
         for name in names.compactMap({ CheckpointName($0) }) {
-            failures.attempt { () throws(CheckpointError) in try settle(name) }
+            failures.attempt { () throws in try settle(name) }
         }
         return failures.first
     }
 
-    private func settle(_ name: CheckpointName) throws(CheckpointError) {
+    private func settle(_ name: CheckpointName) throws {
         let leftover = path(name.step, name.stage)
         switch name.stage {
         case .whole: break
@@ -30,18 +32,18 @@ extension CheckpointStore {
     /// Removes all but permanent ones and the newest `keep`, of which `saved` is one, and the checkpoint that `saved` has replaced.
     ///
     /// Returns the first failure, after trying everything.
-    func removeExpired(saved: Checkpoint, _ observer: (CommitStep) -> Void) -> CheckpointError? {
+    func removeExpired(saved: Checkpoint, _ observer: (CommitStep) -> Void) -> (any Error)? {
         var failures = FirstFailure()
         let replaced = path(saved.step, .replaced)
         if Directories.exists(replaced) {
-            failures.attempt { () throws(CheckpointError) in try discard(replaced, saved.step, observer) }
+            failures.attempt { () throws in try discard(replaced, saved.step, observer) }
         }
         var others: [Checkpoint] = []
-        failures.attempt { () throws(CheckpointError) in others = try list().filter { $0 != saved } }
+        failures.attempt { () throws in others = try list().filter { $0 != saved } }
         var kept = 1
         for checkpoint in others where !checkpoint.isPermanent && isOwn(checkpoint.path) {
             if kept == keep {
-                failures.attempt { () throws(CheckpointError) in
+                failures.attempt { () throws in
                     try discard(checkpoint.path, checkpoint.step, observer)
                 }
             } else if (try? checkpoint.validateSizes()) != nil {
@@ -55,7 +57,7 @@ extension CheckpointStore {
     /// Removes a checkpoint. It is renamed first, so that one that is half deleted never bears the name of a whole one.
     private func discard(
         _ path: String, _ step: Int, _ observer: (CommitStep) -> Void
-    ) throws(CheckpointError) {
+    ) throws {
         if let obstacle = obstacleToRemoving(path) { throw CheckpointError(path: path, .foreign(obstacle)) }
         let removing = self.path(step, .removing)
         if Directories.exists(removing) { try remove(removing) }
@@ -67,7 +69,7 @@ extension CheckpointStore {
     }
 
     /// Removes a directory of this run's own.
-    private func remove(_ path: String) throws(CheckpointError) {
+    private func remove(_ path: String) throws {
         if let obstacle = obstacleToRemoving(path) { throw CheckpointError(path: path, .foreign(obstacle)) }
         try Directories.remove(path)
     }
@@ -96,14 +98,14 @@ extension CheckpointStore {
     /// Gives all checkpoints after `step` names under which they are kept and no longer count, newest first.
     ///
     /// - Returns: the new names.
-    package func setAside(after step: Int) throws(CheckpointError) -> [String] {
+    package func setAside(after step: Int) throws -> [String] {
         var names: [String] = []
         for checkpoint in try list() where checkpoint.step > step { names.append(try setAside(checkpoint)) }
         return names
     }
 
     /// Returns the new name.
-    func setAside(_ checkpoint: Checkpoint) throws(CheckpointError) -> String {
+    func setAside(_ checkpoint: Checkpoint) throws -> String {
         let name = Directories.freeName(CheckpointName(step: checkpoint.step, stage: .whole).text, in: runDirectory)
         try Directories.rename(checkpoint.path, to: Directories.child(runDirectory, name))
         try Directories.sync(runDirectory)
@@ -113,9 +115,9 @@ extension CheckpointStore {
 
 /// Goes on after failures and keeps the first.
 private struct FirstFailure {
-    private(set) var first: CheckpointError?
+    private(set) var first: (any Error)?
 
-    mutating func attempt(_ action: () throws(CheckpointError) -> Void) {
+    mutating func attempt(_ action: () throws -> Void) {
         do {
             try action()
         } catch {

@@ -1,3 +1,5 @@
+package import Host
+
 extension CheckpointStore {
     /// What a save has done.
     package struct SaveResult: Sendable {
@@ -5,7 +7,7 @@ extension CheckpointStore {
         /// All files together.
         package let bytes: Int
         /// Why leftovers or checkpoints that are no longer kept could not be removed. The save itself succeeded.
-        package let removalFailure: CheckpointError?
+        package let removalFailure: (any Error)?
     }
 
     /// Writes a checkpoint that is whole or absent, whenever the process or the machine ends, and removes those beyond
@@ -19,12 +21,12 @@ extension CheckpointStore {
     ///   - isPermanent: whether newer checkpoints never push it out; it is then not counted among the `keep`.
     ///   - state: whatever else is needed to go on.
     ///   - observer: called at each point between two changes of the disk.
-    /// - Throws: `CheckpointError` with the failed call. Earlier checkpoints are then as they were.
+    /// - Throws: `FileError` with the failed call. Earlier checkpoints are then as they were.
     @discardableResult
     package func save(
         step: Int, weights: [NamedTensor], optimizer: [NamedTensor], metadata: [String: String] = [:],
         isPermanent: Bool = false, state: some Encodable, observer: (CommitStep) -> Void = { _ in }
-    ) throws(CheckpointError) -> SaveResult {
+    ) throws -> SaveResult {
         let checkpoint = Checkpoint(step: step, path: path(step, .whole))
         // Before anything is written: a state that cannot be encoded costs nothing.
         let encodedState = try StateCoding.encode(state, path: checkpoint.path(of: .state))
@@ -51,7 +53,7 @@ extension CheckpointStore {
     private func write(
         _ partial: Checkpoint, _ weights: [NamedTensor], _ optimizer: [NamedTensor], _ metadata: [String: String],
         _ isPermanent: Bool, _ state: [UInt8], _ observer: (CommitStep) -> Void
-    ) throws(CheckpointError) -> Int {
+    ) throws -> Int {
         let weightsRecord = try SafetensorsWriter.write(weights, metadata: metadata, to: partial.path(of: .weights))
         observer(.weightsWritten)
         let optimizerRecord = try SafetensorsWriter.write(optimizer, to: partial.path(of: .optimizer))
@@ -73,7 +75,7 @@ extension CheckpointStore {
         return files.values.reduce(manifestRecord.size) { $0 + $1.size }
     }
 
-    private func write(_ content: [UInt8], to path: String) throws(CheckpointError) -> FileRecord {
+    private func write(_ content: [UInt8], to path: String) throws -> FileRecord {
         var file = try ChecksummedFile(path: path)
         try file.append(content)
         return try file.finish()
@@ -82,7 +84,7 @@ extension CheckpointStore {
     /// Gives `partial` the name of `checkpoint`, durably.
     private func exchange(
         _ partial: Checkpoint, for checkpoint: Checkpoint, _ observer: (CommitStep) -> Void
-    ) throws(CheckpointError) {
+    ) throws {
         let replaced = path(checkpoint.step, .replaced)
         var isReplacing = Directories.exists(checkpoint.path)
         if isReplacing, obstacleToRemoving(checkpoint.path) != nil {

@@ -1,3 +1,5 @@
+package import Host
+
 /// The checkpoints of a run directory.
 ///
 /// A checkpoint is written under the name `checkpoint-<step>.partial`, made durable, and renamed. Other than whole
@@ -22,7 +24,7 @@ package struct CheckpointStore: Sendable {
     /// Creates the run directory if it is missing.
     ///
     /// - Parameter keep: 1 or above.
-    package init(runDirectory: String, keep: Int, run: String? = nil) throws(CheckpointError) {
+    package init(runDirectory: String, keep: Int, run: String? = nil) throws {
         precondition(keep >= 1, "at least one checkpoint is kept")
         try Directories.createAll(runDirectory)
         self.runDirectory = runDirectory
@@ -31,10 +33,10 @@ package struct CheckpointStore: Sendable {
     }
 
     /// All checkpoints, newest first, whether damaged or not.
-    package func list() throws(CheckpointError) -> [Checkpoint] { try Self.list(in: runDirectory) }
+    package func list() throws -> [Checkpoint] { try Self.list(in: runDirectory) }
 
     /// Compares size and CRC-32 of every file of the checkpoint of `step` with its manifest.
-    package func validate(_ step: Int) throws(CheckpointError) {
+    package func validate(_ step: Int) throws {
         let checkpoint = try list().first { $0.step == step }
         try (checkpoint ?? Checkpoint(step: step, path: path(step, .whole))).validate()
     }
@@ -42,7 +44,7 @@ package struct CheckpointStore: Sendable {
     /// The newest checkpoint that `validate` accepts; nil if there is none.
     ///
     /// - Parameter reportingDamaged: receives one line for each newer one that is skipped.
-    package func latestValid(reportingDamaged: (String) -> Void) throws(CheckpointError) -> Checkpoint? {
+    package func latestValid(reportingDamaged: (String) -> Void) throws -> Checkpoint? {
         try Self.latestValid(in: runDirectory, reportingDamaged: reportingDamaged)
     }
 
@@ -52,7 +54,7 @@ package struct CheckpointStore: Sendable {
     /// - Throws: `CheckpointError`: the checkpoint is damaged, or there is none.
     package static func open(
         _ path: String, reportingDamaged: (String) -> Void
-    ) throws(CheckpointError) -> Checkpoint {
+    ) throws -> Checkpoint {
         // A missing path and a file in its place are told apart here.
         let names = try Directories.names(in: path)
         let stepOfName = CheckpointName(Directories.lastComponent(path))?.step
@@ -76,7 +78,7 @@ package struct CheckpointStore: Sendable {
     }
 
     /// All checkpoints of a directory, newest first, whether damaged or not.
-    package static func list(in directory: String) throws(CheckpointError) -> [Checkpoint] {
+    package static func list(in directory: String) throws -> [Checkpoint] {
         let names = try Directories.names(in: directory).compactMap { CheckpointName($0) }
         let whole = Set(names.filter { $0.stage == .whole }.map(\.step))
         let counting = names.filter { $0.stage == .whole || $0.stage == .replaced && !whole.contains($0.step) }
@@ -91,12 +93,12 @@ package struct CheckpointStore: Sendable {
     /// - Throws: where a newer one cannot be read now, which does not mean that it is damaged.
     package static func latestValid(
         in directory: String, reportingDamaged: (String) -> Void
-    ) throws(CheckpointError) -> Checkpoint? {
+    ) throws -> Checkpoint? {
         for checkpoint in try list(in: directory) {
             do {
                 try checkpoint.validate()
                 return checkpoint
-            } catch let error where !error.isPassing {
+            } catch  where (error as? FileError)?.isPassing != true {
                 reportingDamaged("skipping the checkpoint of step \(checkpoint.step): \(error)")
             }
         }

@@ -22,7 +22,7 @@ package final class DirectoryLock: @unchecked Sendable {
     /// Takes the directory.
     ///
     /// - Throws: `CheckpointError` that names who has it.
-    package init(directory: String) throws(CheckpointError) {
+    package init(directory: String) throws {
         path = Directories.child(directory, Self.fileName)
         file = try OpenFile.updating(path, creatingIfMissing: true)
         let answer = Self.lock(file.descriptor)
@@ -92,7 +92,7 @@ package final class DirectoryLock: @unchecked Sendable {
     }
 
     private static func contents(of path: String) -> [String]? {
-        guard let bytes = try? OpenFile.reading(path).content(limit: 1 << 12) else { return nil }
+        guard let bytes = try? TextFile.content(of: path, limit: 1 << 12) else { return nil }
         let words = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace).map(String.init)
         return words.count == 2 ? words : nil
     }

@@ -1,4 +1,5 @@
 package import Tensors
+package import Host
 
 /// A safetensors file, open for reading. Its header is read and checked at once, its tensors when asked for.
 ///
@@ -26,7 +27,7 @@ package final class SafetensorsFile: Sendable {
 
     /// - Throws: `CheckpointError`: the file cannot be read, or its header is malformed, inconsistent in itself or
     ///   with the file's length.
-    package init(path: String) throws(CheckpointError) {
+    package init(path: String) throws {
         let file = try OpenFile.reading(path)
         let size = try file.size()
         guard size >= 8 else { throw CheckpointError(path: path, .tooShort(bytes: size)) }
@@ -52,7 +53,7 @@ package final class SafetensorsFile: Sendable {
     }
 
     /// All elements of a tensor, converted to `Float` as `read(_:shape:into:)` does.
-    package func floats(_ name: String) throws(CheckpointError) -> [Float] {
+    package func floats(_ name: String) throws -> [Float] {
         let tensor = try tensor(name)
         let size = try conversion(of: tensor).size
         var values = [Float](repeating: 0, count: tensor.range.count / size)
@@ -70,14 +71,14 @@ package final class SafetensorsFile: Sendable {
     ///   - view: as many elements as `shape` has, in the same order.
     /// - Throws: `CheckpointError`: `tensorMissing`, `shapeMismatch`, `unsupportedDtype`, or the file cannot be read;
     ///   `view` may then be partly overwritten.
-    package func read(_ name: String, shape: [Int], into view: Matrix) throws(CheckpointError) {
+    package func read(_ name: String, shape: [Int], into view: Matrix) throws {
         precondition(shape.reduce(1, *) == view.count, "the view does not have the shape's count of elements")
         let tensor = try tensor(name)
         guard tensor.shape == shape else {
             throw CheckpointError(path: path, tensor: name, .shapeMismatch(expected: shape, found: tensor.shape))
         }
         if view.isContiguous {
-            try view.withMutableElements { (elements) throws(CheckpointError) in
+            try view.withMutableElements { (elements) throws in
                 try read(tensor, from: 0, into: &elements)
             }
             return
@@ -86,14 +87,14 @@ package final class SafetensorsFile: Sendable {
         let piece = Matrix(rows: rowsAtOnce, columns: view.columns)
         for first in stride(from: 0, to: view.rows, by: rowsAtOnce) {
             let part = piece.rows(0..<min(rowsAtOnce, view.rows - first))
-            try part.withMutableElements { (elements) throws(CheckpointError) in
+            try part.withMutableElements { (elements) throws in
                 try read(tensor, from: first * view.columns, into: &elements)
             }
             view.rows(first..<first + part.rows).copy(from: part)
         }
     }
 
-    private func tensor(_ name: String) throws(CheckpointError) -> SafetensorsHeader.Tensor {
+    private func tensor(_ name: String) throws -> SafetensorsHeader.Tensor {
         guard let tensor = tensors[name] else { throw CheckpointError(path: path, tensor: name, .tensorMissing) }
         return tensor
     }
@@ -101,7 +102,7 @@ package final class SafetensorsFile: Sendable {
     /// How elements become floats, and their bytes.
     private func conversion(
         of tensor: SafetensorsHeader.Tensor
-    ) throws(CheckpointError) -> (convert: (RawSpan, Int) -> Float, size: Int) {
+    ) throws -> (convert: (RawSpan, Int) -> Float, size: Int) {
         guard let dtype = tensor.dtype, let convert = dtype.conversion else {
             throw CheckpointError(path: path, tensor: tensor.name, .unsupportedDtype(tensor.dtypeName))
         }
@@ -111,7 +112,7 @@ package final class SafetensorsFile: Sendable {
     /// Overwrites `elements` with those from index `first` on.
     private func read(
         _ tensor: SafetensorsHeader.Tensor, from first: Int, into elements: inout MutableSpan<Float>
-    ) throws(CheckpointError) {
+    ) throws {
         let (convert, size) = try conversion(of: tensor)
         let start = dataStart + tensor.range.lowerBound + first * size
         if tensor.dtype == .f32 {
@@ -130,7 +131,7 @@ package final class SafetensorsFile: Sendable {
 }
 
 extension OpenFile {
-    fileprivate func littleEndianValue(at position: Int) throws(CheckpointError) -> UInt64 {
+    fileprivate func littleEndianValue(at position: Int) throws -> UInt64 {
         var value: UInt64 = 0
         for byte in try bytes(in: position..<position + 8).reversed() { value = value << 8 | UInt64(byte) }
         return value

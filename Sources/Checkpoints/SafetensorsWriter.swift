@@ -1,4 +1,5 @@
 package import Tensors
+package import Host
 
 #if !_endian(little)
     #error("F32 elements go between memory and files as they are, which takes a little-endian processor")
@@ -25,11 +26,11 @@ package enum SafetensorsWriter {
     ///
     /// An existing file is overwritten. Elements go from their views to the file without a copy of the whole.
     ///
-    /// - Throws: `CheckpointError` with the failed call; the file may then be incomplete.
+    /// - Throws: `FileError` with the failed call; the file may then be incomplete.
     @discardableResult
     package static func write(
         _ tensors: [NamedTensor], metadata: [String: String] = [:], to path: String
-    ) throws(CheckpointError) -> FileRecord {
+    ) throws -> FileRecord {
         let names = Set(tensors.map(\.name))
         precondition(names.count == tensors.count, "two tensors of the same name")
         precondition(!names.contains(SafetensorsHeader.metadataName), "a tensor with a reserved name")
@@ -39,14 +40,14 @@ package enum SafetensorsWriter {
         return try file.finish()
     }
 
-    private static func append(_ values: Matrix, to file: inout ChecksummedFile) throws(CheckpointError) {
+    private static func append(_ values: Matrix, to file: inout ChecksummedFile) throws {
         if values.isContiguous {
-            return try values.withElements { (elements) throws(CheckpointError) in
+            return try values.withElements { (elements) throws in
                 try unsafe file.append(elements.bytes)
             }
         }
         for row in 0..<values.rows {
-            try values.rows(row..<row + 1).withElements { (elements) throws(CheckpointError) in
+            try values.rows(row..<row + 1).withElements { (elements) throws in
                 try unsafe file.append(elements.bytes)
             }
         }

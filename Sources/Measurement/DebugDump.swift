@@ -7,6 +7,7 @@ package import Optimization
 package import Tensors
 package import Training
 internal import Runs
+internal import Host
 
 /// One forward and backward pass over a given batch with given weights, everything written to a file: what another
 /// implementation is compared with.

@@ -1,6 +1,7 @@
 package import Checkpoints
 internal import Communication
 import Foundation
+internal import Host
 
 /// The directory of one run: `log.txt`, `config.yaml` and checkpoints. Whoever has one is its only owner as long as it lives.
 package final class RunDirectory: @unchecked Sendable {

@@ -1,5 +1,6 @@
 internal import Checkpoints
 internal import Models
+internal import Host
 
 extension Timeline {
     /// Looks whether a timeline can be written, and changes nothing.

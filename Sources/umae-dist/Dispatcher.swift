@@ -5,6 +5,7 @@ import DataParallel
 import Glibc
 import Training
 import Runs
+import Host
 
 /// A subcommand: parsed on every rank, run on all of them together.
 protocol WorldCommand: ParsableCommand {

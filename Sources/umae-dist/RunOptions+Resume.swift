@@ -1,5 +1,6 @@
 import Checkpoints
 import Models
+import Host
 
 extension RunOptions {
     /// The checkpoint that --resume names; nil where `auto` finds that there is none yet.

@@ -3,6 +3,7 @@ import Communication
 import Foundation
 import Training
 import Runs
+import Host
 
 /// Where a run is to be kept: nowhere, in the directory that was named, or in a new one below `runs/`. Rank 0's alone.
 enum RunPlace {

@@ -1,4 +1,5 @@
 import Checkpoints
+import Host
 import Glibc
 import Testing
 

@@ -1,4 +1,5 @@
 import Checkpoints
+import Host
 import Testing
 
 @Suite("A malformed safetensors file is refused with the reason, without a trap and without large allocations")
@@ -9,7 +10,7 @@ struct SafetensorsHostileFileTests {
 
     private func refusal(_ bytes: [UInt8]) throws -> CheckpointError? {
         let path = try directory.file("hostile.safetensors", bytes)
-        return failure { () throws(CheckpointError) in try SafetensorsFile(path: path) }
+        return failure { try SafetensorsFile(path: path) }
     }
 
     private func length(_ value: UInt64) -> [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) } }
@@ -159,12 +160,12 @@ struct SafetensorsHostileFileTests {
     @Test("a directory, a pipe and a missing file")
     func notAFile() throws {
         #expect(
-            failure { () throws(CheckpointError) in try SafetensorsFile(path: directory.path) }?.reason
+            fileFailure { try SafetensorsFile(path: directory.path) }?.reason
                 == .notRegularFile)
         let pipe = "\(directory.path)/pipe"
         #expect(makePipe(pipe))
-        #expect(failure { () throws(CheckpointError) in try SafetensorsFile(path: pipe) }?.reason == .notRegularFile)
-        let missing = failure { () throws(CheckpointError) in try SafetensorsFile(path: "/nowhere/x.safetensors") }
+        #expect(fileFailure { try SafetensorsFile(path: pipe) }?.reason == .notRegularFile)
+        let missing = fileFailure { try SafetensorsFile(path: "/nowhere/x.safetensors") }
         #expect(
             missing?.description
                 == "/nowhere/x.safetensors: open failed: No such file or directory; was it removed or moved?")
@@ -176,7 +177,7 @@ struct SafetensorsHostileFileTests {
         let path = try directory.file("cut.safetensors", bytes)
         let file = try SafetensorsFile(path: path)
         #expect(cut(path, to: bytes.count - 3))
-        let error = failure { () throws(CheckpointError) in try file.floats("t") }
+        let error = fileFailure { try file.floats("t") }
         #expect(error?.reason == .truncatedWhileReading(position: bytes.count - 3))
     }
 }

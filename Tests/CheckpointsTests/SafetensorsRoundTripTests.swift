@@ -1,4 +1,5 @@
 import Checkpoints
+import Host
 import Foundation
 import Tensors
 import Testing
@@ -103,8 +104,8 @@ struct SafetensorsRoundTripTests {
         #expect(file.names == ["odd", "wanted"] && file["odd"]?.shape == [count])
         #expect(try file.floats("wanted") == [3, 4])
         for error in [
-            failure { () throws(CheckpointError) in _ = try file.floats("odd") },
-            failure { () throws(CheckpointError) in
+            failure { _ = try file.floats("odd") },
+            failure {
                 try file.read("odd", shape: [count], into: Matrix(rows: 1, columns: count))
             },
         ] {
@@ -178,10 +179,10 @@ struct SafetensorsRoundTripTests {
         let values = counting(rows: 2, columns: 3)
         try SafetensorsWriter.write([NamedTensor("w", shape: [2, 3], values)], to: path)
         let file = try SafetensorsFile(path: path)
-        let missing = failure { () throws(CheckpointError) in try file.read("v", shape: [2, 3], into: values) }
+        let missing = failure { try file.read("v", shape: [2, 3], into: values) }
         #expect(missing?.reason == .tensorMissing && missing?.tensor == "v")
         let target = Matrix(rows: 3, columns: 2)
-        let shape = failure { () throws(CheckpointError) in try file.read("w", shape: [3, 2], into: target) }
+        let shape = failure { try file.read("w", shape: [3, 2], into: target) }
         #expect(shape?.reason == .shapeMismatch(expected: [3, 2], found: [2, 3]))
         #expect(
             shape?.description
@@ -205,7 +206,7 @@ struct SafetensorsRoundTripTests {
     @Test("a full disk is an error of one line", .enabled(if: FileManager.default.isWritableFile(atPath: "/dev/full")))
     func fullDisk() throws {
         let values = counting(rows: 900, columns: 700)
-        let error = failure { () throws(CheckpointError) in
+        let error = fileFailure {
             try SafetensorsWriter.write([NamedTensor("w", shape: [900, 700], values)], to: "/dev/full")
         }
         #expect(

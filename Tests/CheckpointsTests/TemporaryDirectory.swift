@@ -1,4 +1,5 @@
 import Checkpoints
+import Host
 import Foundation
 import Tensors
 
@@ -33,8 +34,11 @@ func safetensors(_ header: String, _ data: [UInt8] = []) -> [UInt8] {
     return (0..<8).map { UInt8(truncatingIfNeeded: text.count >> ($0 * 8)) } + text + data
 }
 
-/// The error that `body` throws; nil if it throws none.
-func failure<Result>(_ body: () throws(CheckpointError) -> Result) -> CheckpointError? {
+/// The error of that type that `body` throws; nil if it throws none, or another.
+func failure<Result>(_ body: () throws -> Result) -> CheckpointError? { thrown(by: body) as? CheckpointError }
+func fileFailure<Result>(_ body: () throws -> Result) -> FileError? { thrown(by: body) as? FileError }
+
+private func thrown<Result>(by body: () throws -> Result) -> (any Error)? {
     do {
         _ = try body()
         return nil
@@ -59,7 +63,7 @@ struct Generation: Codable, Equatable {
     @discardableResult
     func save(
         in store: CheckpointStore, step: Int, observer: (CommitStep) -> Void = { _ in }
-    ) throws(CheckpointError) -> CheckpointStore.SaveResult {
+    ) throws -> CheckpointStore.SaveResult {
         try store.save(step: step, weights: tensors, optimizer: tensors, state: self, observer: observer)
     }
 

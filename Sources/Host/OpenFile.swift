@@ -2,27 +2,27 @@ import Glibc
 
 /// Calls `body` until it is not interrupted by a signal and turns its failure (-1) into an error with the call's name.
 @discardableResult
-func systemCall<Result: FixedWidthInteger & SignedInteger>(
+package func systemCall<Result: FixedWidthInteger & SignedInteger>(
     _ name: String, _ path: String, _ body: () -> Result
-) throws(CheckpointError) -> Result {
+) throws(FileError) -> Result {
     while true {
         let result = body()
         if result != -1 { return result }
         let code = errno
-        if code != EINTR { throw CheckpointError(path: path, .system(call: name, code: code)) }
+        if code != EINTR { throw FileError(path: path, .system(call: name, code: code)) }
     }
 }
 
 /// Names of system calls as messages give them.
-enum SystemCall {
+package enum SystemCall {
     /// open(2) of a file that is only read; other advice fits than where it is written.
-    static var openForReading: String { "open for reading" }
+    package static var openForReading: String { "open for reading" }
 }
 
 /// An open file, closed at the end of its life.
-struct OpenFile: ~Copyable, Sendable {
-    let descriptor: Int32
-    let path: String
+package struct OpenFile: ~Copyable, Sendable {
+    package let descriptor: Int32
+    package let path: String
 
     private init(descriptor: Int32, path: String) {
         self.descriptor = descriptor
@@ -33,56 +33,56 @@ struct OpenFile: ~Copyable, Sendable {
     deinit { close(descriptor) }
 
     /// Opens a regular file for reading.
-    static func reading(_ path: String) throws(CheckpointError) -> OpenFile {
+    package static func reading(_ path: String) throws(FileError) -> OpenFile {
         // O_NONBLOCK, so that a pipe in place of the file cannot hold up the program.
         let file = try OpenFile(path, O_RDONLY | O_NONBLOCK)
-        if try file.status().st_mode & S_IFMT != S_IFREG { throw CheckpointError(path: path, .notRegularFile) }
+        if try file.status().st_mode & S_IFMT != S_IFREG { throw FileError(path: path, .notRegularFile) }
         return file
     }
 
     /// Creates a file, or empties the one that is there.
-    static func writing(_ path: String) throws(CheckpointError) -> OpenFile {
+    package static func writing(_ path: String) throws(FileError) -> OpenFile {
         try OpenFile(path, O_WRONLY | O_CREAT | O_TRUNC)
     }
 
     /// Creates a file, which must not be there.
-    static func creating(_ path: String) throws(CheckpointError) -> OpenFile {
+    package static func creating(_ path: String) throws(FileError) -> OpenFile {
         try OpenFile(path, O_WRONLY | O_CREAT | O_EXCL)
     }
 
     /// Opens a file as it is for reading and writing.
-    static func updating(_ path: String, creatingIfMissing: Bool) throws(CheckpointError) -> OpenFile {
+    package static func updating(_ path: String, creatingIfMissing: Bool) throws(FileError) -> OpenFile {
         try OpenFile(path, O_RDWR | (creatingIfMissing ? O_CREAT : 0))
     }
 
     /// Opens a file at its end, or creates it.
-    static func appending(_ path: String) throws(CheckpointError) -> OpenFile {
+    package static func appending(_ path: String) throws(FileError) -> OpenFile {
         try OpenFile(path, O_WRONLY | O_CREAT | O_APPEND)
     }
 
-    static func directory(_ path: String) throws(CheckpointError) -> OpenFile {
+    package static func directory(_ path: String) throws(FileError) -> OpenFile {
         try OpenFile(path, O_RDONLY | O_DIRECTORY)
     }
 
-    private init(_ path: String, _ flags: Int32) throws(CheckpointError) {
+    private init(_ path: String, _ flags: Int32) throws(FileError) {
         let call = flags & O_ACCMODE == O_RDONLY ? SystemCall.openForReading : "open"
         let descriptor = try systemCall(call, path) { unsafe open(path, flags | O_CLOEXEC, 0o666) }
         self.init(descriptor: descriptor, path: path)
     }
 
-    private func status() throws(CheckpointError) -> stat {
+    private func status() throws(FileError) -> stat {
         var status = stat()
         try systemCall("fstat", path) { unsafe fstat(descriptor, &status) }
         return status
     }
 
     /// In bytes.
-    func size() throws(CheckpointError) -> Int { Int(try status().st_size) }
+    package func size() throws(FileError) -> Int { Int(try status().st_size) }
 
     /// Fills `bytes` from byte `position` of the file.
     ///
     /// - Throws: `truncatedWhileReading` if the file ends before.
-    func read(into bytes: inout MutableRawSpan, at position: Int) throws(CheckpointError) {
+    package func read(into bytes: inout MutableRawSpan, at position: Int) throws(FileError) {
         var done = 0
         while done < bytes.byteCount {
             let count = try systemCall("read", path) {
@@ -91,7 +91,7 @@ struct OpenFile: ~Copyable, Sendable {
                     return unsafe pread(descriptor, rest.baseAddress, rest.count, off_t(position + done))
                 }
             }
-            if count == 0 { throw CheckpointError(path: path, .truncatedWhileReading(position: position + done)) }
+            if count == 0 { throw FileError(path: path, .truncatedWhileReading(position: position + done)) }
             done += count
         }
     }
@@ -99,14 +99,14 @@ struct OpenFile: ~Copyable, Sendable {
     /// The whole content.
     ///
     /// - Throws: `tooLarge` beyond `limit` bytes.
-    func content(limit: Int) throws(CheckpointError) -> [UInt8] {
+    package func content(limit: Int) throws(FileError) -> [UInt8] {
         let size = try size()
-        if size > limit { throw CheckpointError(path: path, .tooLarge(bytes: size, limit: limit)) }
+        if size > limit { throw FileError(path: path, .tooLarge(bytes: size, limit: limit)) }
         return try bytes(in: 0..<size)
     }
 
     /// - Throws: `truncatedWhileReading` if the file ends before.
-    func bytes(in range: Range<Int>) throws(CheckpointError) -> [UInt8] {
+    package func bytes(in range: Range<Int>) throws(FileError) -> [UInt8] {
         var result = [UInt8](repeating: 0, count: range.count)
         var span = result.mutableSpan
         var bytes = unsafe span.mutableBytes
@@ -114,7 +114,7 @@ struct OpenFile: ~Copyable, Sendable {
         return result
     }
 
-    func write(_ bytes: RawSpan) throws(CheckpointError) {
+    package func write(_ bytes: RawSpan) throws(FileError) {
         var done = 0
         while done < bytes.byteCount {
             done += try systemCall("write", path) {
@@ -127,5 +127,5 @@ struct OpenFile: ~Copyable, Sendable {
     }
 
     /// Returns when what was written is on the device.
-    func sync() throws(CheckpointError) { try systemCall("fsync", path) { fsync(descriptor) } }
+    package func sync() throws(FileError) { try systemCall("fsync", path) { fsync(descriptor) } }
 }

@@ -1,9 +1,9 @@
 import Glibc
 
-/// Small files of text, whole or not written.
+/// Small files, read as a whole, and written as a whole or not at all.
 package enum TextFile {
     /// Adds to the end of a file, which is created if it is missing; where that fails the file is as it was.
-    package static func append(_ text: String, to path: String) throws(CheckpointError) {
+    package static func append(_ text: String, to path: String) throws(FileError) {
         let file = try OpenFile.appending(path)
         let size = try file.size()
         do {
@@ -16,11 +16,11 @@ package enum TextFile {
     }
 
     /// Puts a new file in the place of the one that is there; where that is a link, of the one that it leads to.
-    package static func replace(_ path: String, by text: String) throws(CheckpointError) {
+    package static func replace(_ path: String, by text: String) throws(FileError) {
         try replace(path, by: Array(text.utf8))
     }
 
-    package static func replace(_ path: String, by content: [UInt8]) throws(CheckpointError) {
+    package static func replace(_ path: String, by content: [UInt8]) throws(FileError) {
         let target = Directories.resolved(path) ?? path
         // A name that nobody else has: two processes may be at it, and a file of a person may be called anything.
         let partial = "\(target).\(getpid()).partial"
@@ -41,13 +41,20 @@ package enum TextFile {
         return try? file.bytes(in: 0..<min(size, count))
     }
 
+    /// The whole content of a file.
+    ///
+    /// - Throws: `tooLarge` beyond `limit` bytes, or it cannot be read.
+    package static func content(of path: String, limit: Int) throws(FileError) -> [UInt8] {
+        try OpenFile.reading(path).content(limit: limit)
+    }
+
     /// The whole text of a file, nil if it cannot be read.
     package static func text(of path: String) -> String? {
-        guard let bytes = try? OpenFile.reading(path).content(limit: 1 << 24) else { return nil }
+        guard let bytes = try? content(of: path, limit: 1 << 24) else { return nil }
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    private static func write(_ bytes: [UInt8], to file: borrowing OpenFile) throws(CheckpointError) {
+    private static func write(_ bytes: [UInt8], to file: borrowing OpenFile) throws(FileError) {
         try unsafe file.write(bytes.span.bytes)
     }
 }

@@ -1,5 +1,3 @@
-internal import Host
-
 /// What was written to a file: enough to recognise it later.
 package struct FileRecord: Equatable, Sendable, Codable {
     /// In bytes.
@@ -9,7 +7,7 @@ package struct FileRecord: Equatable, Sendable, Codable {
 }
 
 /// A file being written, whose CRC-32 is formed on the way.
-struct ChecksummedFile: ~Copyable {
+package struct ChecksummedFile: ~Copyable {
     private let file: OpenFile
     private var checksum = Checksum()
     private var size = 0
@@ -18,12 +16,12 @@ struct ChecksummedFile: ~Copyable {
     private static var bufferSize: Int { 1 << 20 }
 
     /// Creates the file, or empties the one that is there.
-    init(path: String) throws(CheckpointError) {
+    package init(path: String) throws(FileError) {
         file = try OpenFile.writing(path)
         buffer.reserveCapacity(Self.bufferSize)
     }
 
-    mutating func append(_ bytes: RawSpan) throws(CheckpointError) {
+    package mutating func append(_ bytes: RawSpan) throws(FileError) {
         if bytes.byteCount > Self.bufferSize - buffer.count { try flush() }
         if bytes.byteCount < Self.bufferSize {
             unsafe bytes.withUnsafeBytes { unsafe buffer.append(contentsOf: $0) }
@@ -35,23 +33,23 @@ struct ChecksummedFile: ~Copyable {
         }
     }
 
-    mutating func append(_ bytes: [UInt8]) throws(CheckpointError) { try unsafe append(bytes.span.bytes) }
+    package mutating func append(_ bytes: [UInt8]) throws(FileError) { try unsafe append(bytes.span.bytes) }
 
     /// Returns when everything is on the device.
-    consuming func finish() throws(CheckpointError) -> FileRecord {
+    package consuming func finish() throws(FileError) -> FileRecord {
         try flush()
         try file.sync()
         return FileRecord(size: size, crc32: checksum.value)
     }
 
-    private mutating func flush() throws(CheckpointError) {
+    private mutating func flush() throws(FileError) {
         if buffer.isEmpty { return }
         let full = buffer
         try unsafe write(full.span.bytes)
         buffer.removeAll(keepingCapacity: true)
     }
 
-    private mutating func write(_ bytes: RawSpan) throws(CheckpointError) {
+    private mutating func write(_ bytes: RawSpan) throws(FileError) {
         checksum.add(bytes)
         try file.write(bytes)
         size += bytes.byteCount
@@ -60,7 +58,7 @@ struct ChecksummedFile: ~Copyable {
 
 extension FileRecord {
     /// Reads the whole file.
-    package static func of(path: String) throws(CheckpointError) -> FileRecord {
+    package static func of(path: String) throws(FileError) -> FileRecord {
         let file = try OpenFile.reading(path)
         let size = try file.size()
         return FileRecord(size: size, crc32: try checksum(of: file, size: size))
@@ -69,15 +67,15 @@ extension FileRecord {
     /// Reads the whole file.
     ///
     /// - Throws: `sizeMismatch` (without reading), `checksumMismatch`, or the file cannot be read.
-    func verify(path: String) throws(CheckpointError) {
+    package func verify(path: String) throws(FileError) {
         let file = try verifySize(path: path)
         let checksum = try Self.checksum(of: file, size: size)
         if checksum != crc32 {
-            throw CheckpointError(path: path, .checksumMismatch(expected: crc32, found: checksum))
+            throw FileError(path: path, .checksumMismatch(expected: crc32, found: checksum))
         }
     }
 
-    private static func checksum(of file: borrowing OpenFile, size: Int) throws(CheckpointError) -> UInt32 {
+    private static func checksum(of file: borrowing OpenFile, size: Int) throws(FileError) -> UInt32 {
         var checksum = Checksum()
         let pieceSize = 1 << 20
         for position in stride(from: 0, to: size, by: pieceSize) {
@@ -89,10 +87,10 @@ extension FileRecord {
 
     /// Opens the file and compares its size alone.
     @discardableResult
-    func verifySize(path: String) throws(CheckpointError) -> OpenFile {
+    package func verifySize(path: String) throws(FileError) -> OpenFile {
         let file = try OpenFile.reading(path)
         let found = try file.size()
-        if found != size { throw CheckpointError(path: path, .sizeMismatch(expected: size, found: found)) }
+        if found != size { throw FileError(path: path, .sizeMismatch(expected: size, found: found)) }
         return file
     }
 }

@@ -12,13 +12,13 @@ package struct AppendedLog: Sendable {
     /// Adds a line, and those before it that are still missing.
     ///
     /// - Throws: if nothing could be added; the file is then as it was and the line waits.
-    package mutating func append(_ line: String) throws(CheckpointError) {
+    package mutating func append(_ line: String) throws(FileError) {
         waiting += line + "\n"
         try catchUp()
     }
 
     /// Writes the lines that wait, if there are any.
-    package mutating func catchUp() throws(CheckpointError) {
+    package mutating func catchUp() throws(FileError) {
         guard !waiting.isEmpty else { return }
         try TextFile.append(waiting, to: path)
         waiting = ""
@@ -28,11 +28,11 @@ package struct AppendedLog: Sendable {
     ///
     /// - Parameter isObsolete: receives a line without its end.
     /// - Returns: how many were taken out.
-    package func rewind(_ isObsolete: ([UInt8]) -> Bool) throws(CheckpointError) -> Int {
+    package func rewind(_ isObsolete: ([UInt8]) -> Bool) throws(FileError) -> Int {
         let content: [UInt8]
         do {
-            content = try OpenFile.reading(path).content(limit: Self.maximumSize)
-        } catch let error where error.reason == .system(call: SystemCall.openForReading, code: ENOENT) {
+            content = try TextFile.content(of: path, limit: Self.maximumSize)
+        } catch let error where error.isMissing {
             return 0
         }
         let lines = content.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)

@@ -6,7 +6,7 @@ package enum Directories {
         path.hasSuffix("/") ? path + name : "\(path)/\(name)"
     }
 
-    static func lastComponent(_ path: String) -> String {
+    package static func lastComponent(_ path: String) -> String {
         path.split(separator: "/").last.map(String.init) ?? path
     }
 
@@ -40,14 +40,14 @@ package enum Directories {
         return unsafe lstat(path, &status) == 0
     }
 
-    static func create(_ path: String) throws(CheckpointError) {
+    package static func create(_ path: String) throws(FileError) {
         try systemCall("mkdir", path) { unsafe mkdir(path, 0o777) }
     }
 
     /// Creates a directory whose name must be free, and those above it that are missing.
     ///
     /// - Returns: false if somebody has the name.
-    package static func createExclusively(_ path: String) throws(CheckpointError) -> Bool {
+    package static func createExclusively(_ path: String) throws(FileError) -> Bool {
         let parent = parent(of: path)
         try createAll(parent)
         do {
@@ -63,17 +63,17 @@ package enum Directories {
     ///
     /// - Parameter flag: where the user gave the path.
     /// - Throws: `notADirectory`, or the reason why nothing can be written there.
-    package static func canHold(_ path: String, flag: String) throws(CheckpointError) -> Bool {
+    package static func canHold(_ path: String, flag: String) throws(FileError) -> Bool {
         var status = stat()
         if unsafe stat(path, &status) == 0 {
-            guard status.st_mode & S_IFMT == S_IFDIR else { throw CheckpointError(path: path, .notADirectory(flag)) }
+            guard status.st_mode & S_IFMT == S_IFDIR else { throw FileError(path: path, .notADirectory(flag)) }
             try systemCall("access", path) { unsafe access(path, W_OK | X_OK) }
             return true
         }
         let code = errno
         // A link that leads nowhere is no free name.
         guard code == ENOENT, !exists(path) else {
-            throw CheckpointError(path: path, .system(call: "stat", code: code))
+            throw FileError(path: path, .system(call: "stat", code: code))
         }
         _ = try canHold(parent(of: path), flag: flag)
         return false
@@ -93,7 +93,7 @@ package enum Directories {
     }
 
     /// Creates `path` and those above it that are missing, durably.
-    package static func createAll(_ path: String) throws(CheckpointError) {
+    package static func createAll(_ path: String) throws(FileError) {
         if isDirectory(path) { return }
         let components = path.split(separator: "/").map(String.init)
         var current = path.hasPrefix("/") ? "/" : "."
@@ -112,9 +112,9 @@ package enum Directories {
     }
 
     /// The entries of a directory, in no order.
-    static func names(in path: String) throws(CheckpointError) -> [String] {
+    package static func names(in path: String) throws(FileError) -> [String] {
         guard let stream = unsafe opendir(path) else {
-            throw CheckpointError(path: path, .system(call: "opendir", code: errno))
+            throw FileError(path: path, .system(call: "opendir", code: errno))
         }
         defer { unsafe closedir(stream) }
         var names: [String] = []
@@ -127,16 +127,16 @@ package enum Directories {
             if name != "." && name != ".." { names.append(name) }
         }
         let code = errno
-        if code != 0 { throw CheckpointError(path: path, .system(call: "readdir", code: code)) }
+        if code != 0 { throw FileError(path: path, .system(call: "readdir", code: code)) }
         return names
     }
 
-    package static func rename(_ old: String, to new: String) throws(CheckpointError) {
+    package static func rename(_ old: String, to new: String) throws(FileError) {
         try systemCall("rename", old) { unsafe Glibc.rename(old, new) }
     }
 
     /// Makes creations, renamings and removals in the directory durable.
-    static func sync(_ path: String) throws(CheckpointError) {
+    package static func sync(_ path: String) throws(FileError) {
         let directory = try OpenFile.directory(path)
         do {
             try directory.sync()
@@ -146,7 +146,7 @@ package enum Directories {
     }
 
     /// Removes a directory and the files in it; what is in directories of it stays, and is an error.
-    static func remove(_ path: String) throws(CheckpointError) {
+    package static func remove(_ path: String) throws(FileError) {
         for name in try names(in: path) {
             let file = child(path, name)
             try systemCall("unlink", file) { unsafe unlink(file) }
