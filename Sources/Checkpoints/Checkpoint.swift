@@ -1,5 +1,5 @@
 import Foundation
-package import Host
+internal import Host
 
 /// A checkpoint directory: weights, optimizer moments and run state of one step.
 package struct Checkpoint: Equatable, Sendable {
@@ -9,7 +9,7 @@ package struct Checkpoint: Equatable, Sendable {
 
     /// Compares size and CRC-32 of every file with the manifest; reads all of them once.
     ///
-    /// - Throws: the `CheckpointError` of the first file that is missing or damaged.
+    /// - Throws: the `FileError` of the first file that is missing or damaged, or the `CheckpointError` of the manifest.
     package func validate() throws {
         let manifest = try manifest()
         for file in CheckpointFile.allCases { try manifest.files[file.rawValue]?.verify(path: self.path(of: file)) }

@@ -1,5 +1,5 @@
 import Foundation
-package import Host
+internal import Host
 
 /// The file that is written last and makes a directory a checkpoint: what the other files must be.
 struct CheckpointManifest: Codable, Equatable {

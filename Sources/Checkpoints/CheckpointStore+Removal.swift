@@ -1,4 +1,4 @@
-package import Host
+internal import Host
 
 extension CheckpointStore {
     /// Removes what interrupted saves left, and puts a replaced checkpoint back where its successor never came.
@@ -7,9 +7,9 @@ extension CheckpointStore {
     func removeLeftovers() -> (any Error)? {
         var failures = FirstFailure()
         var names: [String] = []
-        failures.attempt { () throws in names = try Directories.names(in: runDirectory) }
+        failures.attempt { names = try Directories.names(in: runDirectory) }
         for name in names.compactMap({ CheckpointName($0) }) {
-            failures.attempt { () throws in try settle(name) }
+            failures.attempt { try settle(name) }
         }
         return failures.first
     }
@@ -36,14 +36,14 @@ extension CheckpointStore {
         var failures = FirstFailure()
         let replaced = path(saved.step, .replaced)
         if Directories.exists(replaced) {
-            failures.attempt { () throws in try discard(replaced, saved.step, observer) }
+            failures.attempt { try discard(replaced, saved.step, observer) }
         }
         var others: [Checkpoint] = []
-        failures.attempt { () throws in others = try list().filter { $0 != saved } }
+        failures.attempt { others = try list().filter { $0 != saved } }
         var kept = 1
         for checkpoint in others where !checkpoint.isPermanent && isOwn(checkpoint.path) {
             if kept == keep {
-                failures.attempt { () throws in
+                failures.attempt {
                     try discard(checkpoint.path, checkpoint.step, observer)
                 }
             } else if (try? checkpoint.validateSizes()) != nil {

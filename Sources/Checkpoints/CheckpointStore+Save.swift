@@ -1,4 +1,4 @@
-package import Host
+internal import Host
 
 extension CheckpointStore {
     /// What a save has done.

@@ -1,4 +1,4 @@
-package import Host
+internal import Host
 
 /// The checkpoints of a run directory.
 ///

@@ -58,7 +58,7 @@ package final class DirectoryLock: @unchecked Sendable {
     }
 
     /// Shows that the owner is there. To be called every `heartbeat`, also by another thread.
-    package func touch() { _ = unsafe futimens(file.descriptor, nil) }
+    package func touch() { _ = futimens(file.descriptor, nil) }
 
     private enum Answer { case free, taken, unknown }
 

@@ -1,5 +1,5 @@
 package import Tensors
-package import Host
+internal import Host
 
 /// A safetensors file, open for reading. Its header is read and checked at once, its tensors when asked for.
 ///
@@ -25,7 +25,7 @@ package final class SafetensorsFile: Sendable {
     /// Elements are converted, and rows of strided views gathered, in pieces of this many bytes.
     private static var pieceSize: Int { 1 << 20 }
 
-    /// - Throws: `CheckpointError`: the file cannot be read, or its header is malformed, inconsistent in itself or
+    /// - Throws: `FileError`: the file cannot be read; `CheckpointError`: its header is malformed, inconsistent in itself or
     ///   with the file's length.
     package init(path: String) throws {
         let file = try OpenFile.reading(path)
@@ -78,7 +78,7 @@ package final class SafetensorsFile: Sendable {
             throw CheckpointError(path: path, tensor: name, .shapeMismatch(expected: shape, found: tensor.shape))
         }
         if view.isContiguous {
-            try view.withMutableElements { (elements) throws in
+            try view.withMutableElements { elements in
                 try read(tensor, from: 0, into: &elements)
             }
             return
@@ -87,7 +87,7 @@ package final class SafetensorsFile: Sendable {
         let piece = Matrix(rows: rowsAtOnce, columns: view.columns)
         for first in stride(from: 0, to: view.rows, by: rowsAtOnce) {
             let part = piece.rows(0..<min(rowsAtOnce, view.rows - first))
-            try part.withMutableElements { (elements) throws in
+            try part.withMutableElements { elements in
                 try read(tensor, from: first * view.columns, into: &elements)
             }
             view.rows(first..<first + part.rows).copy(from: part)

@@ -42,12 +42,12 @@ package enum SafetensorsWriter {
 
     private static func append(_ values: Matrix, to file: inout ChecksummedFile) throws {
         if values.isContiguous {
-            return try values.withElements { (elements) throws in
+            return try values.withElements { elements in
                 try unsafe file.append(elements.bytes)
             }
         }
         for row in 0..<values.rows {
-            try values.rows(row..<row + 1).withElements { (elements) throws in
+            try values.rows(row..<row + 1).withElements { elements in
                 try unsafe file.append(elements.bytes)
             }
         }

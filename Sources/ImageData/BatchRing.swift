@@ -38,8 +38,8 @@ final class BatchRing: @unchecked Sendable {
 
     /// The batch `number` batches after the first, waiting for it; all earlier ones are given back.
     func take(_ number: Int) throws(ImageDataError) -> Batch {
-        lock()
-        defer { unlock() }
+        changed.lock()
+        defer { changed.unlock() }
         released = number
         changed.signal()
         while prepared <= number && failure == nil { changed.wait() }
@@ -62,10 +62,10 @@ final class BatchRing: @unchecked Sendable {
     }
 
     func stop() {
-        lock()
+        changed.lock()
         stopping = true
         changed.signal()
-        unlock()
+        changed.unlock()
     }
 
     private func fill(_ slot: Int) throws(ImageDataError) {
@@ -74,19 +74,16 @@ final class BatchRing: @unchecked Sendable {
 
     /// Nil when stopped.
     private func freeSlot() -> Int? {
-        lock()
-        defer { unlock() }
+        changed.lock()
+        defer { changed.unlock() }
         while prepared - released >= slots.count && !stopping { changed.wait() }
         return stopping ? nil : prepared % slots.count
     }
 
     private func finish(_ error: ImageDataError?) {
-        lock()
+        changed.lock()
         if let error { failure = error } else { prepared += 1 }
         changed.signal()
-        unlock()
+        changed.unlock()
     }
-
-    private func lock() { changed.lock() }
-    private func unlock() { changed.unlock() }
 }
