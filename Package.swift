@@ -43,27 +43,28 @@ let package = Package(
         module("Host", ["CZlib"]),
         module("Tensors", ["CVectorKernels", "Host"]),
         module("Communication", ["CMPIShim", "Host", "Tensors"]),
-        // 2: layers and images
+        // 2: layers, images and files of tensors
         module("Layers", ["Tensors", "CVectorKernels"]),
         module("ImageData", ["Host", "Tensors", "CZlib"]),
+        module("Safetensors", ["Host", "Tensors"]),
         // 3: the model, its update, its distribution
-        module("Models", ["Layers", "Tensors", "CVectorKernels"]),
+        module("Models", ["Layers", "Safetensors", "Tensors", "CVectorKernels"]),
         module("Optimization", ["Tensors", "CVectorKernels"]),
         module("DataParallel", ["Communication", "Tensors", "CVectorKernels"]),
         // Arithmetic about steps on machines that are not here; knows neither MPI nor the model.
         module("Planning", []),
         // 4: what is kept
-        module("Checkpoints", ["Host", "Tensors"]),
+        module("Checkpoints", ["Host", "Safetensors"]),
         // 5: what every run has, whatever it computes: clocks, memory, signals
         module(
             "Runs",
-            ["Checkpoints", "Communication", "CStopSignals", "Host", "Models", "Tensors"]),
+            ["Checkpoints", "Communication", "CStopSignals", "Host", "Models", "Safetensors", "Tensors"]),
         // 6: pretraining: the step and the loop around it
         module(
-            "Training",
+            "Pretraining",
             [
                 "Checkpoints", "Communication", "DataParallel", "Host", "ImageData", "Layers", "Models", "Optimization",
-                "Runs", "Tensors",
+                "Runs", "Safetensors", "Tensors",
             ]),
         // 7: what is measured of a step: its speed, its gradients, its cost elsewhere
         module(
@@ -71,26 +72,26 @@ let package = Package(
             [
                 "Checkpoints", "Communication", "CVectorKernels", "DataParallel", "Host", "ImageData", "Layers",
                 "Models",
-                "Optimization", "Planning", "Runs", "Tensors", "Training",
+                "Optimization", "Planning", "Runs", "Safetensors", "Tensors", "Pretraining",
             ]),
         // 8: commands
         .executableTarget(
             name: "umae-dist",
             dependencies: [
                 "BuildIdentity", "Checkpoints", "Communication", "DataParallel", "Host", "ImageData", "Layers",
-                "Measurement", "Models", "Optimization", "Planning", "Runs", "Tensors", "Training",
+                "Measurement", "Models", "Optimization", "Planning", "Runs", "Tensors", "Pretraining",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 "Yams",
             ],
             swiftSettings: settings),
         // Tests, one target per module; EndToEndTests runs the program itself, under mpirun too.
-        tests("CheckpointsTests", ["Checkpoints", "Host", "Tensors"]),
+        tests("CheckpointsTests", ["Checkpoints", "Host", "Safetensors", "Tensors"]),
         tests("DataParallelTests", ["Communication", "DataParallel", "Tensors"]),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .target(name: "FaultInjector", path: "Tests/FaultInjector"),
         tests("CommunicationTests", ["AllocationCounter", "Communication"]),
         tests(
-            "EndToEndTests", ["AllocationCounter", "Checkpoints", "Models", "Tensors", "umae-dist"],
+            "EndToEndTests", ["AllocationCounter", "Models", "Safetensors", "Tensors", "umae-dist"],
             resources: [.copy("Fixtures")]),
         tests("HostTests", ["Host"]),
         tests("ImageDataTests", ["ImageData", "Tensors"], resources: [.copy("Fixtures")]),
@@ -99,22 +100,22 @@ let package = Package(
             "MeasurementTests",
             [
                 "Communication", "DataParallel", "Measurement", "Models", "Optimization", "Planning", "Tensors",
-                "Training",
+                "Pretraining",
             ]),
         tests(
             "ModelsTests",
             [
                 "Checkpoints", "Communication", "DataParallel", "Layers", "Measurement", "Models", "Runs", "Tensors",
-                "Training",
+                "Pretraining",
             ],
             resources: [.copy("Fixtures")]),
         tests("PlanningTests", ["Planning"]),
         tests("RunsTests", ["Communication", "Host", "Models", "Runs", "Tensors"]),
         tests(
-            "TrainingTests",
+            "PretrainingTests",
             [
                 "Communication", "DataParallel", "Host", "ImageData", "Models", "Optimization", "Runs", "Tensors",
-                "Training",
+                "Pretraining",
             ]),
         tests("OptimizationTests", ["Optimization", "Tensors"]),
         tests("TensorsTests", ["Host", "CVectorKernels", "Tensors"]),

@@ -1,3 +1,4 @@
+package import Safetensors
 import Foundation
 internal import Host
 

@@ -1,3 +1,4 @@
+package import Safetensors
 internal import Host
 
 extension CheckpointStore {

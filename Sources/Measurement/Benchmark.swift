@@ -4,7 +4,7 @@ import Foundation
 internal import ImageData
 internal import Models
 package import Tensors
-package import Training
+package import Pretraining
 internal import Runs
 
 /// Measures training steps on synthetic images: speed, share of the machine's peak, time per phase, memory.

@@ -1,3 +1,4 @@
+internal import Safetensors
 internal import Checkpoints
 package import Communication
 package import DataParallel
@@ -5,7 +6,7 @@ internal import Layers
 package import Models
 package import Optimization
 package import Tensors
-package import Training
+package import Pretraining
 internal import Runs
 internal import Host
 

@@ -4,7 +4,7 @@ import Foundation
 internal import Layers
 package import Models
 package import Tensors
-package import Training
+package import Pretraining
 internal import Runs
 
 /// Builds a model, checks every gradient by finite differences on a small random batch, and tells what a person

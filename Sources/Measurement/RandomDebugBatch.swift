@@ -3,7 +3,7 @@ internal import DataParallel
 internal import Layers
 internal import Models
 internal import Tensors
-internal import Training
+internal import Pretraining
 internal import Runs
 
 /// A model and random images, on which losses and their gradients can be asked for again and again.

@@ -1,7 +1,7 @@
 package import Communication
 package import Planning
 package import Tensors
-package import Training
+package import Pretraining
 internal import Runs
 
 /// Measures what a plan for other machines starts from.

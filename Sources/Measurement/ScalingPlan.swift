@@ -4,7 +4,7 @@ internal import ImageData
 package import Models
 package import Planning
 package import Tensors
-package import Training
+package import Pretraining
 
 /// A run as it would be on some numbers of nodes: how its batch is divided, how long a step takes, what a rank holds.
 package struct ScalingPlan {

@@ -1,7 +1,7 @@
 import Foundation
 internal import Models
 internal import Tensors
-internal import Training
+internal import Pretraining
 internal import Runs
 
 /// Holds the gradients of a model against finite differences, tensor by tensor, reconstruction and regulariser each by

@@ -1,3 +1,4 @@
+package import Safetensors
 package import Checkpoints
 import Glibc
 internal import Host

@@ -2,6 +2,7 @@ package import Checkpoints
 internal import Communication
 import Foundation
 internal import Host
+internal import Safetensors
 
 /// The directory of one run: `log.txt`, `config.yaml` and checkpoints. Whoever has one is its only owner as long as it lives.
 package final class RunDirectory: @unchecked Sendable {
@@ -29,7 +30,7 @@ package final class RunDirectory: @unchecked Sendable {
     /// Takes a directory, which is created if it is missing. Nothing in it is changed but the lock.
     ///
     /// - Parameter resume: the checkpoint the run goes on from, if any.
-    /// - Throws: `RunDirectoryError` or `CheckpointError`: it cannot be used, or somebody else has it.
+    /// - Throws: `RunDirectoryError`, `DirectoryLockError`, `FileError` or `CheckpointError`: it cannot be used, or somebody else has it.
     package init(_ path: String, retention: Retention, resume: Checkpoint?) throws {
         try Directories.createAll(path)
         lock = try DirectoryLock(directory: path)
@@ -69,7 +70,9 @@ package final class RunDirectory: @unchecked Sendable {
 
     /// Looks whether somebody has the directory, before anything is read that an owner may be about to change.
     package static func examineOwner(_ path: String) throws {
-        if let owner = DirectoryLock.owner(ofDirectory: path) { throw CheckpointError(path: path, .inUse(owner)) }
+        if let owner = DirectoryLock.owner(ofDirectory: path) {
+            throw DirectoryLockError(directory: path, owner: owner)
+        }
     }
 
     /// Looks whether a run can be kept here, and changes nothing.

@@ -1,7 +1,7 @@
 import Checkpoints
 import Communication
 import Foundation
-import Training
+import Pretraining
 import Runs
 import Host
 

@@ -1,5 +1,5 @@
-import Checkpoints
 import Host
+import Safetensors
 import Testing
 
 @Suite("A malformed safetensors file is refused with the reason, without a trap and without large allocations")
@@ -8,9 +8,9 @@ struct SafetensorsHostileFileTests {
 
     init() throws { directory = try TemporaryDirectory() }
 
-    private func refusal(_ bytes: [UInt8]) throws -> CheckpointError? {
+    private func refusal(_ bytes: [UInt8]) throws -> SafetensorsError? {
         let path = try directory.file("hostile.safetensors", bytes)
-        return failure { try SafetensorsFile(path: path) }
+        return tensorFailure { try SafetensorsFile(path: path) }
     }
 
     private func length(_ value: UInt64) -> [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) } }
@@ -65,7 +65,7 @@ struct SafetensorsHostileFileTests {
         ])
     func syntax(header: String, position: Int, problem: String) throws {
         // An empty object as a tensor is well-formed JSON, and refused for what it lacks.
-        let expected: CheckpointError.Reason =
+        let expected: SafetensorsError.Reason =
             header.contains("{}}") ? .missingField("dtype") : .headerSyntax(position: position, problem: problem)
         #expect(try refusal(safetensors(header))?.reason == expected)
     }
@@ -118,7 +118,7 @@ struct SafetensorsHostileFileTests {
     @Test(
         "shapes and data_offsets that contradict each other or the file",
         arguments: [
-            (one(shape: "[4294967296,4294967296]", offsets: "[0,8]"), CheckpointError.Reason.shapeOverflow),
+            (one(shape: "[4294967296,4294967296]", offsets: "[0,8]"), SafetensorsError.Reason.shapeOverflow),
             (one(shape: "[9223372036854775807]", offsets: "[0,8]"), .shapeOverflow),
             (one(shape: "[2]", offsets: "[8,0]"), .offsetsReversed(begin: 8, end: 0)),
             (one(shape: "[4]", offsets: "[0,16]"), .offsetsOutsideFile(end: 16, available: 8)),
@@ -142,7 +142,7 @@ struct SafetensorsHostileFileTests {
             (two("[0,4]", "[3,7]"), .offsetsOverlap(begin: 3, previousEnd: 4)),
             ("{}", .trailingBytes(8)),
         ])
-    func layout(header: String, reason: CheckpointError.Reason) throws {
+    func layout(header: String, reason: SafetensorsError.Reason) throws {
         #expect(try refusal(safetensors(header, [UInt8](repeating: 0, count: 8)))?.reason == reason)
     }
 

@@ -1,6 +1,6 @@
-import Checkpoints
-import Host
 import Foundation
+import Host
+import Safetensors
 import Tensors
 import Testing
 
@@ -104,8 +104,8 @@ struct SafetensorsRoundTripTests {
         #expect(file.names == ["odd", "wanted"] && file["odd"]?.shape == [count])
         #expect(try file.floats("wanted") == [3, 4])
         for error in [
-            failure { _ = try file.floats("odd") },
-            failure {
+            tensorFailure { _ = try file.floats("odd") },
+            tensorFailure {
                 try file.read("odd", shape: [count], into: Matrix(rows: 1, columns: count))
             },
         ] {
@@ -179,10 +179,10 @@ struct SafetensorsRoundTripTests {
         let values = counting(rows: 2, columns: 3)
         try SafetensorsWriter.write([NamedTensor("w", shape: [2, 3], values)], to: path)
         let file = try SafetensorsFile(path: path)
-        let missing = failure { try file.read("v", shape: [2, 3], into: values) }
+        let missing = tensorFailure { try file.read("v", shape: [2, 3], into: values) }
         #expect(missing?.reason == .tensorMissing && missing?.tensor == "v")
         let target = Matrix(rows: 3, columns: 2)
-        let shape = failure { try file.read("w", shape: [3, 2], into: target) }
+        let shape = tensorFailure { try file.read("w", shape: [3, 2], into: target) }
         #expect(shape?.reason == .shapeMismatch(expected: [3, 2], found: [2, 3]))
         #expect(
             shape?.description

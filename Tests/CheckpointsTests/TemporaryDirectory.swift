@@ -1,6 +1,7 @@
 import Checkpoints
-import Host
 import Foundation
+import Host
+import Safetensors
 import Tensors
 
 /// A directory of a test's own, removed with the last reference.
@@ -36,6 +37,7 @@ func safetensors(_ header: String, _ data: [UInt8] = []) -> [UInt8] {
 
 /// The error of that type that `body` throws; nil if it throws none, or another.
 func failure<Result>(_ body: () throws -> Result) -> CheckpointError? { thrown(by: body) as? CheckpointError }
+func tensorFailure<Result>(_ body: () throws -> Result) -> SafetensorsError? { thrown(by: body) as? SafetensorsError }
 func fileFailure<Result>(_ body: () throws -> Result) -> FileError? { thrown(by: body) as? FileError }
 
 private func thrown<Result>(by body: () throws -> Result) -> (any Error)? {

@@ -1,3 +1,4 @@
+import Safetensors
 import Checkpoints
 import Models
 import Testing

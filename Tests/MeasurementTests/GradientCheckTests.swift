@@ -1,7 +1,7 @@
 import Foundation
 import Measurement
 import Testing
-import Training
+import Pretraining
 
 @Suite("Finite differences know how good they are")
 struct GradientCheckTests {

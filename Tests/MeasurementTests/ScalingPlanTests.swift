@@ -5,7 +5,7 @@ import Optimization
 import Planning
 import Tensors
 import Testing
-import Training
+import Pretraining
 
 @Suite("A plan divides the batch as a run would")
 struct ScalingPlanTests {

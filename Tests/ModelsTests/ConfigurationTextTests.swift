@@ -4,7 +4,7 @@ import Models
 import Optimization
 import Tensors
 import Testing
-import Training
+import Pretraining
 
 @Suite("Configurations as text")
 struct ConfigurationTextTests {

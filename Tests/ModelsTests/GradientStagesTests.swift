@@ -4,7 +4,7 @@ import Layers
 import Models
 import Tensors
 import Testing
-import Training
+import Pretraining
 import Runs
 
 @Suite("Stages of the gradient are those that backward finishes")

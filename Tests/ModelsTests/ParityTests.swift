@@ -1,3 +1,4 @@
+import Safetensors
 import Checkpoints
 import Communication
 import Foundation
@@ -6,7 +7,7 @@ import Measurement
 import Models
 import Tensors
 import Testing
-import Training
+import Pretraining
 
 @Suite("Parity with transformers' ViTMAEForPreTraining and a PyTorch uniformity loss (scripts/fixtures/parity.py)")
 struct ParityTests {

@@ -2,7 +2,7 @@ import Communication
 import DataParallel
 import Models
 import Tensors
-import Training
+import Pretraining
 import Runs
 
 /// One pass over random images, with random weights, in this process.

@@ -86,7 +86,7 @@ struct OptimizationTests {
         let gradients = Matrix(rows: 1, columns: 2, values: [3, 4])
         for threads in [1, 3] {
             let norm = GradientNorm(of: gradients, plan: MemoryPlan())
-            try try Team(threads: threads).run { norm.measure(by: $0) }
+            try Team(threads: threads).run { norm.measure(by: $0) }
             #expect(abs(norm.value - 5) < 1e-6)
         }
         #expect(abs(GradientNorm.clippingScale(norm: 5, maximum: 1) - 0.2) < 1e-6)

@@ -1,0 +1,25 @@
+internal import Safetensors
+internal import Checkpoints
+internal import Layers
+internal import Models
+internal import Optimization
+internal import Runs
+internal import Tensors
+
+extension BackgroundSaver<RunState> {
+    /// Saves a model and its optimizer from a snapshot that updates leave.
+    convenience init(
+        _ snapshot: AdamW.Snapshot, of model: MaskedAutoencoder, _ optimizer: AdamW, state: RunState, isPatient: Bool
+    ) {
+        let parameters = model.parameters
+        let moments = [
+            (snapshot.firstMoment, optimizer.firstMoment), (snapshot.secondMoment, optimizer.secondMoment),
+        ]
+        self.init(
+            [Copy(snapshot.values, of: parameters.values)]
+                // Moments of a rank's share alone are collected by whoever requests the save.
+                + moments.map { copy, live in Copy(copy, of: live.count == copy.count ? live : nil) },
+            weights: model.namedTensors(snapshot.values),
+            optimizer: AdamW.namedTensors(moments.map(\.0), of: parameters), state: state, isPatient: isPatient)
+    }
+}

@@ -1,0 +1,117 @@
+import ArgumentParser
+import Communication
+import Foundation
+import Measurement
+import Models
+import Optimization
+import Tensors
+import Pretraining
+import Runs
+
+/// `umae-dist bench`: how fast training steps are here.
+struct BenchCommand: WorldCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench",
+        abstract: "Measure training steps on synthetic images: images/s, share of peak, time per phase, memory.",
+        discussion: """
+            The peak is the rate of multiply-adds on registers, measured in the same run on all ranks and threads at \
+            once. FLOPs are those of the published model's matrix products and attention, backward twice forward.
+            """)
+
+    @OptionGroup(title: "Model") var model: ModelOptions
+    @OptionGroup(title: "Losses") var loss: LossOptions
+    @OptionGroup(title: "Messages") var exchange: ExchangeOptions
+    @OptionGroup(title: "Computation") var compute: ComputeOptions
+    @Option(help: "Images per rank and micro-batch.") var batchSize = 32
+    @Option(help: "Micro-batches per update.") var accumIter = 1
+    @Option(help: "Steps measured.") var steps = 5
+    @Option(help: "Steps before the measurement.") var warmupSteps = 1
+    @Option(help: "Seed of weights and images.") var seed: UInt64 = 0
+    @Flag(help: "Print one JSON object instead of a table.") var json = false
+
+    func validate() throws {
+        try Bounds.check("--batch-size", batchSize, 1...1 << 20)
+        try Bounds.check("--accum-iter", accumIter, 1...1 << 20)
+        try Bounds.check("--steps", steps, 1...1_000_000)
+        try Bounds.check("--warmup-steps", warmupSteps, 0...1_000_000)
+    }
+
+    func run(in world: any Communicator) throws -> Int32 {
+        let element = try compute.element(in: world)
+        let configuration = try world.agree {
+            let accumulation = try exchange.accumulation(accumIter, ranks: world.size)
+            var loss = try self.loss.configuration()
+            exchange.adjust(&loss)
+            var configuration = PretrainConfiguration(
+                model: try model.configuration(), loss: loss, precision: element,
+                dataPath: "synthetic",
+                syntheticImages: 4096, epochs: 1, startEpoch: 0, warmupEpochs: 0,
+                effectiveBatchSize: batchSize * accumulation * world.size, accumulation: accumulation,
+                learningRate: 1e-4,
+                minimumLearningRate: 0, optimizer: AdamW.Configuration(), clipGradient: nil, seed: seed)
+            configuration.gradientExchange = exchange.configuration()
+            try configuration.validate()
+            return configuration
+        }
+        try world.agreeOnEqual("configurations", ConfigurationText.lines(of: configuration))
+        try compute.checkTimeline(in: world)
+        try compute.watchForStalls(in: world)
+        let team = try compute.team(in: world)
+        let result = try Benchmark(
+            name: model.model, configuration: configuration, steps: steps, warmupSteps: warmupSteps,
+            recomputesActivations: compute.recomputeActivations, timelinePath: compute.timeline
+        ).run(communicator: world, team: team)
+        guard world.rank == 0 else { return 0 }
+        if json {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
+            Console.print(String(decoding: try encoder.encode(result), as: UTF8.self))
+        } else {
+            Console.print(table(result))
+        }
+        return 0
+    }
+
+    private func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+
+    private func table(_ r: Benchmark.Result) -> String {
+        var rows = [
+            ("model", "\(r.model), \(r.precision)"),
+            (
+                "world",
+                "\(counted(r.ranks, "rank")) × \(counted(r.threadsPerRank, "thread")), "
+                    + "\(counted(r.batchSizePerRank, "image")) per rank"
+                    + (r.accumIter > 1 ? " × \(r.accumIter) micro-batches" : "")
+            ),
+            ("kernels", r.kernels),
+            ("images/s", String(format: "%.2f", r.imagesPerSecond)),
+            (
+                "GFLOP/s",
+                String(
+                    format: "%.1f of %.1f peak (%.1f%%); %.3f GFLOP per image", r.flopsPerSecond / 1e9,
+                    r.peakFlopsPerSecond / 1e9, 100 * r.fractionOfPeak, r.flopsPerImage / 1e9)
+            ),
+            ("step", String(format: "%.2f ms, median of %d", 1e3 * r.secondsPerStep, r.steps)),
+        ]
+        for phase in PhaseClock.Phase.allCases {
+            let seconds = r.secondsPerPhase[phase.name] ?? 0
+            rows.append(
+                (
+                    "  " + phase.name,
+                    String(format: "%10.2f ms %5.1f%%", 1e3 * seconds, 100 * seconds / r.secondsPerStep)
+                ))
+        }
+        rows.append(
+            (
+                "memory",
+                String(
+                    format: "%.0f MiB resident at most, largest rank; %.1f page faults a step; planned:",
+                    Double(r.peakMemoryBytes) / 1048576, r.pageFaultsPerStep)
+            ))
+        let parts = MemoryPlan.Purpose.allCases.map { ($0.rawValue, r.plannedMemoryByPurpose[$0.rawValue] ?? 0) }
+        for (purpose, bytes) in parts + [("total", r.plannedMemoryBytes)] where bytes > 0 {
+            rows.append(("  " + purpose, MemoryReport.mebibytes(bytes)))
+        }
+        return rows.map { $0.0.padding(toLength: 16, withPad: " ", startingAt: 0) + $0.1 }.joined(separator: "\n")
+    }
+}

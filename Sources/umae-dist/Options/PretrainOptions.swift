@@ -1,0 +1,216 @@
+import ArgumentParser
+import Communication
+import ImageData
+import Models
+import Optimization
+import Tensors
+import Pretraining
+import Runs
+
+/// Flags of the training run: those of facebookresearch/mae and U-MAE `main_pretrain.py`, and a few more.
+struct PretrainOptions: ParsableArguments {
+    @OptionGroup(title: "Model") var model: ModelOptions
+    @OptionGroup(title: "Losses") var loss: LossOptions
+    @OptionGroup(title: "Optimisation") var optimisation: OptimisationOptions
+    @OptionGroup(title: "Messages") var exchange: ExchangeOptions
+    @OptionGroup(title: "Data") var data: DataOptions
+    @OptionGroup(title: "Run") var run: RunOptions
+    @OptionGroup(title: "Computation") var compute: ComputeOptions
+    @OptionGroup(title: "Accepted from main_pretrain.py") var compatibility: CompatibilityOptions
+
+    /// Everything that decides what is computed, for a world of `ranks` and data of `channels`.
+    ///
+    /// - Parameter saved: of the checkpoint to go on from. Where `--batch-size` is given for each rank and the number of
+    ///   ranks has changed, micro-batches are divided anew so that the effective batch stays.
+    func configuration(
+        ranks: Int, channels: Int, precision: ElementType, resuming saved: PretrainConfiguration? = nil
+    ) throws -> PretrainConfiguration {
+        var model = try self.model.configuration()
+        if let wanted = self.model.inChans, wanted != channels && data.dataPath != ImageDataset.syntheticName {
+            throw ModelError(
+                "--in-chans is \(wanted), the images of \(data.dataPath) have \(channels): leave the flag out")
+        }
+        model.channels = self.model.inChans ?? channels
+        var accumulation = try exchange.accumulation(optimisation.accumIter, ranks: ranks)
+        var effective = try optimisation.effectiveBatch(ranks: ranks, accumulation: accumulation)
+        if let saved, !exchange.deterministic, let batchSize = optimisation.batchSize,
+            saved.effectiveBatchSize != effective
+        {
+            effective = saved.effectiveBatchSize
+            accumulation = try Self.microBatches(of: effective, ranks: ranks, imagesAtMost: batchSize)
+        }
+        let rate =
+            optimisation.lr
+            ?? LearningRateSchedule.scaled(base: optimisation.blr, effectiveBatch: effective)
+        var loss = try self.loss.configuration()
+        exchange.adjust(&loss)
+        var configuration = PretrainConfiguration(
+            model: model, loss: loss, precision: precision, dataPath: data.dataPath,
+            syntheticImages: data.syntheticImages, epochs: optimisation.epochs, startEpoch: optimisation.startEpoch,
+            warmupEpochs: optimisation.warmupEpochs, effectiveBatchSize: effective,
+            accumulation: accumulation, learningRate: rate, minimumLearningRate: optimisation.minLr,
+            optimizer: AdamW.Configuration(weightDecay: optimisation.weightDecay),
+            clipGradient: optimisation.clipGrad, seed: run.seed)
+        configuration.gradientExchange = exchange.configuration()
+        configuration.spikeGuard = run.spikeGuard
+        configuration.spikeThreshold = run.spikeThreshold
+        configuration.replicaCheckEvery = run.replicaCheckEvery
+        try configuration.validate()
+        return configuration
+    }
+
+    /// The fewest micro-batches of equal size, at most `most` images on each rank, that make up `effective` images.
+    static func microBatches(of effective: Int, ranks: Int, imagesAtMost most: Int) throws -> Int {
+        guard effective % ranks == 0 else {
+            let possible = (1...max(effective, 1)).filter { effective % $0 == 0 }.suffix(64)
+            let near = possible.filter { $0 < ranks }.last.map { "\($0)" } ?? "1"
+            throw ModelError(
+                "the checkpoint's effective batch of \(effective) images cannot be divided among \(ranks) ranks: "
+                    + "use \(near) ranks\(possible.first { $0 > ranks }.map { " or \($0)" } ?? "")")
+        }
+        let own = effective / ranks
+        return (1...own).first { own % $0 == 0 && own / $0 <= most } ?? own
+    }
+}
+
+struct OptimisationOptions: ParsableArguments {
+    @Option(help: "Images per rank and micro-batch (default: from --effective-batch-size).")
+    var batchSize: Int?
+
+    @Option(help: "Images per update over all ranks and micro-batches, instead of --batch-size.")
+    var effectiveBatchSize = 256
+
+    @Option(help: "Epochs.") var epochs = 5
+    @Option(help: "Micro-batches per update; gradients are exchanged after the last.") var accumIter = 1
+    @Option(help: "Base learning rate: the rate is blr × effective batch / 256.") var blr = 4e-3
+    @Option(help: "Learning rate, instead of --blr.") var lr: Double?
+    @Option(help: "Lowest learning rate of the cosine.") var minLr = 0.0
+    @Option(help: "Epochs of linear warm-up.") var warmupEpochs = 0.5
+    @Option(help: "AdamW weight decay; none on tensors of one dimension.") var weightDecay = 0.05
+    @Option(help: "Clip the gradient to this norm (default: none).") var clipGrad: Double?
+    @Option(help: "First epoch, counted from 0; --resume knows it by itself.") var startEpoch = 0
+
+    func validate() throws {
+        try Bounds.check("--batch-size", batchSize, 1...1 << 20)
+        try Bounds.check("--effective-batch-size", effectiveBatchSize, Bounds.count)
+        try Bounds.check("--epochs", epochs, 1...1_000_000)
+        try Bounds.check("--start-epoch", startEpoch, 0...1_000_000)
+        try Bounds.check("--accum-iter", accumIter, 1...1 << 20)
+        for (flag, value) in [
+            ("--blr", blr), ("--lr", lr), ("--min-lr", minLr), ("--warmup-epochs", warmupEpochs),
+            ("--weight-decay", weightDecay),
+        ] { try Bounds.check(flag, value, .atLeast(0)) }
+        try Bounds.check("--clip-grad", clipGrad, .above(0), most: .infinity)
+    }
+
+    /// Images of one update.
+    ///
+    /// - Parameter accumulation: micro-batches of each rank, --accum-iter or what replaces it.
+    func effectiveBatch(ranks: Int, accumulation: Int) throws -> Int {
+        if let batchSize { return batchSize * accumulation * ranks }
+        guard effectiveBatchSize % (ranks * accumulation) == 0 else {
+            throw ModelError(
+                "--effective-batch-size \(effectiveBatchSize) is not divisible by \(ranks) ranks × \(accumulation) "
+                    + "micro-batches: choose a multiple of \(ranks * accumulation), or give --batch-size per rank")
+        }
+        return effectiveBatchSize
+    }
+}
+
+struct DataOptions: ParsableArguments {
+    @Option(
+        help: """
+            Directory of IDX files (MNIST, Fashion-MNIST; gzip or plain) or of CIFAR-10/100 binary files, or \
+            'synthetic'.
+            """)
+    var dataPath = ImageDataset.defaultPath
+
+    @Option(help: "Images of the synthetic set.") var syntheticImages = 4096
+    @Option(help: "Images that the training set has: a run on data with another number of them is refused.")
+    var images: Int?
+    @Option(help: "Batches prepared ahead by a thread of their own; 0 prepares each when it is needed.")
+    var numWorkers = 2
+
+    func validate() throws {
+        // What labels and orders of images can count.
+        try Bounds.check("--synthetic-images", syntheticImages, 1...Int(UInt32.max))
+        try Bounds.check("--images", images, 1...Int(UInt32.max))
+        try Bounds.check("--num-workers", numWorkers, 0...64)
+    }
+}
+
+struct RunOptions: ParsableArguments {
+    @Option(
+        help: """
+            YAML file of flags, such as 'batch_size: 64', the name of one in recipes/, or - for standard input; the \
+            environment (UMAE_BATCH_SIZE=64) and flags override it.
+            """)
+    var recipe: String?
+
+    @Option(help: "Directory of this run; '' keeps nothing (default: a new one below runs/).")
+    var outputDir: String?
+
+    @Option(
+        help: """
+            Checkpoint or run directory to go on from; 'auto' takes the newest of --output-dir, if any. Settings that are \
+            not given are those of that run's config.yaml.
+            """)
+    var resume = ""
+
+    @Option(help: "How often to save: a number of epochs, or 500steps, 30min, 2h; the last epoch is always saved.")
+    var checkpointEvery = CheckpointInterval.epochs(20)
+    @Option(help: "Newest checkpoints that are kept.") var keepCheckpoints = 3
+    @Option(help: "Epochs between checkpoints that are kept for good besides; 0 for none.") var keepEvery = 0
+    @Option(help: "Seed of weights, order, crops, flips and masks.") var seed: UInt64 = 0
+    @Option(
+        help: """
+            An update whose loss or gradient norm is far above those before: none (made all the same), skip (left out; the \
+            run stops after 10 in a row) or stop.
+            """)
+    var spikeGuard = SpikeGuard.Action.none
+    @Option(help: "Standard deviations above the running mean that are a spike.") var spikeThreshold = 6.0
+    @Option(help: "Updates between comparisons of all ranks' parameters, bit for bit; 0 for none.")
+    var replicaCheckEvery = 1000
+    @Flag(inversion: .prefixedNo, help: "Print the settings of this run as a recipe, and stop.") var printConfig = false
+    @Flag(inversion: .prefixedNo, help: "Check everything, print what would be done and its memory, and stop.")
+    var dryRun = false
+
+    func validate() throws {
+        try Bounds.check("--keep-checkpoints", keepCheckpoints, Bounds.count)
+        try Bounds.check("--keep-every", keepEvery, 0...Bounds.count.upperBound)
+        try Bounds.check("--spike-threshold", spikeThreshold, .above(0))
+        try Bounds.check("--replica-check-every", replicaCheckEvery, 0...Bounds.count.upperBound)
+    }
+}
+
+/// Flags of `main_pretrain.py` that have nothing to do here; a run that is given one says so.
+struct CompatibilityOptions: ParsableArguments {
+    @Option(help: "Only cpu.") var device: String?
+    @Option(help: "No effect: log.txt is in --output-dir.") var logDir: String?
+    @Option(help: "No effect: the online classifier is reported with each epoch.") var valInterval: Int?
+    @Flag(inversion: .prefixedNo, help: "No effect on CPUs.") var pinMem: Bool?
+    @Option(help: "No effect: mpirun sets the world.") var worldSize: Int?
+    @Option(help: "No effect: mpirun sets the rank.") var localRank: Int?
+    @Flag(inversion: .prefixedNo, help: "No effect: mpirun sets the world.") var distOnItp = false
+    @Option(help: "No effect: mpirun sets the world.") var distUrl: String?
+
+    /// One line for each flag given that has no effect.
+    func notices() throws -> [String] {
+        if let device, device != "cpu" {
+            throw ModelError("--device is \(device): umae-dist trains on CPUs; leave the flag out")
+        }
+        let given: [(String, Bool)] = [
+            ("--log-dir", logDir != nil), ("--val-interval", valInterval != nil), ("--pin-mem", pinMem != nil),
+            ("--world-size", worldSize != nil), ("--local-rank", localRank != nil), ("--dist-on-itp", distOnItp),
+            ("--dist-url", distUrl != nil),
+        ]
+        return given.filter(\.1).map { "\($0.0) has no effect here; see umae-dist pretrain --help" }
+    }
+}
+
+extension SpikeGuard.Action: ExpressibleByArgument {}
+
+extension CheckpointInterval: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+    public var defaultValueDescription: String { text }
+}

@@ -1,0 +1,109 @@
+import Checkpoints
+import Communication
+import DataParallel
+import Foundation
+import ImageData
+import Layers
+import Models
+import Optimization
+import Tensors
+import Pretraining
+import Runs
+
+/// What a run says of itself at its beginning and its end.
+struct RunSummary {
+    let run: PretrainRun
+    let data: any ImageSource
+    let threads: Int
+    let ranks: Int
+    let hosts: HostLayout
+    /// Nil where nothing is kept.
+    var directory: String?
+    let resume: Checkpoint?
+
+    /// A line for each thing, which begins with a word for it.
+    var opening: [String] {
+        let c = run.configuration
+        let model = c.model
+        let millions = Double(run.model.parameters.values.count) / 1e6
+        var lines = [
+            "data     \(data.name), \(data.count) images of \(size), "
+                + (data.classCount.map { "\($0) classes" } ?? "no labels"),
+            String(
+                format: "model    %d blocks of width %d, decoder %d of %d, %.2f M parameters, %.3f GFLOP per image",
+                model.depth, model.embedDim, model.decoderDepth, model.decoderEmbedDim, millions,
+                model.flopsPerImage / 1e9),
+            "batch    \(c.effectiveBatchSize) images = \(ranks) rank\(ranks == 1 ? "" : "s") × "
+                + "\(c.effectiveBatchSize / ranks / c.accumulation) images"
+                + (c.accumulation > 1 ? " × \(c.accumulation) micro-batches" : "") + "; "
+                + "\(threads) thread\(threads == 1 ? "" : "s") per rank, "
+                + "\(c.precision.rawValue) products, \(VectorKernels.instructionSet) kernels",
+            String(
+                format: "training %d epoch%@ of %d steps, lr %.2e, warm-up of %g epochs, weight decay %g, seed %@",
+                c.epochs, c.epochs == 1 ? "" : "s", run.stepsPerEpoch, c.learningRate, c.warmupEpochs,
+                c.optimizer.weightDecay, "\(c.seed)"),
+            String(format: "losses   mask ratio %g, %@", model.maskRatio, regularizer),
+        ]
+        if ranks > 1 { lines.append("messages \(messages)") }
+        if let note = c.gradientExchange.noteOnLinks(hosts) { lines.append("note: \(note)") }
+        lines.append("run      \(directory ?? "not kept: --output-dir is empty")")
+        if let resume { lines.append("resume   \(resume.path)") }
+        return lines
+    }
+
+    private var regularizer: String {
+        let loss = run.configuration.loss
+        return loss.regularizer.kind == .none
+            ? "no regulariser" : String(format: "λ %g (%@)", loss.lamb, loss.regularizer.kind.rawValue)
+    }
+
+    /// How gradients and features of all ranks come together.
+    private var messages: String {
+        let c = run.configuration
+        let exchange = c.gradientExchange
+        var text = String(format: "gradients in buckets of %g MiB", Double(exchange.bucketBytes) / 1_048_576)
+        text +=
+            exchange.resolvedAlgorithm(on: hosts) == .allReduce
+            ? " by MPI_Iallreduce" : " summed by the ranks themselves"
+        if exchange.wire == .bfloat16 { text += ", rounded to bf16" }
+        if exchange.shardsOptimizer { text += "; AdamW on the own share of the weights" }
+        if exchange.fixedShards > 0 { text += "; the same bits at any number of ranks" }
+        guard c.loss.weight != 0 else { return text }
+        let spanned = c.effectiveBatchSize / (c.loss.spansMicroBatches(c.accumulation) ? 1 : c.accumulation)
+        let width = c.model.embedDim
+        switch c.loss.regularizer.resolvedExchange(images: spanned, width: width) {
+        case .gram: text += "; features as Gram matrices, \(width) × \(width)"
+        default: text += "; features gathered, \(spanned) × \(width)"
+        }
+        return text
+    }
+
+    func closing(epochs: [LogLine]) -> String {
+        guard let first = epochs.first, let last = epochs.last else { return "nothing was trained" }
+        // One value where there was one epoch, otherwise from the first to the last.
+        func change(_ format: String, _ value: (LogLine) -> Double) -> String {
+            let start = String(format: format, value(first))
+            return first.epoch == last.epoch ? start : start + " → " + String(format: format, value(last))
+        }
+        var lines = [
+            "",
+            first.epoch == last.epoch
+                ? "what was learnt in epoch \(last.epoch)" : "what was learnt, epoch \(first.epoch) → \(last.epoch)",
+            "  loss              " + change("%.4f", \.trainLoss),
+            "  reconstruction    " + change("%.4f", \.trainLossMAE),
+            "  regulariser       " + change("%.4f", \.trainLossReg),
+            "  effective rank    " + change("%.1f", \.effectiveRank)
+                + " of \(run.configuration.model.embedDim) dimensions that the features spread over",
+        ]
+        if let classes = data.classCount {
+            lines.append(
+                "  online accuracy   " + change("%.1f%%") { 100 * ($0.trainAcc ?? 0) }
+                    + ", linear, on masked and augmented training images; chance is "
+                    + String(format: "%.1f%%", 100 / Double(classes)))
+        }
+        if let directory { lines.append("run directory: \(directory)") }
+        return lines.joined(separator: "\n")
+    }
+
+    private var size: String { "\(data.largestSize.height)×\(data.largestSize.width)×\(data.channels)" }
+}
