@@ -59,27 +59,33 @@ let package = Package(
         module(
             "Runs",
             ["Checkpoints", "Communication", "CStopSignals", "Host", "Models", "Safetensors", "Tensors"]),
-        // 6: pretraining: the step and the loop around it
+        // 6: the step of any training
+        module(
+            "Training",
+            [
+                "Communication", "DataParallel", "ImageData", "Layers", "Optimization", "Runs", "Tensors",
+            ]),
+        // 7: pretraining: its losses and the loop around its steps
         module(
             "Pretraining",
             [
                 "Checkpoints", "Communication", "DataParallel", "Host", "ImageData", "Layers", "Models", "Optimization",
-                "Runs", "Safetensors", "Tensors",
+                "Runs", "Safetensors", "Tensors", "Training",
             ]),
-        // 7: what is measured of a step: its speed, its gradients, its cost elsewhere
+        // 8: what is measured of a step: its speed, its gradients, its cost elsewhere
         module(
             "Measurement",
             [
                 "Checkpoints", "Communication", "CVectorKernels", "DataParallel", "Host", "ImageData", "Layers",
                 "Models",
-                "Optimization", "Planning", "Runs", "Safetensors", "Tensors", "Pretraining",
+                "Optimization", "Planning", "Runs", "Safetensors", "Tensors", "Pretraining", "Training",
             ]),
-        // 8: commands
+        // 9: commands
         .executableTarget(
             name: "umae-dist",
             dependencies: [
                 "BuildIdentity", "Checkpoints", "Communication", "DataParallel", "Host", "ImageData", "Layers",
-                "Measurement", "Models", "Optimization", "Planning", "Runs", "Tensors", "Pretraining",
+                "Measurement", "Models", "Optimization", "Planning", "Pretraining", "Runs", "Tensors", "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 "Yams",
             ],
@@ -105,8 +111,9 @@ let package = Package(
         tests(
             "ModelsTests",
             [
-                "Checkpoints", "Communication", "DataParallel", "Layers", "Measurement", "Models", "Runs", "Tensors",
+                "Checkpoints", "Communication", "DataParallel", "ImageData", "Layers", "Measurement", "Models",
                 "Pretraining",
+                "Runs", "Tensors", "Training",
             ],
             resources: [.copy("Fixtures")]),
         tests("PlanningTests", ["Planning"]),

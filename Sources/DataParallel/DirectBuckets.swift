@@ -49,10 +49,7 @@ final class DirectBuckets: BucketTransport {
         buckets = layout.buckets.indices.map { bucket in
             let range = layout.buckets[bucket]
             let own = layout.part(of: bucket, rank: rank)
-            let parts = (0..<ranks).map { other in
-                let part = layout.part(of: bucket, rank: other)
-                return part.lowerBound - range.lowerBound..<part.upperBound - range.lowerBound
-            }
+            let parts = layout.parts(within: bucket)
             let toOthers = parts.enumerated().map { $0 == rank ? $1.lowerBound..<$1.lowerBound : $1 }
             let fromOthers = (0..<ranks).map { other in
                 let place = (other < rank ? other : other - 1) * own.count

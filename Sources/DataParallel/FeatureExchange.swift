@@ -21,7 +21,7 @@ package enum Negatives: String, Codable, CaseIterable, Sendable {
 }
 
 /// Brings class features, or their Gram matrices, of all ranks together while something else is computed.
-package final class FeatureExchange {
+package final class FeatureExchange: InFlight {
     /// What travels.
     package enum Content {
         /// Rows of every rank, stacked in rank order; `counts` says how many each has.
@@ -53,10 +53,8 @@ package final class FeatureExchange {
         }
     }
 
-    /// Whether features are under way.
     package var isBusy: Bool { !slot.isDone }
 
-    /// Lets messages move: Open MPI does that only inside its calls.
     package func progress() throws { try slot.test() }
 
     package func finish() throws { try slot.wait() }

@@ -2,7 +2,7 @@ package import Communication
 package import Tensors
 
 /// Sums gradients over the ranks in buckets, each sent as soon as backward is done with it.
-package final class GradientReducer {
+package final class GradientReducer: InFlight {
     package let layout: BucketLayout
     private let communicator: any Communicator
     /// None if there is one rank.
@@ -59,13 +59,11 @@ package final class GradientReducer {
         }
     }
 
-    /// Whether buckets are under way.
     package var isBusy: Bool { transport?.isBusy ?? false }
 
-    /// Lets messages move: Open MPI does that only inside its calls.
     package func progress() throws { try transport?.progress(tell) }
 
-    /// Waits for all sums. Collective.
+    /// Waits for all sums, once in each step. Collective.
     package func finish() throws {
         guard let transport else { return }
         precondition(missing.allSatisfy { $0 == 0 }, "gradients are waited for before backward is done")

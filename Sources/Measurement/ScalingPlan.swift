@@ -1,3 +1,4 @@
+internal import Training
 internal import Communication
 internal import DataParallel
 internal import ImageData
@@ -180,7 +181,7 @@ package struct ScalingPlan {
         var cluster = self.cluster
         cluster.nodes = division.nodes
         let loss = configuration.loss
-        let prediction = stepModel(for: division, step.model).predict(
+        let prediction = stepModel(for: division, step.pass.objective.model).predict(
             StepModel.Division(
                 images: division.images, accumulation: division.accumulation,
                 spansMicroBatches: loss.spansMicroBatches(division.accumulation),

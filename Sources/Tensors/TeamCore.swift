@@ -9,11 +9,12 @@ import Synchronization
 @safe
 final class TeamCore: @unchecked Sendable {
     let count: Int
-    var meanwhile: (() -> Void)?
+    /// Set by the first member while no job runs.
+    var attendant: (any TeamAttendant)?
 
     private let generation = Atomic<UInt64>(0)
     private let pending = Atomic<Int>(0)
-    private var job: ((TeamMember) -> Void)?
+    private var job: (any TeamJob)?
     private let stopping = Atomic<Bool>(false)
     private let arrived = Atomic<Int>(0)
     private let phase = Atomic<UInt64>(0)
@@ -58,18 +59,18 @@ final class TeamCore: @unchecked Sendable {
             wait { generation.load(ordering: .sequentiallyConsistent) != seen }
             seen = generation.load(ordering: .acquiring)
             if stopping.load(ordering: .acquiring) { return }
-            job?(TeamMember(core: self, index: index))
+            job?.work(by: TeamMember(core: self, index: index))
             if pending.subtract(1, ordering: .sequentiallyConsistent).newValue == 0 { wakeSleepers() }
         }
     }
 
-    /// Calls `job` once on each thread, this one included, and returns when all have.
-    func run(_ job: @escaping (TeamMember) -> Void) {
+    /// Has each thread, this one included, do its part of `job`, and returns when all have.
+    func run(_ job: any TeamJob) {
         self.job = job
         pending.store(count - 1, ordering: .relaxed)
         generation.add(1, ordering: .sequentiallyConsistent)
         wakeSleepers()
-        job(TeamMember(core: self, index: 0))
+        job.work(by: TeamMember(core: self, index: 0))
         wait { pending.load(ordering: .sequentiallyConsistent) == 0 }
         self.job = nil
     }

@@ -1,8 +1,9 @@
 package import Communication
 package import Tensors
 
-/// Brings rows of which every rank keeps its share together on rank 0, bucket by bucket while something else is computed.
-package final class ShareCollection {
+/// Brings an optimizer's moments, of which every rank keeps its share, together on rank 0, bucket by bucket while something
+/// else is computed.
+package final class MomentGather: InFlight {
     private let communicator: any Communicator
     private let shares: [Matrix]
     private let wholes: [Matrix]?
@@ -39,11 +40,7 @@ package final class ShareCollection {
             let place = end..<end + own.count
             end = place.upperBound
             let sent = (0..<layout.ranks).map { $0 == 0 && !isRoot ? 0..<own.count : 0..<0 }
-            let received = (0..<layout.ranks).map { rank in
-                let part = layout.part(of: bucket, rank: rank)
-                return isRoot && rank != 0
-                    ? part.lowerBound - range.lowerBound..<part.upperBound - range.lowerBound : 0..<0
-            }
+            let received = layout.parts(within: bucket).enumerated().map { isRoot && $0 != 0 ? $1 : 0..<0 }
             return Piece(
                 range: range, own: own, place: place, sendParts: RankParts(sent), receiveParts: RankParts(received))
         }
@@ -71,15 +68,12 @@ package final class ShareCollection {
         }
     }
 
-    /// Whether anything is under way.
     package var isBusy: Bool { arrived < slots.count }
 
-    /// Lets messages move: Open MPI does that only inside its calls.
     package func progress() throws {
         while isBusy, try slots[arrived].test() { arrived += 1 }
     }
 
-    /// Waits for all. Collective.
     package func finish() throws {
         while isBusy {
             try slots[arrived].wait()
