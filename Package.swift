@@ -91,16 +91,20 @@ let package = Package(
             ],
             swiftSettings: settings),
         // Tests, one target per module; EndToEndTests runs the program itself, under mpirun too.
-        tests("CheckpointsTests", ["Checkpoints", "Host", "Safetensors", "Tensors"]),
-        tests("DataParallelTests", ["Communication", "DataParallel", "Tensors"]),
+        .target(
+            name: "TestSupport", dependencies: ["Communication", "Host", "Tensors"], path: "Tests/TestSupport",
+            swiftSettings: settings),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .target(name: "FaultInjector", path: "Tests/FaultInjector"),
-        tests("CommunicationTests", ["AllocationCounter", "Communication"]),
+        tests("CheckpointsTests", ["Checkpoints", "Host", "Safetensors", "Tensors", "TestSupport"]),
+        tests("CommunicationTests", ["AllocationCounter", "Communication", "Tensors", "TestSupport"]),
+        tests("DataParallelTests", ["Communication", "DataParallel", "Tensors", "TestSupport"]),
         tests(
-            "EndToEndTests", ["AllocationCounter", "Models", "Safetensors", "Tensors", "umae-dist"],
+            "EndToEndTests",
+            ["AllocationCounter", "Models", "Safetensors", "Tensors", "TestSupport", "umae-dist"],
             resources: [.copy("Fixtures")]),
-        tests("HostTests", ["Host"]),
-        tests("ImageDataTests", ["ImageData", "Tensors"], resources: [.copy("Fixtures")]),
+        tests("HostTests", ["Host", "TestSupport"]),
+        tests("ImageDataTests", ["ImageData", "Tensors", "TestSupport"], resources: [.copy("Fixtures")]),
         tests("LayersTests", ["Layers", "Tensors"]),
         tests(
             "MeasurementTests",
@@ -113,7 +117,7 @@ let package = Package(
             [
                 "Checkpoints", "Communication", "DataParallel", "ImageData", "Layers", "Measurement", "Models",
                 "Pretraining",
-                "Runs", "Tensors", "Training",
+                "Runs", "Tensors", "TestSupport", "Training",
             ],
             resources: [.copy("Fixtures")]),
         tests("PlanningTests", ["Planning"]),
@@ -125,6 +129,6 @@ let package = Package(
                 "Pretraining",
             ]),
         tests("OptimizationTests", ["Optimization", "Tensors"]),
-        tests("TensorsTests", ["Host", "CVectorKernels", "Tensors"]),
+        tests("TensorsTests", ["Host", "CVectorKernels", "Tensors", "TestSupport"]),
     ]
 )

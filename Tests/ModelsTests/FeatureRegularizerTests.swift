@@ -4,6 +4,7 @@ import Foundation
 import Layers
 import Models
 import Tensors
+import TestSupport
 import Testing
 
 @Suite("Regularisers against PyTorch (scripts/fixtures/regularizers.py), whatever the ranks and the exchange")
@@ -109,7 +110,7 @@ struct FeatureRegularizerTests {
             ranks[0][0] += features.rows - division.reduce(0) { $0 + $1.reduce(0, +) }
             let result = try run(configuration, features, ranks: ranks, weight: 0.7)
             #expect(abs(result.loss / loss - 1) < example.tolerance, "\(division): \(result.loss), \(loss)")
-            let error = ParityTests.relativeError(result.gradient, gradient)
+            let error = relativeError(result.gradient, gradient)
             #expect(error < example.tolerance, "\(division): \(error)")
             spectral.append(result.spectral)
         }
