@@ -130,5 +130,12 @@ let package = Package(
             ]),
         tests("OptimizationTests", ["Optimization", "Tensors"]),
         tests("TensorsTests", ["Host", "CVectorKernels", "Tensors", "TestSupport"]),
+        tests(
+            "TrainingTests",
+            [
+                "Communication", "DataParallel", "ImageData", "Layers", "Optimization", "Runs", "Tensors",
+                "TestSupport",
+                "Training",
+            ]),
     ]
 )
