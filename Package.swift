@@ -109,8 +109,8 @@ let package = Package(
         tests(
             "MeasurementTests",
             [
-                "Communication", "DataParallel", "Measurement", "Models", "Optimization", "Planning", "Tensors",
-                "Pretraining",
+                "Communication", "DataParallel", "Measurement", "Models", "Optimization", "Planning", "Safetensors",
+                "Tensors", "TestSupport", "Pretraining",
             ]),
         tests(
             "ModelsTests",
@@ -125,8 +125,8 @@ let package = Package(
         tests(
             "PretrainingTests",
             [
-                "Communication", "DataParallel", "Host", "ImageData", "Models", "Optimization", "Runs", "Tensors",
-                "Pretraining",
+                "Communication", "DataParallel", "Host", "ImageData", "Layers", "Models", "Optimization", "Pretraining",
+                "Runs", "Tensors", "TestSupport", "Training",
             ]),
         tests("OptimizationTests", ["Optimization", "Tensors"]),
         tests("TensorsTests", ["Host", "CVectorKernels", "Tensors", "TestSupport"]),
