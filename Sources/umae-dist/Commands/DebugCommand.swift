@@ -85,7 +85,7 @@ struct DebugCommand: WorldCommand {
         }
         try world.agreeOnEqual("models", ConfigurationText.lines(of: configuration))
         try world.agreeOnEqual("losses", ConfigurationText.lines(of: losses))
-        if weights == nil, let obstacle = compute.obstacleToFiniteDifferences { throw ModelError(obstacle) }
+        if weights == nil, let obstacle = compute.obstacleToFiniteDifferences { throw SettingsError(obstacle) }
         let element = try ComputeOptions.element(compute.precision ?? .fp32, in: world)
         let team = try ComputeOptions.team(threads: compute.threads, in: world)
         if let weights, let batch, let dump {

@@ -81,7 +81,7 @@ struct Dispatcher {
             // A request for help; run, it throws the text of the command it is about.
             try command.run()
             return .message(UmaeDist.helpMessage(), exitCode: ExitCode.done)
-        } catch let error as RecipeError {
+        } catch let error as SettingsError {
             return .message(error.description, exitCode: ExitCode.usage)
         } catch let error as CommunicationError {
             throw error

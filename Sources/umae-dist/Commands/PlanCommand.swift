@@ -52,7 +52,7 @@ struct PlanCommand: WorldCommand {
         try world.agree {
             let batch = plan.divisions.reduce(0) { max($0, $1.effectiveBatch) }
             if let images = data.images, batch > images {
-                throw ModelError(
+                throw SettingsError(
                     "an update of \(batch) images is more than the \(images) of the training set: lower "
                         + "--effective-batch-size (or --batch-size with --scaling weak)")
             }
@@ -85,10 +85,10 @@ struct PlanCommand: WorldCommand {
         if let bench {
             return try world.agree {
                 guard let element = ElementType(rawValue: bench.precision) else {
-                    throw ModelError("--bench-json: '\(bench.precision)' is no precision")
+                    throw SettingsError("--bench-json: '\(bench.precision)' is no precision")
                 }
                 if let asked, asked != .auto, asked.rawValue != bench.precision {
-                    throw ModelError(
+                    throw SettingsError(
                         "--bench-json is of \(bench.precision), --precision asks for \(asked.rawValue): leave it out")
                 }
                 return element

@@ -176,7 +176,7 @@ struct PretrainCommand: WorldCommand {
                 size: ImageData.ImageSize(height: model.imageHeight, width: model.imageWidth), seed: options.run.seed)
             let data = try ImageDataset.open(path: options.data.dataPath, split: .train, synthetic: synthetic)
             if let images = options.data.images, images != data.count {
-                throw ModelError(
+                throw SettingsError(
                     "--images is \(images), and \(options.data.dataPath) has \(data.count): is it the data meant?")
             }
             return data

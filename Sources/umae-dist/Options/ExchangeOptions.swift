@@ -1,4 +1,5 @@
 import ArgumentParser
+import Communication
 import DataParallel
 import Models
 import Tensors
@@ -71,12 +72,12 @@ struct ExchangeOptions: ParsableArguments {
     func accumulation(_ asked: Int, ranks: Int) throws -> Int {
         guard deterministic else { return asked }
         guard deterministicShards % ranks == 0 else {
-            throw ModelError(
+            throw SettingsError(
                 "--deterministic divides the batch into \(deterministicShards) parts, which \(ranks) ranks cannot share: "
                     + "use a number of ranks that divides it, or another --deterministic-shards")
         }
         guard asked == 1 || asked == deterministicShards / ranks else {
-            throw ModelError(
+            throw SettingsError(
                 "--deterministic sets the micro-batches, here to \(deterministicShards / ranks): leave out --accum-iter"
             )
         }

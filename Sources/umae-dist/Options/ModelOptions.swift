@@ -175,7 +175,7 @@ struct ComputeOptions: ParsableArguments {
     static func element(_ chosen: Precision, in world: any Communicator) throws -> ElementType {
         try world.agree {
             guard chosen != .bf16 || VectorKernels.hasFastBFloat16 else {
-                throw ModelError(
+                throw SettingsError(
                     "--precision bf16 needs a CPU that multiplies bfloat16 (avx512_bf16), and this one, with "
                         + "\(VectorKernels.instructionSet) kernels, does not: use --precision fp32 or auto")
             }

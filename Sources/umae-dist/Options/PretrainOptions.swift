@@ -27,7 +27,7 @@ struct PretrainOptions: ParsableArguments {
     ) throws -> PretrainConfiguration {
         var model = try self.model.configuration()
         if let wanted = self.model.inChans, wanted != channels && data.dataPath != ImageDataset.syntheticName {
-            throw ModelError(
+            throw SettingsError(
                 "--in-chans is \(wanted), the images of \(data.dataPath) have \(channels): leave the flag out")
         }
         model.channels = self.model.inChans ?? channels
@@ -64,7 +64,7 @@ struct PretrainOptions: ParsableArguments {
         guard effective % ranks == 0 else {
             let possible = (1...max(effective, 1)).filter { effective % $0 == 0 }.suffix(64)
             let near = possible.filter { $0 < ranks }.last.map { "\($0)" } ?? "1"
-            throw ModelError(
+            throw SettingsError(
                 "the checkpoint's effective batch of \(effective) images cannot be divided among \(ranks) ranks: "
                     + "use \(near) ranks\(possible.first { $0 > ranks }.map { " or \($0)" } ?? "")")
         }
@@ -109,7 +109,7 @@ struct OptimisationOptions: ParsableArguments {
     func effectiveBatch(ranks: Int, accumulation: Int) throws -> Int {
         if let batchSize { return batchSize * accumulation * ranks }
         guard effectiveBatchSize % (ranks * accumulation) == 0 else {
-            throw ModelError(
+            throw SettingsError(
                 "--effective-batch-size \(effectiveBatchSize) is not divisible by \(ranks) ranks × \(accumulation) "
                     + "micro-batches: choose a multiple of \(ranks * accumulation), or give --batch-size per rank")
         }
@@ -197,7 +197,7 @@ struct CompatibilityOptions: ParsableArguments {
     /// One line for each flag given that has no effect.
     func notices() throws -> [String] {
         if let device, device != "cpu" {
-            throw ModelError("--device is \(device): umae-dist trains on CPUs; leave the flag out")
+            throw SettingsError("--device is \(device): umae-dist trains on CPUs; leave the flag out")
         }
         let given: [(String, Bool)] = [
             ("--log-dir", logDir != nil), ("--val-interval", valInterval != nil), ("--pin-mem", pinMem != nil),

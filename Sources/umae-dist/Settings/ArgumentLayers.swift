@@ -58,12 +58,12 @@ struct ArgumentLayers {
 
     /// The whole command line of the most specific settings. Collective: rank 0 reads the files for all.
     ///
-    /// - Throws: `RecipeError` that names the flag, the variable, or the file and its line.
+    /// - Throws: `SettingsError` that names the flag, the variable, or the file and its line.
     func merged(in world: any Communicator) throws -> Merged {
         // Every rank takes part in both exchanges, whatever its own command line is, so that none is left waiting.
-        let given = Result { () throws(RecipeError) in try self.given() }
+        let given = Result { () throws(SettingsError) in try self.given() }
         let recipe = try SharedText.recipe((try? given.get())?.recipe, in: world)
-        let merged = Result { () throws(RecipeError) in try self.merged(given.get(), recipe: recipe) }
+        let merged = Result { () throws(SettingsError) in try self.merged(given.get(), recipe: recipe) }
         // A plan resumes nothing.
         let run = command.unused.contains("resume") ? nil : (try? merged.get()).flatMap(RunConfigurationFile.directory)
         let configuration = try SharedText.configuration(ofRun: run, in: world)
@@ -81,7 +81,7 @@ struct ArgumentLayers {
         var recipe: String?
     }
 
-    private func given() throws(RecipeError) -> Given {
+    private func given() throws(SettingsError) -> Given {
         try checkInstructionSet()
         var given = Given(flags: [], rest: [], variables: [], notes: [])
         // Help of the whole program, `help COMMAND`, a version: nothing is run.
@@ -97,18 +97,18 @@ struct ArgumentLayers {
         return given
     }
 
-    private func checkInstructionSet() throws(RecipeError) {
+    private func checkInstructionSet() throws(SettingsError) {
         guard let limit = environment[Self.instructionSetVariable], !limit.isEmpty else { return }
         guard VectorKernels.instructionSets.contains(limit) else {
-            throw RecipeError(
-                description: "\(Self.instructionSetVariable) is '\(limit)': it must be one of "
+            throw SettingsError(
+                "\(Self.instructionSetVariable) is '\(limit)': it must be one of "
                     + VectorKernels.instructionSets.joined(separator: ", "))
         }
     }
 
     // MARK: Layers
 
-    private func readFlags(into given: inout Given) throws(RecipeError) {
+    private func readFlags(into given: inout Given) throws(SettingsError) {
         var rest = typed[...]
         while let argument = rest.popFirst() {
             guard argument.hasPrefix("--"), argument != "--" else {
@@ -142,7 +142,7 @@ struct ArgumentLayers {
     /// Whether an argument is a flag rather than the value of the one before, as `-1` and `-` are.
     private func isFlag(_ argument: String) -> Bool { argument == "-h" || argument.hasPrefix("--") }
 
-    private func readEnvironment(into given: inout Given) throws(RecipeError) {
+    private func readEnvironment(into given: inout Given) throws(SettingsError) {
         for variable in environment.keys.sorted()
         where variable.hasPrefix(Self.environmentPrefix) && variable != Self.instructionSetVariable {
             let name = variable.dropFirst(Self.environmentPrefix.count).lowercased()
@@ -158,15 +158,15 @@ struct ArgumentLayers {
     }
 
     /// The settings of a file, whose lines are their origin.
-    private func settings(of text: String, path: String) throws(RecipeError) -> [Setting] {
+    private func settings(of text: String, path: String) throws(SettingsError) -> [Setting] {
         var settings: [Setting] = []
         for entry in try RecipeFile.entries(of: text, path: path) {
             let origin = "\(path), line \(entry.line), '\(entry.key)'"
             guard let setting = try Setting(named: entry.key, text: entry.text, origin: origin, in: catalog) else {
-                throw RecipeError(description: "\(path), line \(entry.line): there is no flag '\(entry.key)'")
+                throw SettingsError("\(path), line \(entry.line): there is no flag '\(entry.key)'")
             }
             guard setting.flag.name != "recipe" else {
-                throw RecipeError(description: "\(path), line \(entry.line): a recipe cannot name another recipe")
+                throw SettingsError("\(path), line \(entry.line): a recipe cannot name another recipe")
             }
             settings.append(setting)
         }
@@ -175,15 +175,15 @@ struct ArgumentLayers {
     }
 
     /// Refuses what is said twice in a layer without an order, and values that the parser refuses, by their origin.
-    private func check(_ settings: [Setting], describing: (Setting) -> String) throws(RecipeError) {
+    private func check(_ settings: [Setting], describing: (Setting) -> String) throws(SettingsError) {
         for (index, setting) in settings.enumerated() {
             guard let other = settings[..<index].first(where: { $0.flag.name == setting.flag.name }) else { continue }
-            throw RecipeError(description: "\(other.origin) and \(setting.origin) are one setting: give one of them")
+            throw SettingsError("\(other.origin) and \(setting.origin) are one setting: give one of them")
         }
         guard failure(of: settings) != nil else { return }
         for setting in settings {
             guard let message = failure(of: [setting]) else { continue }
-            throw RecipeError(description: "\(describing(setting)): \(message)")
+            throw SettingsError("\(describing(setting)): \(message)")
         }
     }
 
@@ -214,7 +214,7 @@ struct ArgumentLayers {
         }
     }
 
-    private func merged(_ given: Given, recipe: SharedText?) throws(RecipeError) -> Layers {
+    private func merged(_ given: Given, recipe: SharedText?) throws(SettingsError) -> Layers {
         var layers = Layers(settings: [given.variables, given.flags], rest: given.rest, notes: given.notes)
         if let recipe {
             let text = try recipe.text.get()
@@ -227,13 +227,13 @@ struct ArgumentLayers {
         return layers
     }
 
-    private func refuseAlternatives(in layer: [Setting]) throws(RecipeError) {
+    private func refuseAlternatives(in layer: [Setting]) throws(SettingsError) {
         for names in command.alternatives {
             // Of a flag given twice the last counts.
             let given = names.compactMap { name in layer.last { $0.flag.name == name } }.filter { $0.value != .unset }
             if given.count > 1 {
-                throw RecipeError(
-                    description: given.map(\.origin).joined(separator: " and ")
+                throw SettingsError(
+                    given.map(\.origin).joined(separator: " and ")
                         + " are two ways to say one thing: give one of them")
             }
         }

@@ -1,9 +1,5 @@
+import Communication
 import Foundation
-
-/// A recipe, an environment variable or a flag that does not fit.
-struct RecipeError: Error, CustomStringConvertible {
-    let description: String
-}
 
 /// One flag as one layer gives it.
 struct Setting {
@@ -23,10 +19,10 @@ struct Setting {
     ///   - name: as it is written, with underscores or dashes.
     ///   - text: the value as it is written; nil for a switch that is merely named.
     /// - Returns: nil if the command has no flag of that name.
-    /// - Throws: `RecipeError` if a switch is neither switched on nor off.
+    /// - Throws: `SettingsError` if a switch is neither switched on nor off.
     init?(
         named name: String, text: String?, origin: String, in catalog: FlagCatalog
-    ) throws(RecipeError) {
+    ) throws(SettingsError) {
         guard let (flag, isOff) = catalog.flag(named: name) else { return nil }
         self.flag = flag
         self.origin = origin
@@ -39,7 +35,7 @@ struct Setting {
         case nil, "true", "yes", "on", "1": value = .isOn(!isOff)
         case "false", "no", "off", "0": value = .isOn(isOff)
         default:
-            throw RecipeError(description: "\(origin) is '\(text ?? "")': it must be true or false")
+            throw SettingsError("\(origin) is '\(text ?? "")': it must be true or false")
         }
     }
 
