@@ -61,14 +61,10 @@ struct DebugCommand: WorldCommand {
 
     /// The first flag given that only a run with files obeys.
     private var flagOfFiles: String? {
-        let given: [(String, Bool)] = [
-            ("--accum-iter", accumIter != 1), ("--lr", lr != nil), ("--weight-decay", weightDecay != nil),
-            ("--gradient-exchange", exchange.gradientExchange != .auto), ("--bucket-mib", exchange.bucketMib != 8),
-            ("--gradient-wire", exchange.gradientWire != .fp32), ("--shard-optimizer", exchange.shardOptimizer),
-            ("--deterministic", exchange.deterministic),
-            ("--deterministic-shards", exchange.deterministicShards != 8),
-        ]
-        return given.first { $0.1 }?.0
+        if accumIter != 1 { return "--accum-iter" }
+        if lr != nil { return "--lr" }
+        if weightDecay != nil { return "--weight-decay" }
+        return FlagValue.changed(in: exchange).first.map { "--\($0.flag)" }
     }
 
     private var flagOfRandomBatch: String? {

@@ -87,7 +87,7 @@ struct PretrainCommand: WorldCommand {
         try world.agree {
             guard let output else { return }
             try output.begin(epoch: run.epoch, step: run.updates) { reporter.say("note: \($0)") }
-            let settings = String(RecipeText.yaml(of: options, configuration).dropLast())
+            let settings = String(options.recipe(of: configuration).dropLast())
             try output.write(settings: settings, remarks: remarks(world)) { reporter.say("note: \($0)") }
         }
         try options.compute.watchForStalls(in: world)
@@ -165,6 +165,20 @@ struct PretrainCommand: WorldCommand {
         return [
             "Begun \(Date().formatted(.iso8601)) on \(host), \(world.size) rank\(world.size == 1 ? "" : "s"), by"
         ] + VersionText.text.split(separator: "\n").map { "  \($0)" }
+    }
+
+    /// Prints the settings as a recipe, with every check that needs neither the images nor this machine: channels and the
+    /// number of images stay as they were given. Collective.
+    private func printConfiguration(in world: any Communicator) throws -> Int32 {
+        let recipe = try world.agree {
+            _ = try options.compatibility.notices()
+            let channels = try options.model.configuration().channels
+            return options.recipe(
+                of: try options.configuration(ranks: world.size, channels: channels, precision: .float32))
+        }
+        try world.agreeOnEqual("settings", [recipe])
+        if world.rank == 0 { Console.print(String(recipe.dropLast())) }
+        return ExitCode.done
     }
 
     private func openData(in world: any Communicator) throws -> any ImageSource {

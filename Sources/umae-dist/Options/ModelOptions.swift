@@ -161,7 +161,9 @@ struct ComputeOptions: ParsableArguments {
             """)
     var timeline: String?
 
-    func validate() throws {
+    mutating func validate() throws {
+        // What holds where nothing was given.
+        precision = precision ?? .auto
         try Bounds.check("--threads", threads, 1...1024)
         try Bounds.check("--stall-timeout", stallTimeout, .atLeast(1), most: 1e6)
     }
@@ -227,6 +229,8 @@ struct ImageSize: ExpressibleByArgument {
         self.height = height
         self.width = width
     }
+
+    var defaultValueDescription: String { "\(height)x\(width)" }
 }
 
 extension MaskedAutoencoderConfiguration.Positions: ExpressibleByArgument {}

@@ -199,12 +199,9 @@ struct CompatibilityOptions: ParsableArguments {
         if let device, device != "cpu" {
             throw SettingsError("--device is \(device): umae-dist trains on CPUs; leave the flag out")
         }
-        let given: [(String, Bool)] = [
-            ("--log-dir", logDir != nil), ("--val-interval", valInterval != nil), ("--pin-mem", pinMem != nil),
-            ("--world-size", worldSize != nil), ("--local-rank", localRank != nil), ("--dist-on-itp", distOnItp),
-            ("--dist-url", distUrl != nil),
-        ]
-        return given.filter(\.1).map { "\($0.0) has no effect here; see umae-dist pretrain --help" }
+        return FlagValue.changed(in: self).filter { $0.flag != "device" }.map {
+            "--\($0.flag) has no effect here; see umae-dist pretrain --help"
+        }
     }
 }
 

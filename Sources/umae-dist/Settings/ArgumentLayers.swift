@@ -22,13 +22,16 @@ struct ArgumentLayers {
         var alternatives: [[String]] = []
         /// Flags that the command accepts, because a recipe may hold them, and does not use.
         var unused: Set<String> = []
+        /// Flags that a run does not take over from the one it goes on with.
+        var callersOwn: Set<String> = []
     }
 
     /// The first is the command that runs without being named.
     private static let commands = [
         Command(
             name: PretrainCommand.configuration.commandName, flags: PretrainOptions.self,
-            alternatives: [["batch-size", "effective-batch-size"], ["lr", "blr"]]),
+            alternatives: PretrainOptions.alternatives,
+            callersOwn: PretrainOptions.besides.union(PretrainOptions.ofTheMachine)),
         // A plan divides the effective batch into micro-batches of at most the batch size, so that these go together.
         Command(
             name: PlanCommand.configuration.commandName, flags: PlanOptions.self, alternatives: [["lr", "blr"]],
@@ -248,7 +251,7 @@ struct ArgumentLayers {
             do {
                 let text = try configuration.text.get()
                 let inherited = try settings(of: text, path: configuration.path).filter {
-                    !RunConfigurationFile.callersOwn.contains($0.flag.name)
+                    !command.callersOwn.contains($0.flag.name)
                 }
                 layers.settings.insert(inherited, at: 0)
                 layers.notes.append("settings that are not given are those of \(configuration.path)")

@@ -46,6 +46,9 @@ struct FlagCatalog {
         return (flag, true)
     }
 
+    /// Whether a flag may be without any value.
+    func canBeUnset(_ name: String) -> Bool { byName[name]?.canBeUnset ?? false }
+
     private static func inverted(_ name: String) -> String? {
         name.hasPrefix("no-") ? String(name.dropFirst("no-".count)) : nil
     }
