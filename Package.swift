@@ -43,10 +43,16 @@ let package = Package(
         module("Host", ["CZlib"]),
         module("Tensors", ["CVectorKernels", "Host"]),
         module("Communication", ["CMPIShim", "Host", "Tensors"]),
-        // 2: layers, images and files of tensors
+        // 2: layers, images, files of tensors, settings
         module("Layers", ["Tensors", "CVectorKernels"]),
         module("ImageData", ["Host", "Tensors", "CZlib"]),
         module("Safetensors", ["Host", "Tensors"]),
+        // Flags, recipes and the environment as one command line, whatever the command.
+        module(
+            "Settings",
+            [
+                "Communication", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"), "Yams",
+            ]),
         // 3: the model, its update, its distribution
         module("Models", ["Layers", "Safetensors", "Tensors", "CVectorKernels"]),
         module("Optimization", ["Tensors", "CVectorKernels"]),
@@ -79,9 +85,8 @@ let package = Package(
             name: "umae-dist",
             dependencies: [
                 "BuildIdentity", "Checkpoints", "Communication", "DataParallel", "Host", "ImageData", "Layers",
-                "Measurement", "Models", "Optimization", "Planning", "Runs", "Tensors", "Pretraining",
+                "Measurement", "Models", "Optimization", "Planning", "Pretraining", "Runs", "Settings", "Tensors",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                "Yams",
             ],
             swiftSettings: settings),
         // Tests, one target per module; EndToEndTests runs the program itself, under mpirun too.
@@ -117,6 +122,8 @@ let package = Package(
                 "Communication", "DataParallel", "Host", "ImageData", "Models", "Optimization", "Runs", "Tensors",
                 "Pretraining",
             ]),
+        tests(
+            "SettingsTests", ["Settings", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         tests("OptimizationTests", ["Optimization", "Tensors"]),
         tests("TensorsTests", ["Host", "CVectorKernels", "Tensors"]),
     ]

@@ -4,6 +4,7 @@ import Foundation
 import Measurement
 import Models
 import Optimization
+import Settings
 import Tensors
 import Pretraining
 import Runs

@@ -6,6 +6,7 @@ import ImageData
 import Measurement
 import Models
 import Planning
+import Settings
 import Tensors
 import Pretraining
 
@@ -22,6 +23,10 @@ struct PlanCommand: WorldCommand {
             """)
 
     @OptionGroup var options: PlanOptions
+
+    /// The effective batch is divided into micro-batches of at most the batch size, so that these go together.
+    static var alternatives: [[String]] { [["lr", "blr"]] }
+    static var unused: Set<String> { PlanOptions.unused }
 
     /// Of the online classifier where the data is not here: those of ImageNet-1K.
     private static var usualClasses: Int { 1000 }

@@ -5,6 +5,7 @@ import Foundation
 import Host
 import ImageData
 import Models
+import Settings
 import Tensors
 import Pretraining
 import Runs
@@ -26,6 +27,8 @@ struct PretrainCommand: WorldCommand {
     @OptionGroup var options: PretrainOptions
 
     static var savesOnSignals: Bool { true }
+    static var alternatives: [[String]] { PretrainOptions.alternatives }
+    static var notInherited: Set<String> { PretrainOptions.besides.union(PretrainOptions.ofTheMachine) }
 
     /// Everything is looked at before anything is changed: up to the line that says so, `--dry-run` goes the same way.
     func run(in world: any Communicator) throws -> Int32 {

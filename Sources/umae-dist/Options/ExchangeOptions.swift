@@ -2,6 +2,7 @@ import ArgumentParser
 import Communication
 import DataParallel
 import Models
+import Settings
 import Tensors
 import Pretraining
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import Communication
 import DataParallel
 import Models
+import Settings
 import Tensors
 import Pretraining
 import Runs
@@ -158,7 +159,7 @@ struct ComputeOptions: ParsableArguments {
         help: """
             Write what every rank did when, and the messages under way meanwhile, to this file (Trace Event Format, for \
             chrome://tracing or Perfetto); of a long run, its last steps.
-            """)
+            """, completion: .file())
     var timeline: String?
 
     mutating func validate() throws {

@@ -6,6 +6,7 @@ import Measurement
 import Models
 import Planning
 import Pretraining
+import Settings
 
 /// Flags of `plan`: those of the run that is planned, and of the machine it is planned for.
 struct PlanOptions: ParsableArguments {
@@ -136,7 +137,9 @@ struct PlanMeasurementOptions: ParsableArguments {
     @Option(help: "Measure nothing: seconds that a rank needs for one image of a step, without messages.")
     var secondsPerImage: Double?
     @Option(help: "With --seconds-per-image: seconds of a rank for the optimizer.") var secondsPerUpdate = 0.0
-    @Option(help: "Measure nothing: the file that umae-dist bench --json wrote, of ranks as they are planned.")
+    @Option(
+        help: "Measure nothing: the file that umae-dist bench --json wrote, of ranks as they are planned.",
+        completion: .file())
     var benchJson: String?
 
     func validate() throws {

@@ -1,4 +1,5 @@
 import Pretraining
+import Settings
 
 extension PretrainOptions {
     /// Flags that say one thing in two ways.

@@ -3,6 +3,7 @@ import Communication
 import ImageData
 import Models
 import Optimization
+import Settings
 import Tensors
 import Pretraining
 import Runs
@@ -122,7 +123,7 @@ struct DataOptions: ParsableArguments {
         help: """
             Directory of IDX files (MNIST, Fashion-MNIST; gzip or plain) or of CIFAR-10/100 binary files, or \
             'synthetic'.
-            """)
+            """, completion: .directory)
     var dataPath = ImageDataset.defaultPath
 
     @Option(help: "Images of the synthetic set.") var syntheticImages = 4096
@@ -144,17 +145,17 @@ struct RunOptions: ParsableArguments {
         help: """
             YAML file of flags, such as 'batch_size: 64', the name of one in recipes/, or - for standard input; the \
             environment (UMAE_BATCH_SIZE=64) and flags override it.
-            """)
+            """, completion: .file())
     var recipe: String?
 
-    @Option(help: "Directory of this run; '' keeps nothing (default: a new one below runs/).")
+    @Option(help: "Directory of this run; '' keeps nothing (default: a new one below runs/).", completion: .directory)
     var outputDir: String?
 
     @Option(
         help: """
             Checkpoint or run directory to go on from; 'auto' takes the newest of --output-dir, if any. Settings that are \
             not given are those of that run's config.yaml.
-            """)
+            """, completion: .directory)
     var resume = ""
 
     @Option(help: "How often to save: a number of epochs, or 500steps, 30min, 2h; the last epoch is always saved.")

@@ -1,7 +1,7 @@
-import ArgumentParser
+package import ArgumentParser
 
 /// Options as a recipe.
-enum RecipeText {
+package enum RecipeText {
     /// A line for each flag, in the order of `--help`. What was not given, and follows from the rest, is a comment: so a
     /// recipe whose model, batch or learning rate is overridden has nothing left of the old one.
     ///
@@ -9,7 +9,7 @@ enum RecipeText {
     ///   - omitted: flags that are no settings.
     ///   - alternatives: flags that say one thing in two ways; where one that has no default is given, the others stand aside.
     ///   - resolved: what came of flags that were not given, by flag.
-    static func yaml(
+    package static func yaml(
         of options: some ParsableArguments, omitting omitted: Set<String>, alternatives: [[String]],
         resolved: [String: String]
     ) -> String {

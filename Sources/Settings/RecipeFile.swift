@@ -1,4 +1,4 @@
-import Communication
+internal import Communication
 import Foundation
 import Yams
 

@@ -1,4 +1,4 @@
-import Communication
+internal import Communication
 import Foundation
 
 /// One flag as one layer gives it.
@@ -28,7 +28,7 @@ struct Setting {
         self.origin = origin
         guard flag.isSwitch else {
             let text = text ?? ""
-            value = text == "none" && flag.canBeUnset ? .unset : .text(Self.expanded(text, of: flag.name))
+            value = text == "none" && flag.canBeUnset ? .unset : .text(Self.expanded(text, of: flag))
             return
         }
         switch text?.lowercased() {
@@ -50,11 +50,9 @@ struct Setting {
         }
     }
 
-    private static let paths: Set<String> = ["data-path", "output-dir", "resume", "recipe", "timeline", "bench-json"]
-
     /// A path's leading `~` is the home directory in recipes and variables too, where no shell makes it so.
-    private static func expanded(_ text: String, of flag: String) -> String {
-        guard paths.contains(flag), text == "~" || text.hasPrefix("~/") else { return text }
+    private static func expanded(_ text: String, of flag: FlagCatalog.Flag) -> String {
+        guard flag.isPath, text == "~" || text.hasPrefix("~/") else { return text }
         return (ProcessInfo.processInfo.environment["HOME"] ?? NSHomeDirectory()) + text.dropFirst()
     }
 }

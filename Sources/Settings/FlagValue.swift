@@ -1,17 +1,17 @@
-import ArgumentParser
+package import ArgumentParser
 
 /// One flag of parsed options and what it is there, so that no list of them has to be kept beside the options.
-struct FlagValue {
+package struct FlagValue {
     /// Without its dashes: `input-size`.
-    let flag: String
+    package let flag: String
     /// As it was given, or the default; nil if it was not given and has none.
-    let value: (any ExpressibleByArgument)?
+    package let value: (any ExpressibleByArgument)?
 
     /// The text of which the parser makes the same value.
-    var text: String? { value?.defaultValueDescription }
+    package var text: String? { value?.defaultValueDescription }
 
     /// Every flag, in the order of `--help`.
-    static func all(in options: any ParsableArguments) -> [FlagValue] {
+    package static func all(in options: any ParsableArguments) -> [FlagValue] {
         Mirror(reflecting: options).children.flatMap { child -> [FlagValue] in
             guard let label = child.label, let wrapped = (child.value as? any ValueWrapper)?.anyValue else { return [] }
             if let group = wrapped as? any ParsableArguments { return all(in: group) }
@@ -22,7 +22,7 @@ struct FlagValue {
     }
 
     /// The flags that are not what they are by default.
-    static func changed<Options: ParsableArguments>(in options: Options) -> [FlagValue] {
+    package static func changed<Options: ParsableArguments>(in options: Options) -> [FlagValue] {
         guard let defaults = try? Options.parse([]) else { preconditionFailure("\(Options.self) must have defaults") }
         return zip(all(in: options), all(in: defaults)).filter { $0.text != $1.text }.map(\.0)
     }

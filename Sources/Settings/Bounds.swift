@@ -2,18 +2,18 @@ import ArgumentParser
 
 /// What a number on the command line may be. Every flag that takes one is checked while it is parsed, so that a recipe's
 /// line or a variable can be named, and so that no later product of such numbers overflows.
-enum Bounds {
+package enum Bounds {
     /// Far above any use, far below what two such numbers overflow with.
-    static let count = 1...1 << 30
+    package static let count = 1...1 << 30
 
     /// - Throws: `ValidationError` that names the flag.
-    static func check(_ flag: String, _ value: Int?, _ range: ClosedRange<Int>) throws {
+    package static func check(_ flag: String, _ value: Int?, _ range: ClosedRange<Int>) throws {
         guard let value, !range.contains(value) else { return }
         throw ValidationError(
             "\(flag) is \(value): it must be at least \(range.lowerBound) and at most \(range.upperBound)")
     }
 
-    enum Lower {
+    package enum Lower {
         case above(Double)
         case atLeast(Double)
 
@@ -34,7 +34,7 @@ enum Bounds {
 
     /// - Parameter most: a finite bound; only said where it is near enough to be met.
     /// - Throws: `ValidationError` that names the flag; also for NaN.
-    static func check(_ flag: String, _ value: Double?, _ lower: Lower, most: Double = 1e100) throws {
+    package static func check(_ flag: String, _ value: Double?, _ lower: Lower, most: Double = 1e100) throws {
         guard let value, !(lower.allows(value) && value <= most) else { return }
         throw ValidationError(
             "\(flag) is \(value): it must be \(lower.text)\(value > most ? " and at most \(text(most))" : "")")

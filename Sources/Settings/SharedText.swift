@@ -1,4 +1,4 @@
-import Communication
+internal import Communication
 import Foundation
 
 /// A file of settings that rank 0 reads for all ranks: others may have no such file, and standard input only one can read.

@@ -1,73 +1,53 @@
 import ArgumentParser
-import Communication
+package import Communication
 import Foundation
-import Tensors
+internal import Tensors
 
 /// Layers settings as defaults < the run that is resumed < recipe < environment < flags.
 ///
 /// Every layer is a list of settings by flag; of each flag the most specific layer that gives it counts, and what is left
 /// is one command line for one parser. So a value means the same wherever it stands.
-struct ArgumentLayers {
-    private let command: Command
+package struct ArgumentLayers {
+    private let command: any LayeredCommand.Type
+    /// The first is the command that runs without being named.
+    private let commands: [any LayeredCommand.Type]
     private let isNamed: Bool
     private let typed: [String]
     private let environment: [String: String]
     private let catalog: FlagCatalog
-
-    /// A command that takes settings.
-    private struct Command {
-        let name: String?
-        let flags: any ParsableArguments.Type
-        /// Flags that say one thing in two ways: whoever gives one sets aside the others of more general layers.
-        var alternatives: [[String]] = []
-        /// Flags that the command accepts, because a recipe may hold them, and does not use.
-        var unused: Set<String> = []
-        /// Flags that a run does not take over from the one it goes on with.
-        var callersOwn: Set<String> = []
-    }
-
-    /// The first is the command that runs without being named.
-    private static let commands = [
-        Command(
-            name: PretrainCommand.configuration.commandName, flags: PretrainOptions.self,
-            alternatives: PretrainOptions.alternatives,
-            callersOwn: PretrainOptions.besides.union(PretrainOptions.ofTheMachine)),
-        // A plan divides the effective batch into micro-batches of at most the batch size, so that these go together.
-        Command(
-            name: PlanCommand.configuration.commandName, flags: PlanOptions.self, alternatives: [["lr", "blr"]],
-            unused: PlanOptions.unused),
-        Command(name: BenchCommand.configuration.commandName, flags: BenchCommand.self),
-        Command(name: DebugCommand.configuration.commandName, flags: DebugCommand.self),
-    ]
 
     private static let environmentPrefix = "UMAE_"
     /// Limits the kernels, of every command.
     private static let instructionSetVariable = "UMAE_MAX_ISA"
 
     /// The arguments of the parser, and what a person should know about where they come from.
-    struct Merged {
-        var arguments: [String]
-        var notes: [String] = []
+    package struct Merged {
+        package var arguments: [String]
+        package var notes: [String] = []
     }
 
-    init(_ arguments: [String], environment: [String: String] = ProcessInfo.processInfo.environment) {
-        let named = arguments.first.flatMap { first in Self.commands.first { $0.name == first } }
-        command = named ?? Self.commands[0]
+    /// - Parameter commands: the one that runs without being named first.
+    package init(
+        _ arguments: [String], of commands: [any LayeredCommand.Type],
+        environment: [String: String] = ProcessInfo.processInfo.environment
+    ) {
+        let named = arguments.first.flatMap { first in commands.first { $0.name == first } }
+        command = named ?? commands[0]
         isNamed = named != nil
         typed = isNamed ? Array(arguments.dropFirst()) : arguments
+        self.commands = commands
         self.environment = environment
-        catalog = FlagCatalog(command.flags)
+        catalog = FlagCatalog(command)
     }
 
     /// The whole command line of the most specific settings. Collective: rank 0 reads the files for all.
     ///
     /// - Throws: `SettingsError` that names the flag, the variable, or the file and its line.
-    func merged(in world: any Communicator) throws -> Merged {
+    package func merged(in world: any Communicator) throws -> Merged {
         // Every rank takes part in both exchanges, whatever its own command line is, so that none is left waiting.
         let given = Result { () throws(SettingsError) in try self.given() }
         let recipe = try SharedText.recipe((try? given.get())?.recipe, in: world)
         let merged = Result { () throws(SettingsError) in try self.merged(given.get(), recipe: recipe) }
-        // A plan resumes nothing.
         let run = command.unused.contains("resume") ? nil : (try? merged.get()).flatMap(RunConfigurationFile.directory)
         let configuration = try SharedText.configuration(ofRun: run, in: world)
         return try self.finished(merged.get(), run: run, configuration: configuration)
@@ -153,7 +133,7 @@ struct ArgumentLayers {
                 named: name, text: environment[variable] ?? "", origin: variable, in: catalog)
             if let setting {
                 given.variables.append(setting)
-            } else if !Self.commands.contains(where: { FlagCatalog($0.flags).flag(named: name) != nil }) {
+            } else if !commands.contains(where: { FlagCatalog($0).flag(named: name) != nil }) {
                 given.notes.append("\(variable) is no setting of umae-dist: it is not used")
             }
         }
@@ -193,10 +173,10 @@ struct ArgumentLayers {
     /// What the parser says against settings; nil if nothing.
     private func failure(of settings: [Setting]) -> String? {
         do {
-            _ = try command.flags.parse(settings.flatMap(\.arguments))
+            _ = try command.parse(settings.flatMap(\.arguments))
             return nil
         } catch {
-            return command.flags.message(for: error)
+            return command.message(for: error)
         }
     }
 
@@ -225,7 +205,7 @@ struct ArgumentLayers {
         }
         for layer in layers.settings { try refuseAlternatives(in: layer) }
         for flag in given.flags + given.variables where command.unused.contains(flag.flag.name) {
-            layers.notes.append("\(flag.origin) has no effect on \(command.name ?? "this command")")
+            layers.notes.append("\(flag.origin) has no effect on \(command.name)")
         }
         return layers
     }
@@ -251,7 +231,7 @@ struct ArgumentLayers {
             do {
                 let text = try configuration.text.get()
                 let inherited = try settings(of: text, path: configuration.path).filter {
-                    !command.callersOwn.contains($0.flag.name)
+                    !command.notInherited.contains($0.flag.name)
                 }
                 layers.settings.insert(inherited, at: 0)
                 layers.notes.append("settings that are not given are those of \(configuration.path)")
@@ -272,6 +252,6 @@ struct ArgumentLayers {
         let arguments = catalog.flags.compactMap { winners[$0.name] }.flatMap(\.arguments)
         let isBare = layers.settings.allSatisfy(\.isEmpty) && !isNamed
         return Merged(
-            arguments: (isBare ? [] : [command.name ?? ""]) + arguments + layers.rest, notes: layers.notes)
+            arguments: (isBare ? [] : [command.name]) + arguments + layers.rest, notes: layers.notes)
     }
 }
