@@ -16,14 +16,13 @@ package enum ScalingMeasurement {
         var c = configuration
         c.accumulation = encodesTwice ? 2 : 1
         c.effectiveBatchSize = images * c.accumulation
-        let own = c
         let result = try Benchmark(
-            name: "", configuration: own, steps: steps, warmupSteps: 1,
+            name: "", configuration: c.step, steps: steps, warmupSteps: 1,
             recomputesActivations: recomputesActivations, neighbors: communicator
         ).run(communicator: SingleProcess(inStepWith: communicator), team: team)
         var phases = Sample.phases(of: result)
         try communicator.allReduce(&phases, .maximum)
-        return Sample.make(phases, images: images, accumulation: own.accumulation, encodesTwice: encodesTwice)
+        return Sample.make(phases, images: images, accumulation: c.accumulation, encodesTwice: encodesTwice)
     }
 
     /// What `umae-dist bench --json` wrote elsewhere.

@@ -175,7 +175,7 @@ package struct ScalingPlan {
         var row = Row(nodes: division.nodes, ranks: division.ranks, obstacle: division.obstacle)
         guard division.obstacle == nil else { return row }
         let (step, plan) = try layout.countedStep(
-            configuration(for: division), saves: true, holding: heldBytes, communicator: world(for: division),
+            configuration(for: division).step, saves: true, holding: heldBytes, communicator: world(for: division),
             team: team)
         var cluster = self.cluster
         cluster.nodes = division.nodes

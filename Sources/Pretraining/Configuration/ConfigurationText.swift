@@ -63,22 +63,23 @@ extension LossConfiguration {
 extension PretrainConfiguration {
     /// Every value, in the order of `--help`. Ranks compare all of it, a resumed run what decides numbers.
     package var settings: [ConfigurationSetting] {
-        let exchange = gradientExchange
-        return model.settings + loss.settings + [
-            ConfigurationSetting("--effective-batch-size", effectiveBatchSize),
-            ConfigurationSetting("--epochs", epochs),
+        let exchange = self.gradientExchange
+        return self.model.settings + self.loss.settings + [
+            ConfigurationSetting("--effective-batch-size", self.effectiveBatchSize),
+            ConfigurationSetting("--epochs", self.epochs),
             // Divides the same batch otherwise, unless only images of one micro-batch are compared.
             ConfigurationSetting(
-                "--accum-iter", accumulation, decidesNumbers: loss.weight != 0 && loss.negatives == .micro),
-            ConfigurationSetting("--lr", learningRate), ConfigurationSetting("--min-lr", minimumLearningRate),
-            ConfigurationSetting("--warmup-epochs", warmupEpochs),
-            ConfigurationSetting("--weight-decay", optimizer.weightDecay),
-            ConfigurationSetting("beta1 of AdamW", optimizer.beta1),
-            ConfigurationSetting("beta2 of AdamW", optimizer.beta2),
-            ConfigurationSetting("epsilon of AdamW", optimizer.epsilon),
-            ConfigurationSetting("--clip-grad", clipGradient.map { "\($0)" } ?? "none"),
+                "--accum-iter", self.accumulation,
+                decidesNumbers: self.loss.weight != 0 && self.loss.negatives == .micro),
+            ConfigurationSetting("--lr", self.learningRate), ConfigurationSetting("--min-lr", self.minimumLearningRate),
+            ConfigurationSetting("--warmup-epochs", self.warmupEpochs),
+            ConfigurationSetting("--weight-decay", self.optimizer.weightDecay),
+            ConfigurationSetting("beta1 of AdamW", self.optimizer.beta1),
+            ConfigurationSetting("beta2 of AdamW", self.optimizer.beta2),
+            ConfigurationSetting("epsilon of AdamW", self.optimizer.epsilon),
+            ConfigurationSetting("--clip-grad", self.clipGradient.map { "\($0)" } ?? "none"),
             // A resumed run knows its epoch by itself.
-            ConfigurationSetting("--start-epoch", startEpoch, decidesNumbers: false),
+            ConfigurationSetting("--start-epoch", self.startEpoch, decidesNumbers: false),
             ConfigurationSetting("--gradient-exchange", exchange.algorithm.rawValue, decidesNumbers: false),
             ConfigurationSetting("--bucket-mib", Double(exchange.bucketBytes) / 1_048_576, decidesNumbers: false),
             ConfigurationSetting("--gradient-wire", exchange.wire.rawValue),
@@ -87,13 +88,13 @@ extension PretrainConfiguration {
             ConfigurationSetting(
                 "--deterministic-shards", exchange.fixedShards > 0 ? "\(exchange.fixedShards)" : "none"),
             // Images are compared by their checksum, wherever they lie.
-            ConfigurationSetting("--data-path", dataPath, decidesNumbers: false),
-            ConfigurationSetting("--synthetic-images", syntheticImages, decidesNumbers: false),
-            ConfigurationSetting("--seed", seed),
-            ConfigurationSetting("--spike-guard", spikeGuard.rawValue),
-            ConfigurationSetting("--spike-threshold", spikeThreshold, decidesNumbers: spikeGuard != .none),
-            ConfigurationSetting("--replica-check-every", replicaCheckEvery, decidesNumbers: false),
-            ConfigurationSetting("--precision", precision.rawValue),
+            ConfigurationSetting("--data-path", self.dataPath, decidesNumbers: false),
+            ConfigurationSetting("--synthetic-images", self.syntheticImages, decidesNumbers: false),
+            ConfigurationSetting("--seed", self.seed),
+            ConfigurationSetting("--spike-guard", self.spikeGuard.rawValue),
+            ConfigurationSetting("--spike-threshold", self.spikeThreshold, decidesNumbers: self.spikeGuard != .none),
+            ConfigurationSetting("--replica-check-every", self.replicaCheckEvery, decidesNumbers: false),
+            ConfigurationSetting("--precision", self.precision.rawValue),
         ]
     }
 
@@ -108,12 +109,12 @@ extension PretrainConfiguration {
 
     /// What a checkpoint must share with the run that goes on from it; the first difference, if there is one.
     func obstacleToResuming(_ saved: PretrainConfiguration) -> String? {
-        if let (old, new) = zip(saved.model.settings, model.settings).first(where: { $0 != $1 }) {
+        if let (old, new) = zip(saved.model.settings, self.model.settings).first(where: { $0 != $1 }) {
             return "another model: \(new.flag) \(old.value) there, \(new.value) now"
         }
-        if saved.seed != seed { return "--seed \(saved.seed), this run has \(seed)" }
-        if saved.effectiveBatchSize != effectiveBatchSize {
-            return "an effective batch of \(saved.effectiveBatchSize) images, this run has \(effectiveBatchSize)"
+        if saved.seed != self.seed { return "--seed \(saved.seed), this run has \(self.seed)" }
+        if saved.effectiveBatchSize != self.effectiveBatchSize {
+            return "an effective batch of \(saved.effectiveBatchSize) images, this run has \(self.effectiveBatchSize)"
         }
         return nil
     }

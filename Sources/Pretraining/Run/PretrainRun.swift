@@ -84,11 +84,11 @@ package final class PretrainRun {
             transform: ImageTransform(
                 size: ImageSize(height: configuration.model.imageHeight, width: configuration.model.imageWidth),
                 statistics: statistics, augmentation: ImageAugmentation()),
-            division: division, repeats: configuration.turnsPerStep, seed: configuration.seed, epoch: state.epoch,
+            division: division, repeats: configuration.step.turnsPerStep, seed: configuration.seed, epoch: state.epoch,
             step: state.stepInEpoch,
             prefetch: prefetch, plan: plan)
         step = PretrainStep(
-            configuration, model: model, optimizer: optimizer, classes: source.classCount, loader: loader,
+            configuration.step, model: model, optimizer: optimizer, classes: source.classCount, loader: loader,
             recomputesActivations: recomputesActivations, timeline: timeline, communicator: communicator, team: team,
             plan: plan)
         step.spikeGuard = state.spikeGuard

@@ -90,8 +90,3 @@ package struct MicroBatches: Sendable {
         return first..<first + counts[rank][micro]
     }
 }
-
-extension PretrainConfiguration {
-    /// How often a step sees its micro-batches: twice where the regulariser spans them all.
-    package var turnsPerStep: Int { loss.encodesTwice(accumulation) ? 2 : 1 }
-}

@@ -42,7 +42,7 @@ package final class PretrainStep {
     package let model: MaskedAutoencoder
     package let optimizer: AdamW
     package let clock: PhaseClock
-    private let configuration: PretrainConfiguration
+    private let configuration: StepConfiguration
     private let communicator: any Communicator
     private let team: Team
     private let pass: GradientPass
@@ -72,7 +72,7 @@ package final class PretrainStep {
 
     /// - Parameter loader: this rank's micro-batches, positioned at the first step to run.
     package init(
-        _ configuration: PretrainConfiguration, model: MaskedAutoencoder, optimizer: AdamW, classes: Int?,
+        _ configuration: StepConfiguration, model: MaskedAutoencoder, optimizer: AdamW, classes: Int?,
         loader: BatchLoader, recomputesActivations: Bool, timeline: Timeline? = nil, communicator: any Communicator,
         team: Team, plan: MemoryPlan
     ) {

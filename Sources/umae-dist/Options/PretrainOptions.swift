@@ -43,15 +43,24 @@ struct PretrainOptions: ParsableArguments {
         let rate =
             optimisation.lr
             ?? LearningRateSchedule.scaled(base: optimisation.blr, effectiveBatch: effective)
-        var loss = try self.loss.configuration()
-        exchange.adjust(&loss)
-        var configuration = PretrainConfiguration(
-            model: model, loss: loss, precision: precision, dataPath: data.dataPath,
-            syntheticImages: data.syntheticImages, epochs: optimisation.epochs, startEpoch: optimisation.startEpoch,
-            warmupEpochs: optimisation.warmupEpochs, effectiveBatchSize: effective,
-            accumulation: accumulation, learningRate: rate, minimumLearningRate: optimisation.minLr,
-            optimizer: AdamW.Configuration(weightDecay: optimisation.weightDecay),
-            clipGradient: optimisation.clipGrad, seed: run.seed)
+        var configuration = PretrainConfiguration()
+        configuration.model = model
+        configuration.loss = try loss.configuration()
+        exchange.adjust(&configuration.loss)
+        configuration.precision = precision
+        configuration.dataPath = data.dataPath
+        configuration.syntheticImages = data.syntheticImages
+        configuration.epochs = optimisation.epochs
+        configuration.startEpoch = optimisation.startEpoch
+        configuration.warmupEpochs = optimisation.warmupEpochs
+        configuration.effectiveBatchSize = effective
+        configuration.accumulation = accumulation
+        configuration.learningRate = rate
+        configuration.minimumLearningRate = optimisation.minLr
+        configuration.optimizer.weightDecay = optimisation.weightDecay
+        // An infinite maximum, with which torch's clip_grad_norm_ only measures, clips nothing.
+        configuration.clipGradient = optimisation.clipGrad == .infinity ? nil : optimisation.clipGrad
+        configuration.seed = run.seed
         configuration.gradientExchange = exchange.configuration()
         configuration.spikeGuard = run.spikeGuard
         configuration.spikeThreshold = run.spikeThreshold
