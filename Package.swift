@@ -96,7 +96,11 @@ let package = Package(
         .target(name: "FaultInjector", path: "Tests/FaultInjector"),
         tests("CommunicationTests", ["AllocationCounter", "Communication"]),
         tests(
-            "EndToEndTests", ["AllocationCounter", "Models", "Safetensors", "Tensors", "umae-dist"],
+            "EndToEndTests",
+            [
+                "AllocationCounter", "Models", "Pretraining", "Safetensors", "Settings", "Tensors", "umae-dist",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             resources: [.copy("Fixtures")]),
         tests("HostTests", ["Host"]),
         tests("ImageDataTests", ["ImageData", "Tensors"], resources: [.copy("Fixtures")]),
@@ -125,6 +129,7 @@ let package = Package(
         tests(
             "SettingsTests", ["Settings", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         tests("OptimizationTests", ["Optimization", "Tensors"]),
+        tests("UmaeDistTests", ["DataParallel", "Models", "Pretraining", "Settings", "umae-dist"]),
         tests("TensorsTests", ["Host", "CVectorKernels", "Tensors"]),
     ]
 )

@@ -45,3 +45,27 @@ package enum Bounds {
         value == value.rounded() && abs(value) < 1e15 ? "\(Int(value))" : "\(value)"
     }
 }
+
+/// What the value of a flag may be, known before the flag is.
+package struct Limit<Value> {
+    /// Throws `ValidationError` that names the flag.
+    package let check: (String, Value) throws -> Void
+
+    package init(check: @escaping (String, Value) throws -> Void) { self.check = check }
+}
+
+extension Limit<Int> {
+    package static func within(_ range: ClosedRange<Int>) -> Limit {
+        Limit { try Bounds.check($0, $1, range) }
+    }
+}
+
+extension Limit<Double> {
+    package static func above(_ bound: Double, most: Double = 1e100) -> Limit {
+        Limit { try Bounds.check($0, $1, .above(bound), most: most) }
+    }
+
+    package static func atLeast(_ bound: Double) -> Limit {
+        Limit { try Bounds.check($0, $1, .atLeast(bound)) }
+    }
+}

@@ -1,5 +1,10 @@
+import ArgumentParser
 import Foundation
+import Pretraining
+import Settings
+import Tensors
 import Testing
+import umae_dist
 
 @Suite("config.yaml is the run", .serialized)
 struct RunSettingTests {
@@ -76,6 +81,28 @@ struct RunSettingTests {
             let value = try #require(values[name], "--\(name)")
             let result = try Program.run(["--\(name)=\(value)", "--print-config"])
             #expect(result.output == plain.output, "--\(name): \(result.errors)")
+        }
+    }
+
+    @Test("every setting changes the configuration, or how the run is computed or kept")
+    func everySetting() throws {
+        func lines(_ arguments: [String], channels: Int = 1) throws -> [String] {
+            try PretrainOptions.parse(arguments).configuration(ranks: 1, channels: channels, precision: .float32)
+                .settings.map(\.line)
+        }
+        let others: Set<String> = [
+            "num-workers", "threads", "recompute-activations", "stall-timeout", "checkpoint-every", "keep-checkpoints",
+            "keep-every",
+            // Looked at with the images, and with all ranks.
+            "images", "precision",
+        ]
+        for (flag, value) in Self.others {
+            let arguments =
+                ["true", "false"].contains(value) ? ["--\(value == "true" ? "" : "no-")\(flag)"] : ["--\(flag)", value]
+            // Without the other it counts for nothing.
+            let besides = flag == "deterministic-shards" ? ["--deterministic"] : []
+            let given = try lines(besides + arguments, channels: flag == "in-chans" ? 3 : 1)
+            #expect((try lines(besides) == given) == others.contains(flag), "--\(flag)")
         }
     }
 

@@ -41,18 +41,17 @@ struct BenchCommand: WorldCommand {
         let configuration = try world.agree {
             var configuration = StepConfiguration()
             configuration.model = try model.configuration()
-            configuration.loss = try loss.configuration()
+            configuration.loss = loss.configuration()
             exchange.adjust(&configuration.loss)
             configuration.precision = element
             configuration.accumulation = try exchange.accumulation(accumIter, ranks: world.size)
             configuration.effectiveBatchSize = batchSize * configuration.accumulation * world.size
             configuration.gradientExchange = exchange.configuration()
             configuration.seed = seed
-            try configuration.validate()
+            try configuration.check()
             return configuration
         }
-        try world.agreeOnEqual(
-            "configurations", ConfigurationText.lines(of: PretrainConfiguration(step: configuration)))
+        try world.agreeOnEqual("configurations", PretrainConfiguration(step: configuration).settings.map(\.line))
         try compute.checkTimeline(in: world)
         try compute.watchForStalls(in: world)
         let team = try compute.team(in: world)

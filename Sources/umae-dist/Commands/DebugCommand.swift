@@ -76,12 +76,12 @@ struct DebugCommand: WorldCommand {
         let (configuration, losses) = try world.agree {
             let configuration = try model.configuration()
             try configuration.validate()
-            var losses = try loss.configuration()
+            var losses = loss.configuration()
             exchange.adjust(&losses)
             return (configuration, losses)
         }
-        try world.agreeOnEqual("models", ConfigurationText.lines(of: configuration))
-        try world.agreeOnEqual("losses", ConfigurationText.lines(of: losses))
+        try world.agreeOnEqual("models", ModelOptions.settings(of: configuration).map(\.line))
+        try world.agreeOnEqual("losses", LossOptions.settings(of: losses).map(\.line))
         if weights == nil, let obstacle = compute.obstacleToFiniteDifferences { throw SettingsError(obstacle) }
         let element = try ComputeOptions.element(compute.precision ?? .fp32, in: world)
         let team = try ComputeOptions.team(threads: compute.threads, in: world)

@@ -42,7 +42,7 @@ struct PlanCommand: WorldCommand {
             let data = try dataset()
             return (data, try run(of: data, element))
         }
-        try world.agreeOnEqual("configurations", ConfigurationText.lines(of: configuration))
+        try world.agreeOnEqual("configurations", configuration.settings.map(\.line))
         let team = try options.run.compute.team(in: world)
         let bucketBytes = configuration.gradientExchange.bucketBytes
         let localIsGiven = options.machine.localBandwidth != nil && options.machine.localLatency != nil

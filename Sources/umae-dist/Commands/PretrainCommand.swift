@@ -38,7 +38,7 @@ struct PretrainCommand: WorldCommand {
         var configuration = try world.agree {
             try options.configuration(ranks: world.size, channels: data.channels, precision: element)
         }
-        try world.agreeOnEqual("configurations", ConfigurationText.lines(of: configuration))
+        try world.agreeOnEqual("configurations", configuration.settings.map(\.line))
         try world.agreeOnEqual("images (CRC-32)", [String(data.fingerprint)])
         let notices = try world.agree { try options.compatibility.notices() }
         let reporter = Reporter(

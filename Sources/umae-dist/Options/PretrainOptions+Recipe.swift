@@ -16,6 +16,7 @@ extension PretrainOptions {
         let resolved = configuration.settings.filter { $0.value != "none" && $0.flag != "--in-chans" }
         return RecipeText.yaml(
             of: self, omitting: Self.besides.union(withoutEffect), alternatives: Self.alternatives,
-            resolved: Dictionary(uniqueKeysWithValues: resolved.map { (String($0.flag.dropFirst(2)), $0.value) }))
+            resolved: Dictionary(
+                uniqueKeysWithValues: resolved.map { ($0.flag.trimmingPrefix("--").description, $0.value) }))
     }
 }

@@ -1,10 +1,10 @@
 import DataParallel
 import Foundation
 import Models
-import Optimization
-import Tensors
-import Testing
 import Pretraining
+import Settings
+import Testing
+import umae_dist
 
 @Suite("Configurations as text")
 struct ConfigurationTextTests {
@@ -52,14 +52,14 @@ struct ConfigurationTextTests {
         let configuration = try Self.configuration()
         let object = try #require(
             try JSONSerialization.jsonObject(with: JSONEncoder().encode(configuration)) as? [String: Any])
-        let lines = ConfigurationText.lines(of: configuration)
+        let lines = configuration.settings.map(\.line)
         let paths = Self.leaves(object)
         #expect(paths.count > 40)
         for path in paths {
             let data = try JSONSerialization.data(withJSONObject: Self.changed(object, path[...]))
             let other = try JSONDecoder().decode(PretrainConfiguration.self, from: data)
             #expect(other != configuration, "\(path)")
-            #expect(ConfigurationText.lines(of: other) != lines, "\(path.joined(separator: ".")) is not in the text")
+            #expect(other.settings.map(\.line) != lines, "\(path.joined(separator: ".")) is not in the text")
         }
     }
 
