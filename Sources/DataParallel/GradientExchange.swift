@@ -17,8 +17,8 @@ package struct GradientExchange: Codable, Equatable, Sendable {
     /// one after another, where `direct` takes two. Its many small messages, all at once, speak against `direct` on many
     /// ranks.
     ///
-    /// Where k ranks of each of several hosts send everything to all others, a host's link carries k times the bytes that
-    /// MPI_Iallreduce, which first adds up within hosts, sends over it.
+    /// With k ranks on each of several hosts, `direct` sends k times as many bytes over a host's link as MPI_Iallreduce, which
+    /// first adds up within hosts.
     package static var mostDirectRanks: Int { 16 }
 
     package var algorithm = Algorithm.auto

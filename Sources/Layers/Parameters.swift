@@ -32,7 +32,7 @@ package struct ParameterSpecification: Sendable, Equatable {
 package struct Parameter: Sendable {
     /// [shape[0], rest], or [1, n] for tensors of one dimension.
     package let value: Matrix
-    /// As `value`; an empty matrix for tensors that are not trained.
+    /// The gradient, in the shape of `value`; an empty matrix for tensors that are not trained.
     package let gradient: Matrix
 
     package init(value: Matrix, gradient: Matrix) {

@@ -149,7 +149,7 @@ package struct TransformerBlock: Sendable {
                 : plan.operand(.workspace, "\(name), operand", rows: values.rows, columns: values.columns, element)
         }
 
-        /// Where whoever writes `values` has to leave a copy; nil if they are one.
+        /// A copy of `values` in the type that products read, for whoever writes `values` to fill; nil if that is fp32 too.
         package var copy: Operand? { operand.element == .float32 ? nil : operand }
     }
 
@@ -160,7 +160,7 @@ package struct TransformerBlock: Sendable {
         finish(x, a, w, in: context)
     }
 
-    /// As much of `forward` as fills `a`; `x` is of no use afterwards.
+    /// The part of `forward` that fills `a`. Overwrites `x`.
     package func recompute(_ x: Matrix, _ a: Activations, _ w: Workspace, in context: LayerContext) {
         project(x, into: a.qkv, a, w, in: context)
         attend(a, in: context)

@@ -14,7 +14,7 @@ final class RandomDebugBatch {
     private let network: MaskedAutoencoder
     private let communicator: any Communicator
     private let images: Matrix
-    /// Of the global batch, this rank's.
+    /// This rank's images among those of the global batch.
     private let own: Range<Int>
     private let configured: LossConfiguration
     let seed: UInt64
@@ -68,7 +68,7 @@ final class RandomDebugBatch {
         network.parameters.trainable.first { $0.name == tensor }?.shape ?? []
     }
 
-    /// Of all parameters, one after another.
+    /// The values of all parameters, one after another.
     var weights: Matrix { network.parameters.values }
 
     /// One pass with this λ in place of the configured one. Collective.

@@ -21,7 +21,7 @@ package final class GradientPass<O: Objective>: TeamJob {
     private let team: Team
     /// What the threads work on, set before they start.
     private var turn = Turn(micro: 0, isAhead: false)
-    /// Of the micro-batch; written by the first thread.
+    /// The micro-batch's figures, written by the first thread.
     private var figures = O.Figures()
 
     private struct Turn {

@@ -17,7 +17,7 @@ extension SummedFigures {
         return sum
     }
 
-    /// In the tree in which gradients are added.
+    /// Adds up in the tree in which gradients are added.
     static func sum(_ shares: [Self]) -> Self { GradientTree.sum(shares, +) ?? Self() }
 
     /// Adds up those of all ranks in one message. Collective.

@@ -12,7 +12,6 @@ package import Training
 package final class PretrainObjective: Objective {
     package let model: MaskedAutoencoder
     package let contexts: [LayerContext]
-    package let looksAhead: Bool
     /// λ alone may change between updates.
     package var loss: LossConfiguration
     private let plan: BatchPlan
@@ -58,7 +57,6 @@ package final class PretrainObjective: Objective {
         self.plan = plan
         self.communicator = communicator
         self.masks = masks
-        looksAhead = loss.encodesTwice(plan.accumulation)
         contexts = model.makeContexts(
             team: team, images: largest, ownFeatures: spanned.reduce(0) { max($0, $1[rank]) },
             globalFeatures: spanned.reduce(0) { max($0, $1.reduce(0, +)) }, plan: memory)
@@ -81,6 +79,7 @@ package final class PretrainObjective: Objective {
     }
 
     package var parameters: ParameterSet { model.parameters }
+    package var looksAhead: Bool { loss.encodesTwice(plan.accumulation) }
     package var messages: [any InFlight] { regularizers }
 
     /// What is written for a micro-batch; its masks are there, where they are given, before it is taken.
