@@ -21,7 +21,7 @@ package struct DebugDump {
     package let weightsPath: String
     package let batchPath: String
     package let dumpPath: String
-    package var exchange = GradientExchange()
+    package var gradientSum = GradientSumConfiguration()
     package var recomputesActivations = false
     /// An update of the weights to make and dump, if any.
     package var update: Update?
@@ -63,9 +63,9 @@ package struct DebugDump {
             try model.validate()
             let file = try SafetensorsFile(path: batchPath)
             let total = try batchSize(of: file, parts: communicator.size * accumulation)
-            guard exchange.fixedShards == 0 || total % exchange.fixedShards == 0 else {
+            guard gradientSum.fixedShards == 0 || total % gradientSum.fixedShards == 0 else {
                 throw DebugError(
-                    "\(batchPath): --deterministic divides the batch into \(exchange.fixedShards) equal parts, and it "
+                    "\(batchPath): --deterministic divides the batch into \(gradientSum.fixedShards) equal parts, and it "
                         + "has \(total) images")
             }
             try loss.validate(
@@ -135,7 +135,7 @@ package struct DebugDump {
         options.recomputes = recomputesActivations
         let pass = GradientPass(
             MaskedAutoencoder(model, precision, plan: plan), loss: loss, classes: nil, division: division,
-            options: options, exchange: exchange, communicator: communicator, team: team, clock: PhaseClock(),
+            options: options, gradientSum: gradientSum, communicator: communicator, team: team, clock: PhaseClock(),
             plan: plan)
         return (
             pass,
@@ -152,11 +152,11 @@ package struct DebugDump {
     ) throws {
         let parameters = pass.model.parameters
         let reducer = pass.reducer
-        var gathered: [Matrix] = exchange.shardsOptimizer ? [reducer.gradients] : []
+        var gathered: [Matrix] = gradientSum.shardsOptimizer ? [reducer.gradients] : []
         if let update {
             let optimizer = AdamW(parameters, owned: reducer.owned, configuration: update.optimizer, plan: plan)
             team.run { optimizer.update(reducer.gradients, step: 1, learningRate: update.learningRate, by: $0) }
-            if exchange.shardsOptimizer { gathered.append(parameters.values) }
+            if gradientSum.shardsOptimizer { gathered.append(parameters.values) }
         }
         for values in gathered {
             let gather = WeightGather(communicator, reducer.layout, values: values)

@@ -26,7 +26,7 @@ package struct PretrainConfiguration: Codable, Equatable, Sendable {
     /// Largest gradient norm; nil does not clip.
     package var clipGradient: Double?
     package var seed: UInt64
-    package var gradientExchange = GradientExchange()
+    package var gradientExchange = GradientSumConfiguration()
     /// What happens to an update whose loss or gradient norm is a spike, and how far above the mean one is.
     package var spikeGuard = SpikeGuard.Action.none
     package var spikeThreshold = 6.0

@@ -71,7 +71,7 @@ package final class GradientPass {
     /// - Parameter options: how the pass uses memory, and what it leaves for being looked at.
     package init(
         _ model: MaskedAutoencoder, loss: LossConfiguration, classes: Int?, division: MicroBatches,
-        options: MaskedAutoencoder.Activations.Options = .init(), exchange: GradientExchange = .init(),
+        options: MaskedAutoencoder.Activations.Options = .init(), gradientSum: GradientSumConfiguration = .init(),
         communicator: any Communicator, team: Team, clock: PhaseClock, plan: MemoryPlan
     ) {
         let rank = communicator.rank
@@ -114,9 +114,9 @@ package final class GradientPass {
         }
         regularizations = made
         classifier = classes.map { OnlineClassifier(model, images: largest, classes: $0, plan: plan) }
-        reducer = GradientReducer(communicator, exchange, gradients: model.parameters.gradients, plan: plan)
+        reducer = GradientReducer(communicator, gradientSum, gradients: model.parameters.gradients, plan: plan)
         tree =
-            exchange.fixedShards == 0
+            gradientSum.fixedShards == 0
             ? nil : GradientTree(model.parameters.gradients, terms: division.accumulation, plan: plan)
         if let timeline = clock.timeline {
             reducer.onBucket = { timeline.add(.bucket, from: $0, to: $1, bytes: $2) }

@@ -91,7 +91,8 @@ package final class PretrainStep {
             model, loss: configuration.loss, classes: classes,
             division: MicroBatches(
                 images: images, ranks: communicator.size, accumulation: configuration.accumulation), options: options,
-            exchange: configuration.gradientExchange, communicator: communicator, team: team, clock: clock, plan: plan)
+            gradientSum: configuration.gradientExchange, communicator: communicator, team: team, clock: clock,
+            plan: plan)
         let reducer = pass.reducer
         precondition(reducer.owned == optimizer.owned, "the optimizer must own what the reducer sums")
         gradientNorm = GradientNorm(of: reducer.gradients, owned: reducer.owned, plan: plan)
