@@ -139,9 +139,9 @@ package struct ScalingPlan {
         }
     }
 
-    /// The exchange of features for so many nodes.
-    package func exchange(for division: Division) -> UniformityExchange {
-        configuration.loss.regularizer.resolvedExchange(
+    /// How features travel among so many nodes.
+    package func transport(for division: Division) -> FeatureTransport {
+        configuration.loss.regularizer.resolvedTransport(
             images: exchangedImages(division), width: configuration.model.embedDim)
     }
 
@@ -219,7 +219,7 @@ package struct ScalingPlan {
         }
         let images = exchangedImages(division) / division.ranks
         let exchange: StepModel.Exchange =
-            self.exchange(for: division) == .gram
+            self.transport(for: division) == .gram
             ? .sum(
                 elements: c.embedDim * (c.embedDim + 1) / 2 + c.embedDim, bytesPerElement: MemoryLayout<Double>.stride)
             : .gather(bytes: images * c.embedDim * MemoryLayout<Float>.stride)

@@ -6,20 +6,20 @@ import Models
 import Tensors
 import Testing
 
-@Suite("Regularisers against PyTorch (scripts/fixtures/regularizers.py), whatever the ranks and the exchange")
+@Suite("Regularisers against PyTorch (scripts/fixtures/regularizers.py), whatever the ranks and the transport")
 struct FeatureRegularizerTests {
     struct Case: CustomTestStringConvertible, Sendable {
         let kind: Regularizer
-        let exchange: UniformityExchange
+        let transport: FeatureTransport
         let batch: String
         /// Normalising rounds features by 6e-8, which is more where they differ by 3e-3.
         var tolerance: Double { batch == "alike" && kind != .vicregCovariance ? 1e-4 : 1e-5 }
-        var testDescription: String { "\(kind.rawValue), \(exchange.rawValue), \(batch)" }
+        var testDescription: String { "\(kind.rawValue), \(transport.rawValue), \(batch)" }
     }
 
     static let cases = Regularizer.allCases.filter { $0 != .none }.flatMap { kind in
-        [UniformityExchange.gather, .gram].filter { $0 == .gather || kind.dependsOnGram }.flatMap { exchange in
-            ["few", "many", "alike"].map { Case(kind: kind, exchange: exchange, batch: $0) }
+        [FeatureTransport.gather, .gram].filter { $0 == .gather || kind.dependsOnGram }.flatMap { transport in
+            ["few", "many", "alike"].map { Case(kind: kind, transport: transport, batch: $0) }
         }
     }
 
@@ -60,7 +60,7 @@ struct FeatureRegularizerTests {
         if all.count > 1 {
             for regularizer in all {
                 for (rank, other) in all.enumerated() {
-                    if regularizer.exchange == .gather {
+                    if regularizer.transport == .gather {
                         regularizer.all.rows(firsts[rank]..<firsts[rank] + totals[rank]).copy(from: other.own)
                     } else {
                         for column in 0..<regularizer.summary.columns {
@@ -101,7 +101,7 @@ struct FeatureRegularizerTests {
         let loss = Double(try file.floats("\(example.batch).\(example.kind.rawValue).loss")[0])
         let gradient = try file.floats("\(example.batch).\(example.kind.rawValue).gradient").map { 0.7 * $0 }
         var configuration = RegularizerConfiguration()
-        (configuration.kind, configuration.exchange) = (example.kind, example.exchange)
+        (configuration.kind, configuration.transport) = (example.kind, example.transport)
         var spectral: [Double] = []
         for division in Self.divisions {
             // The first rank's first part takes what the others leave.

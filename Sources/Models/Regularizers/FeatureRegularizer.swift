@@ -10,7 +10,7 @@ package import Tensors
 package final class FeatureRegularizer: @unchecked Sendable {
     package let configuration: RegularizerConfiguration
     /// gather or gram.
-    package let exchange: UniformityExchange
+    package let transport: FeatureTransport
     /// z of this rank [n, D], normalised if the regulariser wants that.
     package let own: Matrix
     /// z of the global batch [N, D] in rank order, for whoever gathers; `own` itself if there is no other rank.
@@ -61,7 +61,7 @@ package final class FeatureRegularizer: @unchecked Sendable {
     /// by `divisors` once it is added up. Parts divided before would round otherwise at other numbers of ranks.
     package internal(set) var parts = Figures()
     package var divisors: Figures {
-        guard exchange == .gather && configuration.kind.looksAtPairs else { return Figures(loss: 1, spectral: 1) }
+        guard transport == .gather && configuration.kind.looksAtPairs else { return Figures(loss: 1, spectral: 1) }
         let count = Double(images)
         let spectral = count * count
         switch configuration.kind {
@@ -104,9 +104,9 @@ package final class FeatureRegularizer: @unchecked Sendable {
         self.width = width
         self.ranks = ranks
         self.firstRow = ranks == 1 ? 0 : firstRow
-        exchange = configuration.resolvedExchange(images: globalImages, width: width)
+        transport = configuration.resolvedTransport(images: globalImages, width: width)
         let isAlone = ranks == 1
-        let gathers = exchange == .gather
+        let gathers = transport == .gather
         let usesPairs = gathers && configuration.kind.looksAtPairs
         own = matrix("features of this rank", images, width)
         all = isAlone || !gathers ? own : matrix("gathered features", globalImages, width)
@@ -166,15 +166,15 @@ package final class FeatureRegularizer: @unchecked Sendable {
 
     /// Prepares what is exchanged.
     package func summarize(in context: LayerContext) {
-        if exchange == .gram { formSummary(ownSummary, of: own, in: context) }
+        if transport == .gram { formSummary(ownSummary, of: own, in: context) }
     }
 
     /// After the exchange: sets `parts`, and prepares `gradient`.
     package func evaluate(in context: LayerContext) {
-        if exchange == .gather && configuration.kind.looksAtPairs {
+        if transport == .gather && configuration.kind.looksAtPairs {
             evaluatePairs(in: context)
         } else {
-            if exchange == .gather { formSummary(summary, of: all, in: context) }
+            if transport == .gather { formSummary(summary, of: all, in: context) }
             evaluateGram(in: context)
         }
     }
@@ -182,7 +182,7 @@ package final class FeatureRegularizer: @unchecked Sendable {
     /// Overwrites `dFeatures` with `weight` times the gradient of the loss for the images `rows` of this rank.
     package func gradient(rows: Range<Int>, weight: Double, in context: LayerContext) {
         let (d, z) = (dNormalized.rows(rows), own.rows(rows))
-        if exchange == .gather && configuration.kind.looksAtPairs {
+        if transport == .gather && configuration.kind.looksAtPairs {
             pairGradient(rows: rows, in: context)
         } else {
             gramGradient(rows: rows, in: context)

@@ -25,7 +25,7 @@ package enum Regularizer: String, Codable, CaseIterable, Sendable {
 }
 
 /// How the features of all ranks come together.
-package enum UniformityExchange: String, Codable, CaseIterable, Sendable {
+package enum FeatureTransport: String, Codable, CaseIterable, Sendable {
     /// Every rank receives all features, N × D.
     case gather
     /// Ranks add up their Gram matrices, D × D whatever the batch.
@@ -37,11 +37,18 @@ package enum UniformityExchange: String, Codable, CaseIterable, Sendable {
 /// The regulariser of a run and its parameters.
 package struct RegularizerConfiguration: Codable, Equatable, Sendable {
     package var kind = Regularizer.spectral
-    package var exchange = UniformityExchange.auto
+    package var transport = FeatureTransport.auto
     /// μ of tcr.
     package var tcrMu = 1.0
     /// t of uniformity.
     package var uniformityT = 2.0
+
+    /// Configurations of earlier versions call the transport so.
+    private enum CodingKeys: String, CodingKey {
+        case kind
+        case transport = "exchange"
+        case tcrMu, uniformityT
+    }
 
     package init() {}
 
@@ -51,20 +58,20 @@ package struct RegularizerConfiguration: Codable, Equatable, Sendable {
         guard uniformityT > 0 && uniformityT.isFinite else {
             throw ModelError("--uniformity-t is \(uniformityT): it must be above 0")
         }
-        guard exchange != .gram || kind.dependsOnGram else {
+        guard transport != .gram || kind.dependsOnGram else {
             throw ModelError(
                 "--reg \(kind.rawValue) needs the features of all pairs, not their Gram matrix: "
                     + "use --uniformity-exchange gather or auto")
         }
     }
 
-    /// The exchange that is used for `images` features of `width`.
+    /// How `images` features of `width` travel: never `auto`.
     ///
     /// Gathering brings N·D numbers of 4 bytes to each rank, which then spends about 2·n·N·D multiply-adds on its n rows;
     /// the Gram matrix brings D² of 8 (half of it there and half back) and 2·n·D². Beyond N = 2D it is less of both.
-    package func resolvedExchange(images: Int, width: Int) -> UniformityExchange {
+    package func resolvedTransport(images: Int, width: Int) -> FeatureTransport {
         guard kind.dependsOnGram else { return .gather }
-        guard exchange == .auto else { return exchange }
+        guard transport == .auto else { return transport }
         return images > 2 * width ? .gram : .gather
     }
 }

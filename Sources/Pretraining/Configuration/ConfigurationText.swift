@@ -53,7 +53,7 @@ extension LossConfiguration {
             ConfigurationSetting(
                 "--uniformity-t", regularizer.uniformityT, decidesNumbers: regularizer.kind == .uniformity),
             // The same loss to rounding.
-            ConfigurationSetting("--uniformity-exchange", regularizer.exchange.rawValue, decidesNumbers: false),
+            ConfigurationSetting("--uniformity-exchange", regularizer.transport.rawValue, decidesNumbers: false),
             ConfigurationSetting("--negatives", negatives.rawValue),
             ConfigurationSetting("--uniformity-gradient", uniformityGradient.rawValue),
         ]

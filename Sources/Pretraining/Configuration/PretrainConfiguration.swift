@@ -126,7 +126,7 @@ package struct PretrainConfiguration: Codable, Equatable, Sendable {
                 "--deterministic divides the effective batch into \(shards) parts, which \(accumulation) "
                     + "micro-batches do not divide")
         }
-        guard loss.negatives == .effective && loss.regularizer.exchange == .gather else {
+        guard loss.negatives == .effective && loss.regularizer.transport == .gather else {
             throw ModelError(
                 "--deterministic compares all features of the effective batch on every rank: use --negatives effective "
                     + "and --uniformity-exchange gather")

@@ -105,7 +105,7 @@ package final class GradientPass {
                 width: model.configuration.embedDim, firstRow: counts[..<rank].reduce(0, +), ranks: counts.count,
                 threads: team.count, plan: plan)
             let content: FeatureExchange.Content =
-                regularizer.exchange == .gather
+                regularizer.transport == .gather
                 ? .gather(own: regularizer.own, all: regularizer.all, counts: counts)
                 : .sum(own: regularizer.ownSummary, all: regularizer.summary)
             made.append(

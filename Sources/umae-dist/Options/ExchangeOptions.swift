@@ -85,7 +85,7 @@ struct ExchangeOptions: ParsableArguments {
 
     /// Features have to be compared in one order too.
     func adjust(_ loss: inout LossConfiguration) {
-        if deterministic && loss.regularizer.exchange == .auto { loss.regularizer.exchange = .gather }
+        if deterministic && loss.regularizer.transport == .auto { loss.regularizer.transport = .gather }
     }
 }
 
