@@ -53,7 +53,7 @@ package struct DebugDump {
     package struct Losses: Sendable {
         package let total: Double
         package let reconstruction: Double
-        package let uniformity: Double
+        package let regularizer: Double
     }
 
     /// Splits the batch over ranks and micro-batches; rank 0 writes the dump in global order. Collective.
@@ -111,10 +111,10 @@ package struct DebugDump {
             outputs.keep(a, at: rows)
         }
         let share = LossShares.sum(shares)
-        var sums = [share.reconstruction, loss.regularizer.kind == .none ? 0 : share.uniformity]
+        var sums = [share.reconstruction, loss.regularizer.kind == .none ? 0 : share.regularizer]
         try pass.sum(&sums)
         sums[1] /= pass.divisors.loss
-        let losses = Losses(total: sums[0] + loss.lamb * sums[1], reconstruction: sums[0], uniformity: sums[1])
+        let losses = Losses(total: sums[0] + loss.lamb * sums[1], reconstruction: sums[0], regularizer: sums[1])
 
         try makeUpdate(pass, communicator, team, plan)
         let tensors = try self.tensors(outputs, pass, losses, counts, communicator)
@@ -239,7 +239,7 @@ package struct DebugDump {
         let tokens = 1 + model.keptPatches
         var tensors = [
             scalar("loss", losses.total), scalar("loss_mae", losses.reconstruction),
-            scalar("loss_reg", losses.uniformity),
+            scalar("loss_reg", losses.regularizer),
             try gathered("pred", [model.patches, model.patchValues], outputs.predictions),
             try gathered("mask", [model.patches], outputs.mask),
             try gathered("latent", [tokens, model.embedDim], outputs.latent),

@@ -72,7 +72,7 @@ final class RandomDebugBatch {
     func losses(lamb: Double) throws -> Losses {
         pass.loss.lamb = lamb
         let shares = try pass.accumulate(images, labels: nil, micro: 0)
-        var sums = [shares.reconstruction, shares.uniformity]
+        var sums = [shares.reconstruction, shares.regularizer]
         try communicator.allReduce(&sums, .sum)
         return Losses(reconstruction: sums[0], regularizer: sums[1] / pass.divisors.loss)
     }
@@ -84,5 +84,5 @@ final class RandomDebugBatch {
     }
 
     /// What the gradient of the regulariser was multiplied with.
-    var uniformityFactor: Double { configured.uniformityGradient.factor(worldSize: communicator.size) }
+    var regularizerFactor: Double { configured.uniformityGradient.factor(worldSize: communicator.size) }
 }

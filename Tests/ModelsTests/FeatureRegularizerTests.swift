@@ -29,7 +29,7 @@ struct FeatureRegularizerTests {
     /// Ranks that are played one after another, their messages being copies.
     private func run(
         _ configuration: RegularizerConfiguration, _ features: Matrix, ranks: [[Int]], weight: Double
-    ) throws -> (loss: Double, spectral: Double, gradient: [Float]) {
+    ) throws -> (loss: Double, inverseRank: Double, gradient: [Float]) {
         let totals = ranks.map { $0.reduce(0, +) }
         let plan = MemoryPlan()
         let images = features.rows
@@ -72,7 +72,7 @@ struct FeatureRegularizerTests {
         }
         for regularizer in all { onAllThreads { regularizer.evaluate(in: $0) } }
         let pairSum = all.reduce(0) { $0 + $1.pairSum }
-        var (loss, spectral, gradient) = (0.0, 0.0, [Float]())
+        var (loss, inverseRank, gradient) = (0.0, 0.0, [Float]())
         for (rank, regularizer) in all.enumerated() {
             regularizer.pairSum = pairSum
             if configuration.kind == .koleo && all.count > 1 {
@@ -83,13 +83,13 @@ struct FeatureRegularizerTests {
             }
             onAllThreads { regularizer.finishPairs(in: $0) }
             loss += regularizer.parts.loss / regularizer.divisors.loss
-            spectral += regularizer.parts.spectral / regularizer.divisors.spectral
+            inverseRank += regularizer.parts.inverseEffectiveRank / regularizer.divisors.inverseEffectiveRank
             for part in parts(rank) {
                 onAllThreads { regularizer.gradient(rows: part, weight: weight, in: $0) }
                 gradient += regularizer.dFeatures.rows(0..<part.count).array
             }
         }
-        return (loss, spectral, gradient)
+        return (loss, inverseRank, gradient)
     }
 
     @Test("loss and gradient", arguments: cases)
@@ -102,7 +102,7 @@ struct FeatureRegularizerTests {
         let gradient = try file.floats("\(example.batch).\(example.kind.rawValue).gradient").map { 0.7 * $0 }
         var configuration = RegularizerConfiguration()
         (configuration.kind, configuration.transport) = (example.kind, example.transport)
-        var spectral: [Double] = []
+        var inverseRanks: [Double] = []
         for division in Self.divisions {
             // The first rank's first part takes what the others leave.
             var ranks = division
@@ -111,10 +111,10 @@ struct FeatureRegularizerTests {
             #expect(abs(result.loss / loss - 1) < example.tolerance, "\(division): \(result.loss), \(loss)")
             let error = ParityTests.relativeError(result.gradient, gradient)
             #expect(error < example.tolerance, "\(division): \(error)")
-            spectral.append(result.spectral)
+            inverseRanks.append(result.inverseRank)
         }
         // The participation ratio is reported whatever the loss.
-        for value in spectral { #expect(abs(value - spectral[0]) < 1e-6 && value > 0 && value <= 1.00001) }
+        for value in inverseRanks { #expect(abs(value - inverseRanks[0]) < 1e-6 && value > 0 && value <= 1.00001) }
     }
 
     @Test("parameters are used")
@@ -152,7 +152,7 @@ struct FeatureRegularizerTests {
         var configuration = RegularizerConfiguration()
         configuration.kind = kind
         let result = try run(configuration, Matrix(rows: 6, columns: 4), ranks: [[3], [3]], weight: 1)
-        #expect(!result.spectral.isNaN, "\(result.spectral)")
+        #expect(!result.inverseRank.isNaN, "\(result.inverseRank)")
     }
 
     @Test("a larger order takes the vectorised way: tcr against the sum over images")

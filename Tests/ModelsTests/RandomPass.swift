@@ -37,6 +37,6 @@ enum RandomPass {
         let samples = MatrixView(rows: images, columns: 1, values: Array(0..<images))
         pass.activations(for: 0).masking.draw(seed: 5, epoch: 0, samples: samples)
         let shares = try pass.accumulate(batch, labels: nil, micro: 0)
-        return (pass.reducer.gradients.array, [shares.reconstruction, shares.uniformity])
+        return (pass.reducer.gradients.array, [shares.reconstruction, shares.regularizer])
     }
 }

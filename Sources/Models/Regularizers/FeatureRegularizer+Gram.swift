@@ -61,7 +61,7 @@ extension FeatureRegularizer {
             var trace = 0.0
             for index in 0..<width { trace += Double(gram[index, index]) }
             // Features that are all zero spread over no dimension; 0/0 would be no number.
-            parts.spectral = trace * trace > 0 ? square / (trace * trace) / Double(ranks) : 0
+            parts.inverseEffectiveRank = trace * trace > 0 ? square / (trace * trace) / Double(ranks) : 0
             var value = 0.0
             switch configuration.kind {
             case .none, .spectral:

@@ -61,7 +61,7 @@ extension FeatureRegularizer {
         MatrixProduct(ownRows(of: paired), paired, transposeB: true, into: similarities)
             .run(by: context.member, scratch: context.scratch)
         let square = sum(in: context) { squaredSimilarities(row: $0) }
-        if context.member.isFirst { parts.spectral = square }
+        if context.member.isFirst { parts.inverseEffectiveRank = square }
         switch configuration.kind {
         case .spectralOffdiagonal:
             // An image is 1 with itself.

@@ -61,14 +61,16 @@ package final class FeatureRegularizer: @unchecked Sendable {
     /// by `divisors` once it is added up. Parts divided before would round otherwise at other numbers of ranks.
     package internal(set) var parts = Figures()
     package var divisors: Figures {
-        guard transport == .gather && configuration.kind.looksAtPairs else { return Figures(loss: 1, spectral: 1) }
+        guard transport == .gather && configuration.kind.looksAtPairs else {
+            return Figures(loss: 1, inverseEffectiveRank: 1)
+        }
         let count = Double(images)
-        let spectral = count * count
+        let squares = count * count
         switch configuration.kind {
-        case .spectralOffdiagonal: return Figures(loss: max(count * (count - 1), 1), spectral: spectral)
-        case .uniformity: return Figures(loss: 1, spectral: spectral)
-        case .koleo: return Figures(loss: count, spectral: spectral)
-        default: return Figures(loss: spectral, spectral: spectral)
+        case .spectralOffdiagonal: return Figures(loss: max(count * (count - 1), 1), inverseEffectiveRank: squares)
+        case .uniformity: return Figures(loss: 1, inverseEffectiveRank: squares)
+        case .koleo: return Figures(loss: count, inverseEffectiveRank: squares)
+        default: return Figures(loss: squares, inverseEffectiveRank: squares)
         }
     }
     /// Σ over this rank's pairs of exp(-t·distance²), which uniformity needs of all ranks together before `gradient`.
@@ -77,11 +79,11 @@ package final class FeatureRegularizer: @unchecked Sendable {
     /// The loss, and the participation ratio's reciprocal ‖ZᵀZ‖² / trace².
     package struct Figures: Equatable, Sendable {
         package var loss: Double
-        package var spectral: Double
+        package var inverseEffectiveRank: Double
 
-        package init(loss: Double = 0, spectral: Double = 0) {
+        package init(loss: Double = 0, inverseEffectiveRank: Double = 0) {
             self.loss = loss
-            self.spectral = spectral
+            self.inverseEffectiveRank = inverseEffectiveRank
         }
     }
 

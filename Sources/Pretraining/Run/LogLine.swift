@@ -34,11 +34,10 @@ package struct LogLine: EpochRecord, Equatable {
         let sums = state.metrics
         let steps = Double(max(sums.steps, 1))
         let loss = state.configuration.loss
-        let uniformity = sums.uniformity / steps
         trainLR = sums.learningRate / steps
         trainLossMAE = sums.reconstruction / steps
-        trainLossReg = uniformity
-        trainLoss = trainLossMAE + loss.weight * uniformity
+        trainLossReg = sums.regularizer / steps
+        trainLoss = trainLossMAE + loss.weight * trainLossReg
         trainLossCE = hasClassifier ? sums.crossEntropy / steps : nil
         trainAcc = hasClassifier ? sums.correct / Double(max(sums.images, 1)) : nil
         trainGradNorm = sums.gradientNorm / steps
@@ -46,6 +45,6 @@ package struct LogLine: EpochRecord, Equatable {
         step = state.step
         imagesPerSecond = Double(sums.images) / max(sums.seconds, 1e-9)
         // JSON has no infinity, and features that are all zero spread over no dimension.
-        effectiveRank = sums.spectral > 0 ? steps / sums.spectral : 0
+        effectiveRank = sums.inverseEffectiveRank > 0 ? steps / sums.inverseEffectiveRank : 0
     }
 }

@@ -38,13 +38,21 @@ package struct EpochMetrics: Codable, Equatable, Sendable {
     package var steps = 0
     package var images = 0
     package var reconstruction = 0.0
-    package var uniformity = 0.0
-    package var spectral = 0.0
+    package var regularizer = 0.0
+    package var inverseEffectiveRank = 0.0
     package var crossEntropy = 0.0
     package var correct = 0.0
     package var learningRate = 0.0
     package var gradientNorm = 0.0
     package var seconds = 0.0
+
+    /// The keys of every version: the regulariser's figures had other names once.
+    private enum CodingKeys: String, CodingKey {
+        case steps, images, reconstruction
+        case regularizer = "uniformity"
+        case inverseEffectiveRank = "spectral"
+        case crossEntropy, correct, learningRate, gradientNorm, seconds
+    }
 
     package init() {}
 
@@ -52,8 +60,8 @@ package struct EpochMetrics: Codable, Equatable, Sendable {
         steps += 1
         images += step.images
         reconstruction += step.reconstruction
-        uniformity += step.uniformity
-        spectral += step.spectral
+        regularizer += step.regularizer
+        inverseEffectiveRank += step.inverseEffectiveRank
         crossEntropy += step.crossEntropy
         correct += step.correct ?? 0
         learningRate += step.learningRate

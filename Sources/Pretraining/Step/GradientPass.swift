@@ -146,7 +146,7 @@ package final class GradientPass {
 
     /// What sums of the regulariser's shares over ranks and micro-batches are divided by.
     package var divisors: FeatureRegularizer.Figures {
-        spans ? regularizations[0].regularizer.divisors : FeatureRegularizer.Figures(loss: 1, spectral: 1)
+        spans ? regularizations[0].regularizer.divisors : FeatureRegularizer.Figures(loss: 1, inverseEffectiveRank: 1)
     }
 
     /// Encodes one micro-batch and keeps its features. Collective.
@@ -248,9 +248,11 @@ package final class GradientPass {
         if collects ? batch.micro == 0 : isSummarized {
             evaluate(regularizer, in: context)
             if member.isFirst {
-                let divisors = spans ? FeatureRegularizer.Figures(loss: 1, spectral: 1) : regularizer.divisors
-                shares.uniformity = regularizer.parts.loss * part / divisors.loss
-                shares.spectral = regularizer.parts.spectral * part / divisors.spectral
+                let divisors =
+                    spans ? FeatureRegularizer.Figures(loss: 1, inverseEffectiveRank: 1) : regularizer.divisors
+                shares.regularizer = regularizer.parts.loss * part / divisors.loss
+                shares.inverseEffectiveRank =
+                    regularizer.parts.inverseEffectiveRank * part / divisors.inverseEffectiveRank
             }
         }
 

@@ -38,9 +38,9 @@ package struct LossConfiguration: Codable, Equatable, Sendable {
 /// are divided as `GradientPass.divisors` says.
 package struct LossShares: Sendable {
     package var reconstruction = 0.0
-    package var uniformity = 0.0
-    /// ‖ZᵀZ‖² / trace², the reciprocal of the participation ratio.
-    package var spectral = 0.0
+    package var regularizer = 0.0
+    /// ‖ZᵀZ‖² / trace² of the class features, the reciprocal of the participation ratio.
+    package var inverseEffectiveRank = 0.0
     package var crossEntropy = 0.0
     package var correct = 0
 
@@ -55,8 +55,8 @@ package struct LossShares: Sendable {
 
     mutating func add(_ other: LossShares) {
         reconstruction += other.reconstruction
-        uniformity += other.uniformity
-        spectral += other.spectral
+        regularizer += other.regularizer
+        inverseEffectiveRank += other.inverseEffectiveRank
         crossEntropy += other.crossEntropy
         correct += other.correct
     }

@@ -13,8 +13,8 @@ package struct StepOutcome: Sendable {
     package var images = 0
     /// Means over the global batch.
     package var reconstruction = 0.0
-    package var uniformity = 0.0
-    package var spectral = 0.0
+    package var regularizer = 0.0
+    package var inverseEffectiveRank = 0.0
     package var crossEntropy = 0.0
     /// Images that the online classifier got right; nil where there is none, since images have no labels.
     package var correct: Double?
@@ -37,7 +37,7 @@ package struct NonFiniteError: CollectiveError {
 /// One training step, from images to the updated weights.
 ///
 /// files → decoded image → augmented batch → patches → encoder → decoder → reconstruction loss, and class features →
-/// exchanged across ranks → uniformity loss → backward → gradients summed → all ranks agree → AdamW.
+/// exchanged across ranks → regulariser → backward → gradients summed → all ranks agree → AdamW.
 package final class PretrainStep {
     package let model: MaskedAutoencoder
     package let optimizer: AdamW
@@ -213,7 +213,7 @@ package final class PretrainStep {
     /// Why this update is left out, if it is. All ranks see the same figures and decide alike.
     private func judge(_ outcome: StepOutcome, update: Int) throws -> String? {
         guard configuration.spikeGuard != .none else { return nil }
-        let loss = outcome.reconstruction + configuration.loss.weight * outcome.uniformity
+        let loss = outcome.reconstruction + configuration.loss.weight * outcome.regularizer
         guard
             let spike = spikeGuard.judge(
                 loss: loss, gradientNorm: outcome.gradientNorm, threshold: configuration.spikeThreshold)
@@ -250,21 +250,21 @@ package final class PretrainStep {
     /// Adds up the shares of all ranks; stops all of them if a loss is not finite.
     private func agree(on shares: LossShares, update: Int, savesAfter: Bool) throws -> StepOutcome {
         sums[0] = shares.reconstruction
-        sums[1] = shares.uniformity
+        sums[1] = shares.regularizer
         sums[2] = shares.crossEntropy
         sums[3] = Double(shares.correct)
         sums[4] = StopRequest.isPending ? 1 : 0
-        sums[5] = shares.spectral
+        sums[5] = shares.inverseEffectiveRank
         sums[6] = savesAfter ? 1 : 0
         try pass.sum(&sums)
         sums[1] /= pass.divisors.loss
-        sums[5] /= pass.divisors.spectral
+        sums[5] /= pass.divisors.inverseEffectiveRank
         guard sums[0].isFinite && sums[1].isFinite && sums[2].isFinite else {
             throw try nonFiniteError(shares, update: update)
         }
         return StepOutcome(
-            images: configuration.effectiveBatchSize, reconstruction: sums[0], uniformity: sums[1],
-            spectral: sums[5], crossEntropy: sums[2], correct: hasClassifier ? sums[3] : nil,
+            images: configuration.effectiveBatchSize, reconstruction: sums[0], regularizer: sums[1],
+            inverseEffectiveRank: sums[5], crossEntropy: sums[2], correct: hasClassifier ? sums[3] : nil,
             stopRequested: sums[4] > 0, saveRequested: sums[6] > 0)
     }
 
@@ -283,7 +283,7 @@ package final class PretrainStep {
 
     private func nonFiniteError(_ shares: LossShares, update: Int) throws -> NonFiniteError {
         let named = [
-            ("reconstruction loss", shares.reconstruction), ("regulariser", shares.uniformity),
+            ("reconstruction loss", shares.reconstruction), ("regulariser", shares.regularizer),
             ("classifier's cross-entropy", shares.crossEntropy),
         ]
         let bad = named.filter { !$0.1.isFinite }.map { "\($0.0) is \($0.1.isNaN ? "not a number" : "infinite")" }

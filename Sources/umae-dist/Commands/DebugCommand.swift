@@ -103,7 +103,7 @@ struct DebugCommand: WorldCommand {
             let result = try debug.run(communicator: world, team: team)
             if world.rank == 0 {
                 Console.print(
-                    "loss \(result.total)  loss_mae \(result.reconstruction)  loss_reg \(result.uniformity)\n"
+                    "loss \(result.total)  loss_mae \(result.reconstruction)  loss_reg \(result.regularizer)\n"
                         + "wrote \(dump)")
             }
             return 0
