@@ -98,10 +98,10 @@ package struct DebugDump {
             a.masking.sortNoise()
             return a
         }
-        if pass.collects {
+        if pass.encodesAhead {
             for (micro, rows) in parts.enumerated() {
                 _ = prepare(micro)
-                try pass.collect(images.rows(rows), micro: micro)
+                try pass.encodeAhead(images.rows(rows), micro: micro)
             }
         }
         var shares: [LossShares] = []

@@ -8,7 +8,7 @@ package import Runs
 /// Forward and backward over the global batch of one update, of which each rank holds a part and may see it in several
 /// micro-batches: the losses and their gradient, summed over ranks and micro-batches.
 ///
-/// Where the regulariser spans several micro-batches, each is first given to `collect`, which only encodes; the masks
+/// Where the regulariser spans several micro-batches, each is first given to `encodeAhead`, which only encodes; the masks
 /// must be the same again when it is given to `accumulate`.
 package final class GradientPass {
     package let model: MaskedAutoencoder
@@ -16,8 +16,8 @@ package final class GradientPass {
     /// One for each thread.
     package let contexts: [LayerContext]
     package let division: MicroBatches
-    /// Whether every micro-batch must go through `collect` before the first goes through `accumulate`.
-    package let collects: Bool
+    /// Whether every micro-batch must go through `encodeAhead` before the first goes through `accumulate`.
+    package let encodesAhead: Bool
     /// Whether one regulariser serves all micro-batches.
     private let spans: Bool
     private let team: Team
@@ -33,7 +33,7 @@ package final class GradientPass {
 
     /// What the threads work on, set before they start; made once, so that starting them allocates nothing.
     private var batch: Batch
-    private var collectJob: (TeamMember) -> Void = { _ in }
+    private var encodeAheadJob: (TeamMember) -> Void = { _ in }
     private var encodeJob: (TeamMember) -> Void = { _ in }
     private var gradientJob: (TeamMember) -> Void = { _ in }
     /// Written by the first thread.
@@ -83,7 +83,7 @@ package final class GradientPass {
         self.loss = loss
         self.communicator = communicator
         self.clock = clock
-        collects = loss.encodesTwice(division.accumulation)
+        encodesAhead = loss.encodesTwice(division.accumulation)
         spans = loss.spansMicroBatches(division.accumulation)
         let spanned = spans ? [division.rankTotals] : (0..<division.accumulation).map(division.rankCounts)
         contexts = model.makeContexts(
@@ -126,7 +126,7 @@ package final class GradientPass {
         }
         batch = Batch(
             images: model.parameters.values, activations: anyActivations, regularization: first, rows: 0..<0)
-        collectJob = { [unowned self] in collect(by: $0) }
+        encodeAheadJob = { [unowned self] in encodeAhead(by: $0) }
         encodeJob = { [unowned self] in encode(by: $0) }
         gradientJob = { [unowned self] in decodeAndDifferentiate(by: $0) }
         keepJob = { [unowned self] in tree?.keep(term: batch.micro, by: $0) }
@@ -150,9 +150,9 @@ package final class GradientPass {
     }
 
     /// Encodes one micro-batch and keeps its features. Collective.
-    package func collect(_ images: Matrix, micro: Int) throws {
+    package func encodeAhead(_ images: Matrix, micro: Int) throws {
         prepare(images, labels: nil, micro)
-        team.run(collectJob)
+        team.run(encodeAheadJob)
         if micro == division.accumulation - 1 { try startExchange() }
         clock.lap(.forward)
     }
@@ -169,7 +169,7 @@ package final class GradientPass {
         shares = LossShares()
         team.run(encodeJob)
         clock.lap(.forward)
-        if !collects && isSummarized { try startExchange() }
+        if !encodesAhead && isSummarized { try startExchange() }
         clock.lap(.communication)
         team.meanwhile = communicator.size > 1 ? lookAfterMessages : nil
         team.run(gradientJob)
@@ -209,7 +209,7 @@ package final class GradientPass {
         classifier?.packWeights(in: context)
     }
 
-    private func collect(by member: TeamMember) {
+    private func encodeAhead(by member: TeamMember) {
         let context = contexts[member.index]
         let regularizer = batch.regularization.regularizer
         if batch.micro == 0 { packWeights(context) }
@@ -220,10 +220,10 @@ package final class GradientPass {
 
     private func encode(by member: TeamMember) {
         let context = contexts[member.index]
-        if batch.micro == 0 && !collects { packWeights(context) }
+        if batch.micro == 0 && !encodesAhead { packWeights(context) }
         if startsGradients { member.serially { model.clearSummedGradients() } }
         model.encode(batch.images, batch.activations, in: context)
-        guard !collects else { return }
+        guard !encodesAhead else { return }
         let regularizer = batch.regularization.regularizer
         regularizer.record(batch.activations.features, rows: batch.rows, in: context)
         if isSummarized { regularizer.summarize(in: context) }
@@ -245,7 +245,7 @@ package final class GradientPass {
         }
         // One loss of the whole update, or the mean of the micro-batches' losses.
         let part = spans ? 1 : 1 / Double(division.accumulation)
-        if collects ? batch.micro == 0 : isSummarized {
+        if encodesAhead ? batch.micro == 0 : isSummarized {
             evaluate(regularizer, in: context)
             if member.isFirst {
                 let divisors =

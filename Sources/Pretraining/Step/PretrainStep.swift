@@ -137,10 +137,10 @@ package final class PretrainStep {
         clock.timeline?.step = update
         communicator.mark(step: update)
         shares.removeAll(keepingCapacity: true)
-        if pass.collects {
+        if pass.encodesAhead {
             for micro in 0..<configuration.accumulation {
                 let batch = try nextBatch()
-                try pass.collect(batch.images, micro: micro)
+                try pass.encodeAhead(batch.images, micro: micro)
             }
         }
         for micro in 0..<configuration.accumulation {
