@@ -102,8 +102,8 @@ package final class PretrainRun {
         saver = snapshot.map {
             BackgroundSaver($0, of: model, optimizer, state: state, isPatient: isPatient)
         }
-        // Without a run directory nothing is saved, and nothing collected.
-        if saves { step.prepareCollection(into: snapshot.map { [$0.firstMoment, $0.secondMoment] }) }
+        // Without a run directory nothing is saved, and nothing gathered.
+        if saves { step.prepareMomentGather(into: snapshot.map { [$0.firstMoment, $0.secondMoment] }) }
     }
 
     /// Updates made so far.
@@ -136,7 +136,7 @@ package final class PretrainRun {
             return try train()
         } catch let failure as any CollectiveError {
             // All ranks are there and leave together: a checkpoint that was due is not lost with them.
-            try step.finishCollection()
+            try step.finishMomentGather()
             try communicator.agree(during: .saving) { keeper?.wait() }
             throw failure
         }
@@ -214,13 +214,13 @@ package final class PretrainRun {
     ///   - atOnce: the same on all ranks: all wait until it is written, and throw if it cannot be.
     private func save(isDue: Bool, atOnce: Bool = false) throws {
         // Moments may still be under way if the updates since were left out.
-        try step.finishCollection()
-        // The save before may still be reading what moments are collected into.
+        try step.finishMomentGather()
+        // The save before may still be reading what moments are gathered into.
         try communicator.agree(during: .saving) { if isDue { keeper?.wait() } }
         if step.sharesUpdate {
             var due = [isDue && keeper != nil ? 1.0 : 0]
             try communicator.allReduce(&due, .sum)
-            if due[0] > 0 { try step.collectMoments(atOnce: atOnce) }
+            if due[0] > 0 { try step.gatherMoments(atOnce: atOnce) }
         }
         if isDue { keeper?.request(state) }
         if atOnce { try communicator.agree(during: .saving) { try keeper?.finish() } }

@@ -47,7 +47,7 @@ package final class GradientPass {
     private var lookAfterMessages: () -> Void = {}
     private var lastLook = ContinuousClock.now
     /// Moments on their way to rank 0, looked after as gradients are.
-    package var collection: ShareCollection?
+    package var momentGather: MomentGather?
     /// What the first thread is at.
     private var computing = PhaseClock.Phase.forward
 
@@ -321,13 +321,13 @@ package final class GradientPass {
     /// Lets messages move, between two operations of the first thread.
     private func look() {
         let exchange = batch.regularization.exchange
-        guard failure == nil && (exchange.isBusy || reducer.isBusy || collection?.isBusy == true) else { return }
+        guard failure == nil && (exchange.isBusy || reducer.isBusy || momentGather?.isBusy == true) else { return }
         let start = ContinuousClock.now
         guard start - lastLook > Self.lookEvery else { return }
         attempt {
             if exchange.isBusy { try exchange.progress() }
             try reducer.progress()
-            try collection?.progress()
+            try momentGather?.progress()
         }
         lastLook = .now
         guard lastLook - start > Self.lookEvery else { return }

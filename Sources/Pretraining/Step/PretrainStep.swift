@@ -114,18 +114,18 @@ package final class PretrainStep {
     var sharesUpdate: Bool { weightGather != nil }
 
     /// Brings the moments of all ranks together on rank 0 while the next step computes, or at once. Collective.
-    func collectMoments(atOnce: Bool) throws {
-        try pass.collection?.start()
-        if atOnce { try finishCollection() }
+    func gatherMoments(atOnce: Bool) throws {
+        try pass.momentGather?.start()
+        if atOnce { try finishMomentGather() }
     }
 
     /// Collective.
-    func finishCollection() throws { try pass.collection?.finish() }
+    func finishMomentGather() throws { try pass.momentGather?.finish() }
 
     /// Where rank 0 wants the moments of all ranks, if each has a share of them; nil on the others. All ranks call it.
-    func prepareCollection(into moments: [Matrix]?) {
+    func prepareMomentGather(into moments: [Matrix]?) {
         guard sharesUpdate else { return }
-        pass.collection = ShareCollection(
+        pass.momentGather = MomentGather(
             communicator, pass.reducer.layout, shares: [optimizer.firstMoment, optimizer.secondMoment], wholes: moments)
     }
 
@@ -179,7 +179,7 @@ package final class PretrainStep {
 
     private func update(by member: TeamMember) {
         if sharesUpdate, let snapshot = pending.snapshot, let range = pending.range {
-            // The own share is in the caches when it is updated. Moments were collected.
+            // The own share is in the caches when it is updated. Moments were gathered.
             let (values, copy) = (model.parameters.values.columns(range), snapshot.values.columns(range))
             member.forEachChunk(of: range.count) { copy.columns($0).copy(from: values.columns($0)) }
         }
@@ -195,7 +195,7 @@ package final class PretrainStep {
             clock.lap(.optimizer)
             return
         }
-        try finishCollection()
+        try finishMomentGather()
         clock.lap(.communication)
         let buckets = pass.reducer.layout.buckets
         for bucket in buckets.indices {

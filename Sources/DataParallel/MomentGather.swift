@@ -2,7 +2,7 @@ package import Communication
 package import Tensors
 
 /// Brings rows of which every rank keeps its share together on rank 0, bucket by bucket while something else is computed.
-package final class ShareCollection {
+package final class MomentGather {
     private let communicator: any Communicator
     private let shares: [Matrix]
     private let wholes: [Matrix]?
