@@ -47,8 +47,9 @@ let package = Package(
         module("Layers", ["Tensors", "CVectorKernels"]),
         module("ImageData", ["Host", "Tensors", "CZlib"]),
         module("Safetensors", ["Host", "Tensors"]),
-        // 3: the model, its update, its distribution
+        // 3: the model, the loss of its features, its update, its distribution
         module("Models", ["Layers", "Safetensors", "Tensors", "CVectorKernels"]),
+        module("Regularizers", ["Layers", "Tensors", "CVectorKernels"]),
         module("Optimization", ["Tensors", "CVectorKernels"]),
         module("DataParallel", ["Communication", "Tensors", "CVectorKernels"]),
         // Arithmetic about steps on machines that are not here; knows neither MPI nor the model.
@@ -64,7 +65,7 @@ let package = Package(
             "Pretraining",
             [
                 "Checkpoints", "Communication", "DataParallel", "Host", "ImageData", "Layers", "Models", "Optimization",
-                "Runs", "Safetensors", "Tensors",
+                "Regularizers", "Runs", "Safetensors", "Tensors",
             ]),
         // 7: what is measured of a step: its speed, its gradients, its cost elsewhere
         module(
@@ -72,14 +73,14 @@ let package = Package(
             [
                 "Checkpoints", "Communication", "CVectorKernels", "DataParallel", "Host", "ImageData", "Layers",
                 "Models",
-                "Optimization", "Planning", "Runs", "Safetensors", "Tensors", "Pretraining",
+                "Optimization", "Planning", "Regularizers", "Runs", "Safetensors", "Tensors", "Pretraining",
             ]),
         // 8: commands
         .executableTarget(
             name: "umae-dist",
             dependencies: [
                 "BuildIdentity", "Checkpoints", "Communication", "DataParallel", "Host", "ImageData", "Layers",
-                "Measurement", "Models", "Optimization", "Planning", "Runs", "Tensors", "Pretraining",
+                "Measurement", "Models", "Optimization", "Planning", "Regularizers", "Runs", "Tensors", "Pretraining",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 "Yams",
             ],
@@ -91,7 +92,7 @@ let package = Package(
         .target(name: "FaultInjector", path: "Tests/FaultInjector"),
         tests("CommunicationTests", ["AllocationCounter", "Communication"]),
         tests(
-            "EndToEndTests", ["AllocationCounter", "Models", "Safetensors", "Tensors", "umae-dist"],
+            "EndToEndTests", ["AllocationCounter", "Models", "Regularizers", "Safetensors", "Tensors", "umae-dist"],
             resources: [.copy("Fixtures")]),
         tests("HostTests", ["Host"]),
         tests("ImageDataTests", ["ImageData", "Tensors"], resources: [.copy("Fixtures")]),
@@ -99,23 +100,27 @@ let package = Package(
         tests(
             "MeasurementTests",
             [
-                "Communication", "DataParallel", "Measurement", "Models", "Optimization", "Planning", "Tensors",
+                "Communication", "DataParallel", "Measurement", "Models", "Optimization", "Planning", "Regularizers",
+                "Tensors",
                 "Pretraining",
             ]),
         tests(
             "ModelsTests",
             [
-                "Checkpoints", "Communication", "DataParallel", "Layers", "Measurement", "Models", "Runs", "Tensors",
-                "Pretraining",
+                "Checkpoints", "Communication", "DataParallel", "Layers", "Measurement", "Models", "Regularizers",
+                "Runs",
+                "Tensors", "Pretraining",
             ],
             resources: [.copy("Fixtures")]),
         tests("PlanningTests", ["Planning"]),
+        tests(
+            "RegularizersTests", ["Layers", "Regularizers", "Safetensors", "Tensors"], resources: [.copy("Fixtures")]),
         tests("RunsTests", ["Communication", "Host", "Models", "Runs", "Tensors"]),
         tests(
             "PretrainingTests",
             [
-                "Communication", "DataParallel", "Host", "ImageData", "Models", "Optimization", "Runs", "Tensors",
-                "Pretraining",
+                "Communication", "DataParallel", "Host", "ImageData", "Models", "Optimization", "Regularizers", "Runs",
+                "Tensors", "Pretraining",
             ]),
         tests("OptimizationTests", ["Optimization", "Tensors"]),
         tests("TensorsTests", ["Host", "CVectorKernels", "Tensors"]),

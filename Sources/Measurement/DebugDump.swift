@@ -5,6 +5,7 @@ package import DataParallel
 internal import Layers
 package import Models
 package import Optimization
+internal import Regularizers
 package import Tensors
 package import Pretraining
 internal import Runs

@@ -2,6 +2,7 @@ internal import Communication
 internal import DataParallel
 internal import Layers
 internal import Models
+internal import Regularizers
 internal import Tensors
 internal import Pretraining
 internal import Runs

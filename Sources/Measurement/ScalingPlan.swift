@@ -1,8 +1,9 @@
 internal import Communication
 internal import DataParallel
 internal import ImageData
-package import Models
+internal import Models
 package import Planning
+package import Regularizers
 package import Tensors
 package import Pretraining
 

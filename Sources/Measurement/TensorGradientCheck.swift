@@ -1,5 +1,6 @@
 import Foundation
 internal import Models
+internal import Regularizers
 internal import Tensors
 internal import Pretraining
 internal import Runs

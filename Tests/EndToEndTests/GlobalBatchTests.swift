@@ -1,6 +1,7 @@
 import Safetensors
 import Checkpoints
 import Models
+import Regularizers
 import Testing
 
 /// One loss, one gradient, however the batch is divided and however its features travel.
@@ -13,7 +14,7 @@ struct GlobalBatchTests {
     }
 
     static let cases = Regularizer.allCases.filter { $0 != .none }.flatMap { kind in
-        (kind.dependsOnGram ? [FeatureTransport.gather, .gram] : [.gather]).map { Case(kind: kind, transport: $0) }
+        kind.transports.map { Case(kind: kind, transport: $0) }
     }
 
     /// Ranks and micro-batches; 17 images, so that shares are uneven.

@@ -3,6 +3,7 @@ import Measurement
 import Models
 import Optimization
 import Planning
+import Regularizers
 import Tensors
 import Testing
 import Pretraining

@@ -1,6 +1,6 @@
 import Foundation
-import Models
 import Pretraining
+import Regularizers
 import Testing
 
 @Suite("What earlier versions wrote under other names is read, and written so again")

@@ -1,6 +1,7 @@
 internal import DataParallel
 package import Models
 internal import Optimization
+internal import Regularizers
 internal import Tensors
 
 /// One value of a configuration under the flag that gives it.

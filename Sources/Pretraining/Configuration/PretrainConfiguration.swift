@@ -1,6 +1,7 @@
 package import DataParallel
 package import Models
 package import Optimization
+internal import Regularizers
 package import Tensors
 
 /// Everything that decides what a run computes. Saved with each checkpoint; all ranks must hold the same.

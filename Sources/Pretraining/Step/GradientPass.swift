@@ -2,6 +2,7 @@ package import Communication
 package import DataParallel
 package import Layers
 package import Models
+package import Regularizers
 package import Tensors
 package import Runs
 
@@ -87,8 +88,11 @@ package final class GradientPass {
         spans = loss.spansMicroBatches(division.accumulation)
         let spanned = spans ? [division.rankTotals] : (0..<division.accumulation).map(division.rankCounts)
         contexts = model.makeContexts(
-            team: team, images: largest, ownFeatures: spanned.reduce(0) { max($0, $1[rank]) },
-            globalFeatures: spanned.reduce(0) { max($0, $1.reduce(0, +)) }, plan: plan)
+            team: team, images: largest,
+            others: FeatureRegularizer.scratchBytes(
+                images: spanned.reduce(0) { max($0, $1[rank]) },
+                globalImages: spanned.reduce(0) { max($0, $1.reduce(0, +)) }, width: model.configuration.embedDim),
+            plan: plan)
         var activations: [Int: MaskedAutoencoder.Activations] = [:]
         for count in Set(own).sorted() {
             activations[count] = MaskedAutoencoder.Activations(model, images: count, options, plan: plan)

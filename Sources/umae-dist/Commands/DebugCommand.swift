@@ -4,6 +4,7 @@ import DataParallel
 import Measurement
 import Models
 import Optimization
+import Regularizers
 import Tensors
 import Pretraining
 

@@ -6,6 +6,7 @@ import ImageData
 import Measurement
 import Models
 import Planning
+import Regularizers
 import Tensors
 import Pretraining
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import DataParallel
 import Models
+import Regularizers
 import Tensors
 import Pretraining
 

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Communication
-import DataParallel
 import Models
+import Regularizers
 import Tensors
 import Pretraining
 import Runs

@@ -3,6 +3,7 @@ import Foundation
 import Measurement
 import Models
 import Planning
+import Regularizers
 import Tensors
 import Pretraining
 

@@ -6,6 +6,7 @@ import ImageData
 import Layers
 import Models
 import Optimization
+import Regularizers
 import Tensors
 import Pretraining
 import Runs

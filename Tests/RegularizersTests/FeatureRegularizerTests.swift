@@ -1,8 +1,7 @@
-import Safetensors
-import Checkpoints
 import Foundation
 import Layers
-import Models
+import Regularizers
+import Safetensors
 import Tensors
 import Testing
 
@@ -18,13 +17,25 @@ struct FeatureRegularizerTests {
     }
 
     static let cases = Regularizer.allCases.filter { $0 != .none }.flatMap { kind in
-        [FeatureTransport.gather, .gram].filter { $0 == .gather || kind.dependsOnGram }.flatMap { transport in
+        kind.transports.flatMap { transport in
             ["few", "many", "alike"].map { Case(kind: kind, transport: transport, batch: $0) }
         }
     }
 
     /// The images of each rank, each rank's divided into micro-batches.
     static let divisions = [[[6]], [[2], [4]], [[1, 2], [3, 0]]]
+
+    private static func fixture() throws -> SafetensorsFile {
+        let path = Bundle.module.path(forResource: "regularizers", ofType: "safetensors", inDirectory: "Fixtures")
+        return try SafetensorsFile(path: try #require(path))
+    }
+
+    private static func relativeError(_ a: [Float], _ b: [Float]) -> Double {
+        guard a.count == b.count else { return .infinity }
+        let difference = zip(a, b).reduce(0.0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) }
+        let norm = b.reduce(0.0) { $0 + Double($1) * Double($1) }
+        return (difference / max(norm, 1e-24)).squareRoot()
+    }
 
     /// Ranks that are played one after another, their messages being copies.
     private func run(
@@ -94,7 +105,7 @@ struct FeatureRegularizerTests {
 
     @Test("loss and gradient", arguments: cases)
     func parity(_ example: Case) throws {
-        let file = try SafetensorsFile(path: try ParityTests.fixture("regularizers"))
+        let file = try Self.fixture()
         let source = "\(example.batch).\(example.kind == .koleo ? "apart" : "features")"
         let shape = try #require(file[source]?.shape)
         let features = Matrix(rows: shape[0], columns: shape[1], values: try file.floats(source))
@@ -109,7 +120,7 @@ struct FeatureRegularizerTests {
             ranks[0][0] += features.rows - division.reduce(0) { $0 + $1.reduce(0, +) }
             let result = try run(configuration, features, ranks: ranks, weight: 0.7)
             #expect(abs(result.loss / loss - 1) < example.tolerance, "\(division): \(result.loss), \(loss)")
-            let error = ParityTests.relativeError(result.gradient, gradient)
+            let error = Self.relativeError(result.gradient, gradient)
             #expect(error < example.tolerance, "\(division): \(error)")
             inverseRanks.append(result.inverseRank)
         }
@@ -119,7 +130,7 @@ struct FeatureRegularizerTests {
 
     @Test("parameters are used")
     func parameters() throws {
-        let file = try SafetensorsFile(path: try ParityTests.fixture("regularizers"))
+        let file = try Self.fixture()
         let features = Matrix(rows: 21, columns: 5, values: try file.floats("many.features"))
         for (kind, change) in [
             (Regularizer.tcr, { (c: inout RegularizerConfiguration) in c.tcrMu = 3 }),
