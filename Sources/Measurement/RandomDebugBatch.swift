@@ -54,7 +54,7 @@ final class RandomDebugBatch {
         pass.activations(for: 0).masking.draw(
             seed: seed, epoch: 0, samples: MatrixView(rows: own.count, columns: 1, values: Array(own)))
         _ = try losses(lamb: configured.lamb)
-        pass.keepNeighbors()
+        pass.keepChoices()
     }
 
     var activations: MaskedAutoencoder.Activations { pass.activations(for: 0) }

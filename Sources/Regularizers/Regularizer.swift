@@ -33,6 +33,4 @@ package enum Regularizer: String, Codable, CaseIterable, Sendable {
         case .spectralOffdiagonal, .vicregCovariance, .uniformity, .koleo: 2
         }
     }
-
-    var normalizes: Bool { self != .vicregCovariance }
 }

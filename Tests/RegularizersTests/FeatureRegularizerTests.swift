@@ -43,12 +43,13 @@ struct FeatureRegularizerTests {
     ) throws -> (loss: Double, inverseRank: Double, gradient: [Float]) {
         let totals = ranks.map { $0.reduce(0, +) }
         let plan = MemoryPlan()
-        let images = features.rows
-        let bytes = FeatureRegularizer.scratchBytes(
-            images: images, globalImages: images, width: features.columns)
+        let batches = totals.indices.map { rank in
+            FeatureBatch(rankCounts: totals, rank: rank, microImages: totals[rank], width: features.columns)
+        }
         let team = try Team(threads: 2)
         let contexts = LayerContext.makeAll(
-            team: team, maximumWidth: features.columns, scratchBytes: bytes, plan: plan)
+            team: team, maximumWidth: features.columns, scratchBytes: batches.reduce(0) { max($0, $1.scratchBytes) },
+            plan: plan)
         func onAllThreads(_ body: @escaping (LayerContext) -> Void) { team.run { body(contexts[$0.index]) } }
         func parts(_ rank: Int) -> [Range<Int>] {
             var start = 0
@@ -58,49 +59,50 @@ struct FeatureRegularizerTests {
             }
         }
         let firsts = totals.indices.map { totals[..<$0].reduce(0, +) }
-        let all = totals.indices.map { rank in
-            FeatureRegularizer(
-                configuration, images: totals[rank], globalImages: images, microImages: totals[rank],
-                width: features.columns, firstRow: firsts[rank], ranks: totals.count, threads: team.count, plan: plan)
-        }
+        let all = batches.map { configuration.makeRegularizer(of: $0, plan: plan) }
         for (rank, regularizer) in all.enumerated() {
             let own = features.rows(firsts[rank]..<firsts[rank] + totals[rank])
             for part in parts(rank) { onAllThreads { regularizer.record(own.rows(part), rows: part, in: $0) } }
             onAllThreads { regularizer.summarize(in: $0) }
         }
-        if all.count > 1 {
-            for regularizer in all {
-                for (rank, other) in all.enumerated() {
-                    if regularizer.transport == .gather {
-                        regularizer.all.rows(firsts[rank]..<firsts[rank] + totals[rank]).copy(from: other.own)
-                    } else {
-                        for column in 0..<regularizer.summary.columns {
-                            regularizer.summary[0, column] += other.ownSummary[0, column]
-                        }
-                    }
-                }
-            }
-        }
+        exchange(all.map(\.exchanged))
         for regularizer in all { onAllThreads { regularizer.evaluate(in: $0) } }
-        let pairSum = all.reduce(0) { $0 + $1.pairSum }
+        let followUps = all.compactMap(\.followUp)
+        if !followUps.isEmpty {
+            exchange(followUps)
+            for regularizer in all { onAllThreads { regularizer.conclude(in: $0) } }
+        }
         var (loss, inverseRank, gradient) = (0.0, 0.0, [Float]())
         for (rank, regularizer) in all.enumerated() {
-            regularizer.pairSum = pairSum
-            if configuration.kind == .koleo && all.count > 1 {
-                for (other, source) in all.enumerated() {
-                    regularizer.neighbors.rows(firsts[other]..<firsts[other] + totals[other])
-                        .copy(from: source.ownNeighbors)
-                }
-            }
-            onAllThreads { regularizer.finishPairs(in: $0) }
-            loss += regularizer.parts.loss / regularizer.divisors.loss
-            inverseRank += regularizer.parts.inverseEffectiveRank / regularizer.divisors.inverseEffectiveRank
+            let (figures, divisors) = (regularizer.figures, regularizer.divisors)
+            loss += figures.loss / divisors.loss
+            inverseRank += figures.inverseEffectiveRank / divisors.inverseEffectiveRank
             for part in parts(rank) {
-                onAllThreads { regularizer.gradient(rows: part, weight: weight, in: $0) }
-                gradient += regularizer.dFeatures.rows(0..<part.count).array
+                onAllThreads { context in
+                    let rows = regularizer.gradient(rows: part, weight: weight, in: context)
+                    if context.member.isFirst { gradient += rows.array }
+                }
             }
         }
         return (loss, inverseRank, gradient)
+    }
+
+    /// What every rank says, handed to every rank; one rank alone has it already.
+    private func exchange(_ messages: [RegularizerMessage]) {
+        guard messages.count > 1 else { return }
+        for receiver in messages {
+            var start = 0
+            for sender in messages {
+                switch (sender, receiver) {
+                case (.gather(let own, _), .gather(_, let all)):
+                    all.rows(start..<start + own.rows).copy(from: own)
+                    start += own.rows
+                case (.sum(let own, _), .sum(_, let all)):
+                    for column in 0..<all.columns { all[0, column] += own[0, column] }
+                default: Issue.record("ranks must send the same kind of message")
+                }
+            }
+        }
     }
 
     @Test("loss and gradient", arguments: cases)

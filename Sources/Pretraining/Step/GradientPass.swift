@@ -29,8 +29,8 @@ package final class GradientPass {
     private let clock: PhaseClock
     /// By number of images: micro-batches of one size share theirs.
     private let activationsByCount: [Int: MaskedAutoencoder.Activations]
-    /// One for the whole update, or one for each micro-batch.
-    private let regularizations: [Regularization]
+    /// By micro-batch; one and the same where it serves all.
+    private let regularizers: [GlobalRegularizer]
 
     /// What the threads work on, set before they start; made once, so that starting them allocates nothing.
     private var batch: Batch
@@ -40,11 +40,9 @@ package final class GradientPass {
     /// Written by the first thread.
     private var shares = LossShares()
     private var failure: (any Error)?
-    private var pairSum = [0.0]
     /// Adds up micro-batches where the order of sums is fixed.
     private let tree: GradientTree?
     private var keepJob: (TeamMember) -> Void = { _ in }
-    private var exchangeStart = ContinuousClock.now
     private var lookAfterMessages: () -> Void = {}
     private var lastLook = ContinuousClock.now
     /// Moments on their way to rank 0, looked after as gradients are.
@@ -52,19 +50,12 @@ package final class GradientPass {
     /// What the first thread is at.
     private var computing = PhaseClock.Phase.forward
 
-    /// A regulariser and the messages it needs.
-    private struct Regularization {
-        let regularizer: FeatureRegularizer
-        let exchange: FeatureExchange
-        let rankCounts: [Int]
-    }
-
     private struct Batch {
         var images: Matrix
         var labels: IndexMatrix?
         var micro = 0
         var activations: MaskedAutoencoder.Activations
-        var regularization: Regularization
+        var regularizer: GlobalRegularizer
         /// The images of this micro-batch among those that the regulariser spans on this rank.
         var rows: Range<Int>
     }
@@ -75,8 +66,7 @@ package final class GradientPass {
         options: MaskedAutoencoder.Activations.Options = .init(), gradientSum: GradientSumConfiguration = .init(),
         communicator: any Communicator, team: Team, clock: PhaseClock, plan: MemoryPlan
     ) {
-        let rank = communicator.rank
-        let own = division.counts[rank]
+        let own = division.counts[communicator.rank]
         let largest = own.reduce(0, max)
         self.model = model
         self.division = division
@@ -86,37 +76,16 @@ package final class GradientPass {
         self.clock = clock
         encodesAhead = loss.encodesTwice(division.accumulation)
         spans = loss.spansMicroBatches(division.accumulation)
-        let spanned = spans ? [division.rankTotals] : (0..<division.accumulation).map(division.rankCounts)
+        regularizers = GlobalRegularizer.makeAll(
+            loss, width: model.configuration.embedDim, division: division, sumsInTree: gradientSum.fixedShards > 0,
+            communicator: communicator, clock: clock, plan: plan)
         contexts = model.makeContexts(
-            team: team, images: largest,
-            others: FeatureRegularizer.scratchBytes(
-                images: spanned.reduce(0) { max($0, $1[rank]) },
-                globalImages: spanned.reduce(0) { max($0, $1.reduce(0, +)) }, width: model.configuration.embedDim),
-            plan: plan)
+            team: team, images: largest, others: regularizers.reduce(0) { max($0, $1.scratchBytes) }, plan: plan)
         var activations: [Int: MaskedAutoencoder.Activations] = [:]
         for count in Set(own).sorted() {
             activations[count] = MaskedAutoencoder.Activations(model, images: count, options, plan: plan)
         }
         activationsByCount = activations
-        var made: [Regularization] = []
-        for counts in spanned {
-            if let same = made.first(where: { $0.rankCounts == counts }) {
-                made.append(same)
-                continue
-            }
-            let regularizer = FeatureRegularizer(
-                loss.regularizer, images: counts[rank], globalImages: counts.reduce(0, +), microImages: largest,
-                width: model.configuration.embedDim, firstRow: counts[..<rank].reduce(0, +), ranks: counts.count,
-                threads: team.count, plan: plan)
-            let content: FeatureExchange.Content =
-                regularizer.transport == .gather
-                ? .gather(own: regularizer.own, all: regularizer.all, counts: counts)
-                : .sum(own: regularizer.ownSummary, all: regularizer.summary)
-            made.append(
-                Regularization(
-                    regularizer: regularizer, exchange: FeatureExchange(content, communicator), rankCounts: counts))
-        }
-        regularizations = made
         classifier = classes.map { OnlineClassifier(model, images: largest, classes: $0, plan: plan) }
         reducer = GradientReducer(communicator, gradientSum, gradients: model.parameters.gradients, plan: plan)
         tree =
@@ -125,11 +94,11 @@ package final class GradientPass {
         if let timeline = clock.timeline {
             reducer.onBucket = { timeline.add(.bucket, from: $0, to: $1, bytes: $2) }
         }
-        guard let anyActivations = activations[largest], let first = made.first else {
+        guard let anyActivations = activations[largest], let first = regularizers.first else {
             preconditionFailure("an update has at least one micro-batch")
         }
         batch = Batch(
-            images: model.parameters.values, activations: anyActivations, regularization: first, rows: 0..<0)
+            images: model.parameters.values, activations: anyActivations, regularizer: first, rows: 0..<0)
         encodeAheadJob = { [unowned self] in encodeAhead(by: $0) }
         encodeJob = { [unowned self] in encode(by: $0) }
         gradientJob = { [unowned self] in decodeAndDifferentiate(by: $0) }
@@ -145,19 +114,17 @@ package final class GradientPass {
         return found
     }
 
-    /// Holds what the regularisers found nearest, so that losses have no kinks.
-    package func keepNeighbors() { for each in regularizations { each.regularizer.keepsNeighbors = true } }
+    /// Keeps what the regularisers chose among the features, so that losses have no kinks.
+    package func keepChoices() { for regularizer in regularizers { regularizer.keepChoices() } }
 
     /// What sums of the regulariser's shares over ranks and micro-batches are divided by.
-    package var divisors: FeatureRegularizer.Figures {
-        spans ? regularizations[0].regularizer.divisors : FeatureRegularizer.Figures(loss: 1, inverseEffectiveRank: 1)
-    }
+    package var divisors: RegularizerFigures { regularizers[0].divisors }
 
     /// Encodes one micro-batch and keeps its features. Collective.
     package func encodeAhead(_ images: Matrix, micro: Int) throws {
         prepare(images, labels: nil, micro)
         team.run(encodeAheadJob)
-        if micro == division.accumulation - 1 { try startExchange() }
+        if isLast { try batch.regularizer.startExchange() }
         clock.lap(.forward)
     }
 
@@ -173,7 +140,7 @@ package final class GradientPass {
         shares = LossShares()
         team.run(encodeJob)
         clock.lap(.forward)
-        if !encodesAhead && isSummarized { try startExchange() }
+        if !encodesAhead && isSummarized { try batch.regularizer.startExchange() }
         clock.lap(.communication)
         team.meanwhile = communicator.size > 1 ? lookAfterMessages : nil
         team.run(gradientJob)
@@ -190,11 +157,6 @@ package final class GradientPass {
         return shares
     }
 
-    private func startExchange() throws {
-        exchangeStart = .now
-        try batch.regularization.exchange.start()
-    }
-
     private var startsGradients: Bool { batch.micro == 0 || tree != nil }
     private var isLast: Bool { batch.micro == division.accumulation - 1 }
     /// Whether all features that the regulariser spans are there once this micro-batch is encoded.
@@ -205,7 +167,7 @@ package final class GradientPass {
         let rows = division.rows(of: micro, rank: communicator.rank)
         batch = Batch(
             images: images, labels: labels, micro: micro, activations: activations(for: micro),
-            regularization: regularizations[spans ? 0 : micro], rows: spans ? rows : 0..<rows.count)
+            regularizer: regularizers[micro], rows: spans ? rows : 0..<rows.count)
     }
 
     private func packWeights(_ context: LayerContext) {
@@ -215,7 +177,7 @@ package final class GradientPass {
 
     private func encodeAhead(by member: TeamMember) {
         let context = contexts[member.index]
-        let regularizer = batch.regularization.regularizer
+        let regularizer = batch.regularizer
         if batch.micro == 0 { packWeights(context) }
         model.encode(batch.images, batch.activations, in: context)
         regularizer.record(batch.activations.features, rows: batch.rows, in: context)
@@ -228,7 +190,7 @@ package final class GradientPass {
         if startsGradients { member.serially { model.clearSummedGradients() } }
         model.encode(batch.images, batch.activations, in: context)
         guard !encodesAhead else { return }
-        let regularizer = batch.regularization.regularizer
+        let regularizer = batch.regularizer
         regularizer.record(batch.activations.features, rows: batch.rows, in: context)
         if isSummarized { regularizer.summarize(in: context) }
     }
@@ -237,7 +199,7 @@ package final class GradientPass {
         var context = contexts[member.index]
         context.addsToWeightGradients = !startsGradients
         let a = batch.activations
-        let regularizer = batch.regularization.regularizer
+        let regularizer = batch.regularizer
 
         if member.isFirst { computing = .forward }
         model.decode(a, in: context)
@@ -247,16 +209,12 @@ package final class GradientPass {
             clock.lap(.forward)
             computing = .backward
         }
-        // One loss of the whole update, or the mean of the micro-batches' losses.
-        let part = spans ? 1 : 1 / Double(division.accumulation)
         if encodesAhead ? batch.micro == 0 : isSummarized {
-            evaluate(regularizer, in: context)
+            regularizer.evaluate(in: context, attempt: attempt)
             if member.isFirst {
-                let divisors =
-                    spans ? FeatureRegularizer.Figures(loss: 1, inverseEffectiveRank: 1) : regularizer.divisors
-                shares.regularizer = regularizer.parts.loss * part / divisors.loss
-                shares.inverseEffectiveRank =
-                    regularizer.parts.inverseEffectiveRank * part / divisors.inverseEffectiveRank
+                let figures = regularizer.figures
+                shares.regularizer = figures.loss
+                shares.inverseEffectiveRank = figures.inverseEffectiveRank
             }
         }
 
@@ -271,46 +229,14 @@ package final class GradientPass {
         var dFeatures: Matrix?
         if loss.weight != 0 {
             let factor = loss.uniformityGradient.factor(worldSize: communicator.size)
-            regularizer.gradient(rows: batch.rows, weight: loss.weight * factor * part, in: context)
-            dFeatures = regularizer.dFeatures.rows(0..<batch.rows.count)
+            dFeatures = regularizer.gradient(rows: batch.rows, weight: loss.weight * factor, in: context)
         }
         model.backward(a, dFeatures: dFeatures, in: context, done: send)
     }
 
-    /// Waits for the features of all ranks and looks at them; some kinds need a second, short, message.
-    private func evaluate(_ regularizer: FeatureRegularizer, in context: LayerContext) {
-        let regularization = batch.regularization
-        context.member.serially {
-            attempt { try regularization.exchange.finish() }
-            clock.lap(.communication)
-            clock.timeline?.add(.exchange, from: exchangeStart, to: .now)
-        }
-        regularizer.evaluate(in: context)
-        switch regularizer.configuration.kind {
-        case .uniformity:
-            context.member.serially {
-                attempt {
-                    pairSum[0] = regularizer.pairSum
-                    try sum(&pairSum)
-                    regularizer.pairSum = pairSum[0]
-                }
-            }
-        case .koleo:
-            context.member.serially {
-                attempt {
-                    guard communicator.size > 1 else { return }
-                    try communicator.allGather(
-                        regularizer.ownNeighbors, rowCounts: regularization.rankCounts, into: regularizer.neighbors)
-                }
-            }
-        default: return
-        }
-        regularizer.finishPairs(in: context)
-    }
-
     /// Adds up over ranks.
     package func sum(_ values: inout [Double]) throws {
-        if tree == nil { try communicator.allReduce(&values, .sum) } else { try communicator.treeSum(&values) }
+        try communicator.sum(&values, inTree: tree != nil)
     }
 
     /// Hands a finished range of the gradients to the reducer.
@@ -324,12 +250,12 @@ package final class GradientPass {
 
     /// Lets messages move, between two operations of the first thread.
     private func look() {
-        let exchange = batch.regularization.exchange
-        guard failure == nil && (exchange.isBusy || reducer.isBusy || momentGather?.isBusy == true) else { return }
+        let regularizer = batch.regularizer
+        guard failure == nil && (regularizer.isBusy || reducer.isBusy || momentGather?.isBusy == true) else { return }
         let start = ContinuousClock.now
         guard start - lastLook > Self.lookEvery else { return }
         attempt {
-            if exchange.isBusy { try exchange.progress() }
+            if regularizer.isBusy { try regularizer.progress() }
             try reducer.progress()
             try momentGather?.progress()
         }
