@@ -47,8 +47,9 @@ let package = Package(
         module("Layers", ["Tensors", "CVectorKernels"]),
         module("ImageData", ["Host", "Tensors", "CZlib"]),
         module("Safetensors", ["Host", "Tensors"]),
-        // 3: the model, its update, its distribution
+        // 3: the model, the loss of its features, its update, its distribution
         module("Models", ["Layers", "Safetensors", "Tensors", "CVectorKernels"]),
+        module("Regularizers", ["Layers", "Tensors", "CVectorKernels"]),
         module("Optimization", ["Tensors", "CVectorKernels"]),
         module("DataParallel", ["Communication", "Tensors", "CVectorKernels"]),
         // Arithmetic about steps on machines that are not here; knows neither MPI nor the model.
@@ -70,7 +71,7 @@ let package = Package(
             "Pretraining",
             [
                 "Checkpoints", "Communication", "DataParallel", "Host", "ImageData", "Layers", "Models", "Optimization",
-                "Runs", "Safetensors", "Tensors", "Training",
+                "Regularizers", "Runs", "Safetensors", "Tensors", "Training",
             ]),
         // 8: what is measured of a step: its speed, its gradients, its cost elsewhere
         module(
@@ -78,14 +79,15 @@ let package = Package(
             [
                 "Checkpoints", "Communication", "CVectorKernels", "DataParallel", "Host", "ImageData", "Layers",
                 "Models",
-                "Optimization", "Planning", "Runs", "Safetensors", "Tensors", "Pretraining", "Training",
+                "Optimization", "Planning", "Pretraining", "Regularizers", "Runs", "Safetensors", "Tensors", "Training",
             ]),
         // 9: commands
         .executableTarget(
             name: "umae-dist",
             dependencies: [
                 "BuildIdentity", "Checkpoints", "Communication", "DataParallel", "Host", "ImageData", "Layers",
-                "Measurement", "Models", "Optimization", "Planning", "Pretraining", "Runs", "Tensors", "Training",
+                "Measurement", "Models", "Optimization", "Planning", "Pretraining", "Regularizers", "Runs", "Tensors",
+                "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 "Yams",
             ],
@@ -97,7 +99,7 @@ let package = Package(
         .target(name: "FaultInjector", path: "Tests/FaultInjector"),
         tests("CommunicationTests", ["AllocationCounter", "Communication"]),
         tests(
-            "EndToEndTests", ["AllocationCounter", "Models", "Safetensors", "Tensors", "umae-dist"],
+            "EndToEndTests", ["AllocationCounter", "Models", "Regularizers", "Safetensors", "Tensors", "umae-dist"],
             resources: [.copy("Fixtures")]),
         tests("HostTests", ["Host"]),
         tests("ImageDataTests", ["ImageData", "Tensors"], resources: [.copy("Fixtures")]),
@@ -105,24 +107,26 @@ let package = Package(
         tests(
             "MeasurementTests",
             [
-                "Communication", "DataParallel", "Measurement", "Models", "Optimization", "Planning", "Tensors",
+                "Communication", "DataParallel", "Measurement", "Models", "Optimization", "Planning", "Regularizers",
+                "Tensors",
                 "Pretraining",
             ]),
         tests(
             "ModelsTests",
             [
                 "Checkpoints", "Communication", "DataParallel", "ImageData", "Layers", "Measurement", "Models",
-                "Pretraining",
-                "Runs", "Tensors", "Training",
+                "Pretraining", "Regularizers", "Runs", "Tensors", "Training",
             ],
             resources: [.copy("Fixtures")]),
         tests("PlanningTests", ["Planning"]),
+        tests(
+            "RegularizersTests", ["Layers", "Regularizers", "Safetensors", "Tensors"], resources: [.copy("Fixtures")]),
         tests("RunsTests", ["Communication", "Host", "Models", "Runs", "Tensors"]),
         tests(
             "PretrainingTests",
             [
-                "Communication", "DataParallel", "Host", "ImageData", "Models", "Optimization", "Runs", "Tensors",
-                "Pretraining",
+                "Communication", "DataParallel", "Host", "ImageData", "Models", "Optimization", "Regularizers", "Runs",
+                "Tensors", "Pretraining",
             ]),
         tests("OptimizationTests", ["Optimization", "Tensors"]),
         tests("TensorsTests", ["Host", "CVectorKernels", "Tensors"]),

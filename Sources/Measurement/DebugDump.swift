@@ -6,6 +6,7 @@ internal import ImageData
 internal import Layers
 package import Models
 package import Optimization
+internal import Regularizers
 package import Tensors
 package import Pretraining
 internal import Runs
@@ -23,7 +24,7 @@ package struct DebugDump {
     package let weightsPath: String
     package let batchPath: String
     package let dumpPath: String
-    package var exchange = GradientExchange()
+    package var gradientSum = GradientSumConfiguration()
     package var recomputesActivations = false
     /// An update of the weights to make and dump, if any.
     package var update: Update?
@@ -65,9 +66,9 @@ package struct DebugDump {
             try model.validate()
             let file = try SafetensorsFile(path: batchPath)
             let total = try batchSize(of: file, parts: communicator.size * accumulation)
-            guard exchange.fixedShards == 0 || total % exchange.fixedShards == 0 else {
+            guard gradientSum.fixedShards == 0 || total % gradientSum.fixedShards == 0 else {
                 throw DebugError(
-                    "\(batchPath): --deterministic divides the batch into \(exchange.fixedShards) equal parts, and it "
+                    "\(batchPath): --deterministic divides the batch into \(gradientSum.fixedShards) equal parts, and it "
                         + "has \(total) images")
             }
             try loss.validate(
@@ -138,10 +139,10 @@ package struct DebugDump {
         options.recomputes = recomputesActivations
         let objective = PretrainObjective(
             MaskedAutoencoder(model, precision, plan: plan), loss: loss, classes: nil, batch: division, masks: .given,
-            options: options, sumsInTree: exchange.fixedShards > 0, communicator: communicator, team: team,
+            options: options, sumsInTree: gradientSum.fixedShards > 0, communicator: communicator, team: team,
             memory: plan)
         let pass = GradientPass(
-            objective, accumulation: accumulation, exchange: exchange, communicator: communicator, team: team,
+            objective, accumulation: accumulation, gradientSum: gradientSum, communicator: communicator, team: team,
             clock: PhaseClock(), plan: plan)
         return (
             pass,
@@ -158,11 +159,11 @@ package struct DebugDump {
     ) throws {
         let parameters = pass.objective.parameters
         let reducer = pass.reducer
-        var gathered: [Matrix] = exchange.shardsOptimizer ? [reducer.gradients] : []
+        var gathered: [Matrix] = gradientSum.shardsOptimizer ? [reducer.gradients] : []
         if let update {
             let optimizer = AdamW(parameters, owned: reducer.owned, configuration: update.optimizer, plan: plan)
             team.run { optimizer.update(reducer.gradients, step: 1, learningRate: update.learningRate, by: $0) }
-            if exchange.shardsOptimizer { gathered.append(parameters.values) }
+            if gradientSum.shardsOptimizer { gathered.append(parameters.values) }
         }
         for values in gathered {
             let gather = WeightGather(communicator, reducer.layout, values: values)

@@ -3,6 +3,7 @@ internal import DataParallel
 internal import ImageData
 internal import Layers
 internal import Models
+internal import Regularizers
 internal import Tensors
 internal import Pretraining
 internal import Runs
@@ -56,7 +57,7 @@ final class RandomDebugBatch {
         pass.objective.activations(for: 0).masking.draw(
             seed: seed, epoch: 0, samples: MatrixView(rows: own.count, columns: 1, values: Array(own)))
         _ = try losses(lamb: configured.lamb)
-        pass.objective.keepNeighbors()
+        pass.objective.keepChoices()
     }
 
     var activations: MaskedAutoencoder.Activations { pass.objective.activations(for: 0) }
@@ -85,5 +86,5 @@ final class RandomDebugBatch {
     }
 
     /// What the gradient of the regulariser was multiplied with.
-    var uniformityFactor: Double { configured.uniformityGradient.factor(worldSize: communicator.size) }
+    var regularizerFactor: Double { configured.uniformityGradient.factor(worldSize: communicator.size) }
 }

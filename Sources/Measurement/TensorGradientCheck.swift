@@ -1,5 +1,6 @@
 import Foundation
 internal import Models
+internal import Regularizers
 internal import Tensors
 internal import Pretraining
 internal import Runs
@@ -42,7 +43,7 @@ struct TensorGradientCheck {
         let regularizer: [Double] =
             hasRegularizer
             ? zip(try batch.gradient(lamb: Self.largeLamb), reconstruction).map {
-                ($0 - $1) / (Self.largeLamb * batch.uniformityFactor)
+                ($0 - $1) / (Self.largeLamb * batch.regularizerFactor)
             } : []
         gradients = hasRegularizer ? [reconstruction, regularizer] : [reconstruction]
         whole = try batch.gradient(lamb: loss.lamb)
@@ -112,7 +113,7 @@ struct TensorGradientCheck {
             }
         }
         // Their sum is what trains.
-        let factor = lamb * batch.uniformityFactor
+        let factor = lamb * batch.regularizerFactor
         let (sum, own) = (
             range.map { gradients[0][$0] + (gradients.count > 1 ? factor * gradients[1][$0] : 0) }, Array(whole[range])
         )

@@ -31,7 +31,8 @@ package final class GradientPass<O: Objective>: TeamJob {
 
     /// - Parameter accumulation: micro-batches of an update.
     package init(
-        _ objective: O, accumulation: Int, exchange: GradientExchange = .init(), communicator: any Communicator,
+        _ objective: O, accumulation: Int, gradientSum: GradientSumConfiguration = .init(),
+        communicator: any Communicator,
         team: Team, clock: PhaseClock, plan: MemoryPlan
     ) {
         let gradients = objective.parameters.gradients
@@ -39,8 +40,8 @@ package final class GradientPass<O: Objective>: TeamJob {
         self.accumulation = accumulation
         self.communicator = communicator
         self.team = team
-        reducer = GradientReducer(communicator, exchange, gradients: gradients, plan: plan)
-        tree = exchange.fixedShards == 0 ? nil : GradientTree(gradients, terms: accumulation, plan: plan)
+        reducer = GradientReducer(communicator, gradientSum, gradients: gradients, plan: plan)
+        tree = gradientSum.fixedShards == 0 ? nil : GradientTree(gradients, terms: accumulation, plan: plan)
         messages = MessagePump(clock)
         messages.add(objective.messages + [reducer])
         if let timeline = clock.timeline {

@@ -2,6 +2,7 @@ import DataParallel
 import Foundation
 import Models
 import Optimization
+import Regularizers
 import Tensors
 import Testing
 import Pretraining

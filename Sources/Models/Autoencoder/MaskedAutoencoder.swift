@@ -134,10 +134,8 @@ package final class MaskedAutoencoder: Sendable {
     ///
     /// - Parameters:
     ///   - images: of this rank in one micro-batch.
-    ///   - ownFeatures, globalFeatures: images that the regulariser spans, of this rank and of all.
-    package func makeContexts(
-        team: Team, images: Int, ownFeatures: Int, globalFeatures: Int, plan: MemoryPlan
-    ) -> [LayerContext] {
+    ///   - others: bytes that whatever else is computed in these contexts needs.
+    package func makeContexts(team: Team, images: Int, others: Int, plan: MemoryPlan) -> [LayerContext] {
         let c = configuration
         let encoderRows = images * (1 + c.keptPatches)
         let decoderRows = images * (1 + c.patches)
@@ -151,8 +149,7 @@ package final class MaskedAutoencoder: Sendable {
             // The first block may be given more distinct tokens than there are tokens.
             decoderBlocks.first?.scratchBytes(element, rows: max(decoderRows, encoderRows + c.patches)) ?? 0,
             3 * c.decoderEmbedDim * MemoryLayout<Float>.stride,
-            FeatureRegularizer.scratchBytes(images: ownFeatures, globalImages: globalFeatures, width: c.embedDim),
-            OnlineClassifier.scratchBytes(self, images: images),
+            OnlineClassifier.scratchBytes(self, images: images), others,
         ]
         return LayerContext.makeAll(
             team: team,

@@ -1,6 +1,7 @@
 internal import DataParallel
 package import Models
 internal import Optimization
+internal import Regularizers
 internal import Tensors
 
 /// One value of a configuration under the flag that gives it.
@@ -53,7 +54,7 @@ extension LossConfiguration {
             ConfigurationSetting(
                 "--uniformity-t", regularizer.uniformityT, decidesNumbers: regularizer.kind == .uniformity),
             // The same loss to rounding.
-            ConfigurationSetting("--uniformity-exchange", regularizer.exchange.rawValue, decidesNumbers: false),
+            ConfigurationSetting("--uniformity-exchange", regularizer.transport.rawValue, decidesNumbers: false),
             ConfigurationSetting("--negatives", negatives.rawValue),
             ConfigurationSetting("--uniformity-gradient", uniformityGradient.rawValue),
         ]

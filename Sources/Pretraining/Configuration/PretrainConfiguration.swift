@@ -1,6 +1,7 @@
 package import DataParallel
 package import Models
 package import Optimization
+internal import Regularizers
 package import Tensors
 
 /// Everything that decides what a run computes. Saved with each checkpoint; all ranks must hold the same.
@@ -26,7 +27,7 @@ package struct PretrainConfiguration: Codable, Equatable, Sendable {
     /// Largest gradient norm; nil does not clip.
     package var clipGradient: Double?
     package var seed: UInt64
-    package var gradientExchange = GradientExchange()
+    package var gradientExchange = GradientSumConfiguration()
     /// What happens to an update whose loss or gradient norm is a spike, and how far above the mean one is.
     package var spikeGuard = SpikeGuard.Action.none
     package var spikeThreshold = 6.0
@@ -126,7 +127,7 @@ package struct PretrainConfiguration: Codable, Equatable, Sendable {
                 "--deterministic divides the effective batch into \(shards) parts, which \(accumulation) "
                     + "micro-batches do not divide")
         }
-        guard loss.negatives == .effective && loss.regularizer.exchange == .gather else {
+        guard loss.negatives == .effective && loss.regularizer.transport == .gather else {
             throw ModelError(
                 "--deterministic compares all features of the effective batch on every rank: use --negatives effective "
                     + "and --uniformity-exchange gather")

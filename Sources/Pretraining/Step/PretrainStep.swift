@@ -29,7 +29,7 @@ extension TrainStep<PretrainObjective> {
             memory: plan)
         self.init(
             objective, optimizer: optimizer, loader: loader, rules: configuration.stepRules,
-            exchange: configuration.gradientExchange, timeline: timeline, communicator: communicator, team: team,
+            gradientSum: configuration.gradientExchange, timeline: timeline, communicator: communicator, team: team,
             plan: plan)
     }
 }

@@ -4,6 +4,7 @@ import DataParallel
 import Measurement
 import Models
 import Optimization
+import Regularizers
 import Tensors
 import Pretraining
 
@@ -95,7 +96,7 @@ struct DebugCommand: WorldCommand {
                     model: configuration, loss: losses, precision: element,
                     accumulation: try exchange.accumulation(accumIter, ranks: world.size), weightsPath: weights,
                     batchPath: batch, dumpPath: dump)
-                debug.exchange = exchange.configuration()
+                debug.gradientSum = exchange.configuration()
                 debug.recomputesActivations = compute.recomputeActivations
                 debug.update = update
                 return debug

@@ -1,6 +1,7 @@
 import ArgumentParser
 import DataParallel
 import Models
+import Regularizers
 import Tensors
 import Pretraining
 
@@ -13,10 +14,10 @@ struct ExchangeOptions: ParsableArguments {
     @Option(
         help: """
             allreduce (MPI_Iallreduce), direct (every rank adds up its part of each bucket, in an order that does not \
-            depend on MPI), or auto (direct up to \(GradientExchange.mostDirectRanks) ranks that lie on one host, or one on \
-            each).
+            depend on MPI), or auto (direct up to \(GradientSumConfiguration.mostDirectRanks) ranks that lie on one \
+            host, or one on each).
             """)
-    var gradientExchange = GradientExchange.Algorithm.auto
+    var gradientExchange = GradientSumConfiguration.Algorithm.auto
 
     @Option(help: "MiB of gradients that leave together, as soon as backward is done with them.")
     var bucketMib = 8.0
@@ -55,14 +56,14 @@ struct ExchangeOptions: ParsableArguments {
         }
     }
 
-    func configuration() -> GradientExchange {
-        var exchange = GradientExchange()
-        exchange.algorithm = gradientExchange
-        exchange.bucketBytes = max(4096, Int(bucketMib * 1_048_576))
-        exchange.wire = gradientWire == .fp32 ? .float32 : .bfloat16
-        exchange.shardsOptimizer = shardOptimizer
-        exchange.fixedShards = deterministic ? deterministicShards : 0
-        return exchange
+    func configuration() -> GradientSumConfiguration {
+        var sum = GradientSumConfiguration()
+        sum.algorithm = gradientExchange
+        sum.bucketBytes = max(4096, Int(bucketMib * 1_048_576))
+        sum.wire = gradientWire == .fp32 ? .float32 : .bfloat16
+        sum.shardsOptimizer = shardOptimizer
+        sum.fixedShards = deterministic ? deterministicShards : 0
+        return sum
     }
 
     /// Micro-batches of each rank.
@@ -85,8 +86,8 @@ struct ExchangeOptions: ParsableArguments {
 
     /// Features have to be compared in one order too.
     func adjust(_ loss: inout LossConfiguration) {
-        if deterministic && loss.regularizer.exchange == .auto { loss.regularizer.exchange = .gather }
+        if deterministic && loss.regularizer.transport == .auto { loss.regularizer.transport = .gather }
     }
 }
 
-extension GradientExchange.Algorithm: ExpressibleByArgument {}
+extension GradientSumConfiguration.Algorithm: ExpressibleByArgument {}

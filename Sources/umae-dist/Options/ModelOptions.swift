@@ -1,7 +1,7 @@
 import ArgumentParser
 import Communication
-import DataParallel
 import Models
+import Regularizers
 import Tensors
 import Pretraining
 import Runs
@@ -95,7 +95,7 @@ struct LossOptions: ParsableArguments {
             How features of all ranks come together: gather (all N × D), gram (the D × D sum of products, for \
             regularisers that are a function of it) or auto (gram if N exceeds 2·D).
             """)
-    var uniformityExchange = UniformityExchange.auto
+    var uniformityExchange = FeatureTransport.auto
 
     @Option(
         help: """
@@ -121,7 +121,7 @@ struct LossOptions: ParsableArguments {
         var configuration = LossConfiguration()
         configuration.lamb = lamb
         configuration.regularizer.kind = reg
-        configuration.regularizer.exchange = uniformityExchange
+        configuration.regularizer.transport = uniformityExchange
         configuration.regularizer.tcrMu = tcrMu
         configuration.regularizer.uniformityT = uniformityT
         configuration.negatives = negatives
@@ -232,6 +232,6 @@ struct ImageSize: ExpressibleByArgument {
 extension MaskedAutoencoderConfiguration.Positions: ExpressibleByArgument {}
 extension MaskedAutoencoderConfiguration.Feature: ExpressibleByArgument {}
 extension UniformityGradient: ExpressibleByArgument {}
-extension UniformityExchange: ExpressibleByArgument {}
+extension FeatureTransport: ExpressibleByArgument {}
 extension Negatives: ExpressibleByArgument {}
 extension Regularizer: ExpressibleByArgument {}

@@ -2,6 +2,7 @@ import DataParallel
 import Models
 import Optimization
 import Pretraining
+import Regularizers
 import Runs
 
 /// A setting of a run as recipes and `config.yaml` have it.

@@ -1,43 +1,55 @@
-import Safetensors
-import Checkpoints
 import Foundation
 import Layers
-import Models
+import Regularizers
+import Safetensors
 import Tensors
 import Testing
 
-@Suite("Regularisers against PyTorch (scripts/fixtures/regularizers.py), whatever the ranks and the exchange")
+@Suite("Regularisers against PyTorch (scripts/fixtures/regularizers.py), whatever the ranks and the transport")
 struct FeatureRegularizerTests {
     struct Case: CustomTestStringConvertible, Sendable {
         let kind: Regularizer
-        let exchange: UniformityExchange
+        let transport: FeatureTransport
         let batch: String
         /// Normalising rounds features by 6e-8, which is more where they differ by 3e-3.
         var tolerance: Double { batch == "alike" && kind != .vicregCovariance ? 1e-4 : 1e-5 }
-        var testDescription: String { "\(kind.rawValue), \(exchange.rawValue), \(batch)" }
+        var testDescription: String { "\(kind.rawValue), \(transport.rawValue), \(batch)" }
     }
 
     static let cases = Regularizer.allCases.filter { $0 != .none }.flatMap { kind in
-        [UniformityExchange.gather, .gram].filter { $0 == .gather || kind.dependsOnGram }.flatMap { exchange in
-            ["few", "many", "alike"].map { Case(kind: kind, exchange: exchange, batch: $0) }
+        kind.transports.flatMap { transport in
+            ["few", "many", "alike"].map { Case(kind: kind, transport: transport, batch: $0) }
         }
     }
 
     /// The images of each rank, each rank's divided into micro-batches.
     static let divisions = [[[6]], [[2], [4]], [[1, 2], [3, 0]]]
 
+    private static func fixture() throws -> SafetensorsFile {
+        let path = Bundle.module.path(forResource: "regularizers", ofType: "safetensors", inDirectory: "Fixtures")
+        return try SafetensorsFile(path: try #require(path))
+    }
+
+    private static func relativeError(_ a: [Float], _ b: [Float]) -> Double {
+        guard a.count == b.count else { return .infinity }
+        let difference = zip(a, b).reduce(0.0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) }
+        let norm = b.reduce(0.0) { $0 + Double($1) * Double($1) }
+        return (difference / max(norm, 1e-24)).squareRoot()
+    }
+
     /// Ranks that are played one after another, their messages being copies.
     private func run(
         _ configuration: RegularizerConfiguration, _ features: Matrix, ranks: [[Int]], weight: Double
-    ) throws -> (loss: Double, spectral: Double, gradient: [Float]) {
+    ) throws -> (loss: Double, inverseRank: Double, gradient: [Float]) {
         let totals = ranks.map { $0.reduce(0, +) }
         let plan = MemoryPlan()
-        let images = features.rows
-        let bytes = FeatureRegularizer.scratchBytes(
-            images: images, globalImages: images, width: features.columns)
+        let batches = totals.indices.map { rank in
+            FeatureBatch(rankCounts: totals, rank: rank, microImages: totals[rank], width: features.columns)
+        }
         let team = try Team(threads: 2)
         let contexts = LayerContext.makeAll(
-            team: team, maximumWidth: features.columns, scratchBytes: bytes, plan: plan)
+            team: team, maximumWidth: features.columns, scratchBytes: batches.reduce(0) { max($0, $1.scratchBytes) },
+            plan: plan)
         func onAllThreads(_ body: @escaping (LayerContext) -> Void) { team.run { body(contexts[$0.index]) } }
         func parts(_ rank: Int) -> [Range<Int>] {
             var start = 0
@@ -47,79 +59,80 @@ struct FeatureRegularizerTests {
             }
         }
         let firsts = totals.indices.map { totals[..<$0].reduce(0, +) }
-        let all = totals.indices.map { rank in
-            FeatureRegularizer(
-                configuration, images: totals[rank], globalImages: images, microImages: totals[rank],
-                width: features.columns, firstRow: firsts[rank], ranks: totals.count, threads: team.count, plan: plan)
-        }
+        let all = batches.map { configuration.makeRegularizer(of: $0, plan: plan) }
         for (rank, regularizer) in all.enumerated() {
             let own = features.rows(firsts[rank]..<firsts[rank] + totals[rank])
             for part in parts(rank) { onAllThreads { regularizer.record(own.rows(part), rows: part, in: $0) } }
             onAllThreads { regularizer.summarize(in: $0) }
         }
-        if all.count > 1 {
-            for regularizer in all {
-                for (rank, other) in all.enumerated() {
-                    if regularizer.exchange == .gather {
-                        regularizer.all.rows(firsts[rank]..<firsts[rank] + totals[rank]).copy(from: other.own)
-                    } else {
-                        for column in 0..<regularizer.summary.columns {
-                            regularizer.summary[0, column] += other.ownSummary[0, column]
-                        }
-                    }
-                }
-            }
-        }
+        exchange(all.map(\.exchanged))
         for regularizer in all { onAllThreads { regularizer.evaluate(in: $0) } }
-        let pairSum = all.reduce(0) { $0 + $1.pairSum }
-        var (loss, spectral, gradient) = (0.0, 0.0, [Float]())
+        let followUps = all.compactMap(\.followUp)
+        if !followUps.isEmpty {
+            exchange(followUps)
+            for regularizer in all { onAllThreads { regularizer.conclude(in: $0) } }
+        }
+        var (loss, inverseRank, gradient) = (0.0, 0.0, [Float]())
         for (rank, regularizer) in all.enumerated() {
-            regularizer.pairSum = pairSum
-            if configuration.kind == .koleo && all.count > 1 {
-                for (other, source) in all.enumerated() {
-                    regularizer.neighbors.rows(firsts[other]..<firsts[other] + totals[other])
-                        .copy(from: source.ownNeighbors)
+            let (figures, divisors) = (regularizer.figures, regularizer.divisors)
+            loss += figures.loss / divisors.loss
+            inverseRank += figures.inverseEffectiveRank / divisors.inverseEffectiveRank
+            for part in parts(rank) {
+                onAllThreads { context in
+                    let rows = regularizer.gradient(rows: part, weight: weight, in: context)
+                    if context.member.isFirst { gradient += rows.array }
                 }
             }
-            onAllThreads { regularizer.finishPairs(in: $0) }
-            loss += regularizer.parts.loss / regularizer.divisors.loss
-            spectral += regularizer.parts.spectral / regularizer.divisors.spectral
-            for part in parts(rank) {
-                onAllThreads { regularizer.gradient(rows: part, weight: weight, in: $0) }
-                gradient += regularizer.dFeatures.rows(0..<part.count).array
+        }
+        return (loss, inverseRank, gradient)
+    }
+
+    /// What every rank says, handed to every rank; one rank alone has it already.
+    private func exchange(_ messages: [RegularizerMessage]) {
+        guard messages.count > 1 else { return }
+        for receiver in messages {
+            var start = 0
+            for sender in messages {
+                switch (sender, receiver) {
+                case (.gather(let own, _), .gather(_, let all)):
+                    all.rows(start..<start + own.rows).copy(from: own)
+                    start += own.rows
+                case (.sum(let own, _), .sum(_, let all)):
+                    for column in 0..<all.columns { all[0, column] += own[0, column] }
+                default: Issue.record("ranks must send the same kind of message")
+                }
             }
         }
-        return (loss, spectral, gradient)
     }
 
     @Test("loss and gradient", arguments: cases)
     func parity(_ example: Case) throws {
-        let file = try SafetensorsFile(path: try ParityTests.fixture("regularizers"))
+        let file = try Self.fixture()
         let source = "\(example.batch).\(example.kind == .koleo ? "apart" : "features")"
         let shape = try #require(file[source]?.shape)
         let features = Matrix(rows: shape[0], columns: shape[1], values: try file.floats(source))
         let loss = Double(try file.floats("\(example.batch).\(example.kind.rawValue).loss")[0])
         let gradient = try file.floats("\(example.batch).\(example.kind.rawValue).gradient").map { 0.7 * $0 }
         var configuration = RegularizerConfiguration()
-        (configuration.kind, configuration.exchange) = (example.kind, example.exchange)
-        var spectral: [Double] = []
+        (configuration.kind, configuration.transport) = (example.kind, example.transport)
+        var inverseRanks: [Double] = []
         for division in Self.divisions {
             // The first rank's first part takes what the others leave.
             var ranks = division
             ranks[0][0] += features.rows - division.reduce(0) { $0 + $1.reduce(0, +) }
             let result = try run(configuration, features, ranks: ranks, weight: 0.7)
             #expect(abs(result.loss / loss - 1) < example.tolerance, "\(division): \(result.loss), \(loss)")
-            let error = ParityTests.relativeError(result.gradient, gradient)
+            let error = Self.relativeError(result.gradient, gradient)
             #expect(error < example.tolerance, "\(division): \(error)")
-            spectral.append(result.spectral)
+            inverseRanks.append(result.inverseRank)
         }
         // The participation ratio is reported whatever the loss.
-        for value in spectral { #expect(abs(value - spectral[0]) < 1e-6 && value > 0 && value <= 1.00001) }
+        for value in inverseRanks { #expect(abs(value - inverseRanks[0]) < 1e-6 && value > 0 && value <= 1.00001) }
     }
 
     @Test("parameters are used")
     func parameters() throws {
-        let file = try SafetensorsFile(path: try ParityTests.fixture("regularizers"))
+        let file = try Self.fixture()
         let features = Matrix(rows: 21, columns: 5, values: try file.floats("many.features"))
         for (kind, change) in [
             (Regularizer.tcr, { (c: inout RegularizerConfiguration) in c.tcrMu = 3 }),
@@ -152,7 +165,7 @@ struct FeatureRegularizerTests {
         var configuration = RegularizerConfiguration()
         configuration.kind = kind
         let result = try run(configuration, Matrix(rows: 6, columns: 4), ranks: [[3], [3]], weight: 1)
-        #expect(!result.spectral.isNaN, "\(result.spectral)")
+        #expect(!result.inverseRank.isNaN, "\(result.inverseRank)")
     }
 
     @Test("a larger order takes the vectorised way: tcr against the sum over images")

@@ -2,7 +2,7 @@ package import Communication
 package import Tensors
 
 /// How gradients of all ranks are added up.
-package struct GradientExchange: Codable, Equatable, Sendable {
+package struct GradientSumConfiguration: Codable, Equatable, Sendable {
     package enum Algorithm: String, Codable, CaseIterable, Sendable {
         /// MPI_Iallreduce: Open MPI chooses how, and in which order terms are added.
         case allReduce = "allreduce"
