@@ -130,7 +130,7 @@ package struct DebugDump {
     private func layOut(
         _ division: MicroBatches, _ communicator: any Communicator, _ team: Team, _ plan: MemoryPlan
     ) -> (GradientPass, (images: Matrix, noise: Matrix), Outputs) {
-        var options = MaskedAutoencoder.Activations.Options()
+        var options = PassOptions()
         options.predictsAll = true
         options.recomputes = recomputesActivations
         let pass = GradientPass(

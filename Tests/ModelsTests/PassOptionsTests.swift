@@ -44,7 +44,7 @@ struct PassOptionsTests {
         var model = RandomPass.model
         (model.depth, model.decoderDepth) = (12, 8)
         func activationBytes(_ recomputes: Bool) -> Int {
-            var options = MaskedAutoencoder.Activations.Options()
+            var options = PassOptions()
             options.recomputes = recomputes
             let plan = MemoryPlan()
             let network = MaskedAutoencoder(model, .bfloat16, plan: plan)

@@ -18,7 +18,7 @@ extension MaskedAutoencoder {
         let keptPatches: Operand
         /// [N·K, D]
         let embedded: Matrix
-        let encoder: Stack
+        let encoder: StackActivations
         let norm: LayerNorm.Kept
         /// Encoder output after the final norm [N·(1 + K), D].
         package let latent: Matrix
@@ -32,7 +32,7 @@ extension MaskedAutoencoder {
         /// The decoder tokens that differ: those of kept patches [N·(1 + K), E], then a mask token for each position
         /// [L, E], which is the same in all images; in backward their gradient.
         let distinct: TransformerBlock.StreamGradient
-        let decoder: Stack
+        let decoder: StackActivations
         /// The stream of the predicted tokens [N·Q, E], after the last block; in backward its gradient.
         let predictedStream: TransformerBlock.StreamGradient
         let decoderNorm: LayerNorm.Kept
@@ -50,24 +50,12 @@ extension MaskedAutoencoder {
         let dLatent: Matrix
         let dEmbedded: Operand
 
-        /// How a pass uses memory, and what it leaves for being looked at.
-        package struct Options: Sendable {
-            /// Whether visible patches are predicted too, which the loss does not need.
-            package var predictsAll = false
-            /// Whether the blocks between first and last of a stack share their activations, and backward computes
-            /// them again.
-            package var recomputes = false
-            /// Whether the stream after each block is copied for `stages`.
-            package var keepsStages = false
-
-            package init() {}
-        }
-
-        package init(_ model: MaskedAutoencoder, images: Int, _ options: Options = Options(), plan: MemoryPlan) {
+        package init(
+            _ model: MaskedAutoencoder, images: Int, _ options: PassOptions = PassOptions(), plan: MemoryPlan
+        ) {
             let c = model.configuration
             let element = model.element
             let encoderRows = images * (1 + c.keptPatches)
-            let decoderRows = images * (1 + c.patches)
             predicted = options.predictsAll ? 0..<1 + c.patches : 1 + c.keptPatches..<1 + c.patches
             let predictedRows = images * predicted.count
             func activation(_ name: String, _ rows: Int, _ columns: Int) -> Matrix {
@@ -87,8 +75,8 @@ extension MaskedAutoencoder {
                 ? Operand(keptPixels)
                 : operand(.activations, "kept patches", images * c.keptPatches, c.patchValues)
             embedded = activation("patch_embed", images * c.keptPatches, c.embedDim)
-            encoder = Stack(
-                "blocks", images: images, depth: c.depth, c.encoderShape, rows: encoderRows, options, element,
+            encoder = StackActivations(
+                "blocks", images: images, tokens: 1 + c.keptPatches, depth: c.depth, c.encoderShape, options, element,
                 plan: plan)
             self.norm = norm("norm", encoderRows, c.embedDim, .float32)
             latent = activation("latent", encoderRows, c.embedDim)
@@ -103,8 +91,8 @@ extension MaskedAutoencoder {
             distinct = TransformerBlock.StreamGradient(
                 "distinct decoder tokens", activation("distinct decoder tokens", distinctRows, c.decoderEmbedDim),
                 element, plan: plan)
-            decoder = Stack(
-                "decoder_blocks", images: images, depth: c.decoderDepth, c.decoderShape, rows: decoderRows,
+            decoder = StackActivations(
+                "decoder_blocks", images: images, tokens: 1 + c.patches, depth: c.decoderDepth, c.decoderShape,
                 firstRows: distinctRows, lastQueries: predicted, options, element, plan: plan)
             predictedStream = TransformerBlock.StreamGradient(
                 "predicted tokens", activation("predicted tokens", predictedRows, c.decoderEmbedDim), element,

@@ -147,9 +147,10 @@ package final class MaskedAutoencoder: Sendable {
         let needs = [
             linear(encoderRows, c.patchValues, c.embedDim), linear(encoderRows, c.embedDim, c.decoderEmbedDim),
             linear(decoderRows, c.decoderEmbedDim, c.patchValues),
-            blocks.first?.scratchBytes(element, rows: encoderRows) ?? 0,
+            blocks.first?.scratchBytes(element, tokens: 1 + c.keptPatches, rows: encoderRows) ?? 0,
             // The first block may be given more distinct tokens than there are tokens.
-            decoderBlocks.first?.scratchBytes(element, rows: max(decoderRows, encoderRows + c.patches)) ?? 0,
+            decoderBlocks.first?.scratchBytes(
+                element, tokens: 1 + c.patches, rows: max(decoderRows, encoderRows + c.patches)) ?? 0,
             3 * c.decoderEmbedDim * MemoryLayout<Float>.stride,
             FeatureRegularizer.scratchBytes(images: ownFeatures, globalImages: globalFeatures, width: c.embedDim),
             OnlineClassifier.scratchBytes(self, images: images),
@@ -169,6 +170,16 @@ package final class MaskedAutoencoder: Sendable {
     /// Prepares the gradients for the first micro-batch of an update.
     package func clearSummedGradients() {
         for gradient in summedGradients { gradient.clear() }
+    }
+}
+
+extension MaskedAutoencoderConfiguration {
+    var encoderShape: TransformerBlock.Shape {
+        TransformerBlock.Shape(heads: heads, width: embedDim, hiddenWidth: hiddenWidth)
+    }
+
+    var decoderShape: TransformerBlock.Shape {
+        TransformerBlock.Shape(heads: decoderHeads, width: decoderEmbedDim, hiddenWidth: decoderHiddenWidth)
     }
 }
 

@@ -71,7 +71,7 @@ package final class GradientPass {
     /// - Parameter options: how the pass uses memory, and what it leaves for being looked at.
     package init(
         _ model: MaskedAutoencoder, loss: LossConfiguration, classes: Int?, division: MicroBatches,
-        options: MaskedAutoencoder.Activations.Options = .init(), exchange: GradientExchange = .init(),
+        options: PassOptions = PassOptions(), exchange: GradientExchange = .init(),
         communicator: any Communicator, team: Team, clock: PhaseClock, plan: MemoryPlan
     ) {
         let rank = communicator.rank

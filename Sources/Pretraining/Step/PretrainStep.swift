@@ -85,7 +85,7 @@ package final class PretrainStep {
         hasClassifier = classes != nil
         clock = PhaseClock(timeline: timeline)
         let images = configuration.effectiveBatchSize / communicator.size / configuration.accumulation
-        var options = MaskedAutoencoder.Activations.Options()
+        var options = PassOptions()
         options.recomputes = recomputesActivations
         pass = GradientPass(
             model, loss: configuration.loss, classes: classes,
