@@ -11,9 +11,9 @@ struct PassOptionsTests {
     }
 
     @Test(
-        "visible patches need not be predicted", arguments: [1, 2, 4], MaskedAutoencoderConfiguration.Positions.allCases
+        "visible patches need not be predicted", arguments: [1, 2, 4], VisionTransformerConfiguration.Positions.allCases
     )
-    func predictsAll(decoderDepth: Int, positions: MaskedAutoencoderConfiguration.Positions) throws {
+    func predictsAll(decoderDepth: Int, positions: VisionTransformerConfiguration.Positions) throws {
         var model = RandomPass.model
         model.decoderDepth = decoderDepth
         model.positions = positions

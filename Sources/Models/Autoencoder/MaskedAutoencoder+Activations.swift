@@ -76,7 +76,8 @@ extension MaskedAutoencoder {
                 : operand(.activations, "kept patches", images * c.keptPatches, c.patchValues)
             embedded = activation("patch_embed", images * c.keptPatches, c.embedDim)
             encoder = StackActivations(
-                "blocks", images: images, tokens: 1 + c.keptPatches, depth: c.depth, c.encoderShape, options, element,
+                "blocks", images: images, tokens: 1 + c.keptPatches, depth: c.depth, c.encoder.blockShape, options,
+                element,
                 plan: plan)
             self.norm = norm("norm", encoderRows, c.embedDim, .float32)
             latent = activation("latent", encoderRows, c.embedDim)

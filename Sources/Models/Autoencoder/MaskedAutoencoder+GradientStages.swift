@@ -14,6 +14,8 @@ extension MaskedAutoencoder {
     package var gradientStages: [GradientStage] {
         let c = configuration
         let flops = c.forwardFlops
+        let encoderAfterAttention = c.encoder.blockShape.flopsAfterAttention(tokens: 1 + c.keptPatches)
+        let decoderAfterAttention = c.decoderShape.flopsAfterAttention(tokens: 1 + c.encoder.patches)
         let starts = stageStarts
         var stages: [GradientStage] = []
         var unfinished = parameters.gradients.columns
@@ -27,13 +29,13 @@ extension MaskedAutoencoder {
         finish(from: starts.end, after: 0)
         for index in decoderBlocks.indices.reversed() {
             let prediction = index == decoderBlocks.count - 1 ? flops.decoderPred : 0
-            finish(from: starts.decoderBlocks[index].afterAttention, after: prediction + flops.decoderAfterAttention)
-            finish(from: starts.decoderBlocks[index].all, after: flops.decoderBlock - flops.decoderAfterAttention)
+            finish(from: starts.decoderBlocks[index].afterAttention, after: prediction + decoderAfterAttention)
+            finish(from: starts.decoderBlocks[index].all, after: flops.decoderBlock - decoderAfterAttention)
         }
         finish(from: starts.decoderEmbed, after: flops.decoderEmbed)
         for index in blocks.indices.reversed() {
-            finish(from: starts.blocks[index].afterAttention, after: flops.encoderAfterAttention)
-            finish(from: starts.blocks[index].all, after: flops.encoderBlock - flops.encoderAfterAttention)
+            finish(from: starts.blocks[index].afterAttention, after: encoderAfterAttention)
+            finish(from: starts.blocks[index].all, after: flops.encoderBlock - encoderAfterAttention)
         }
         finish(from: 0, after: flops.patchEmbed)
         return stages

@@ -64,7 +64,7 @@ package final class MaskedAutoencoder: Sendable {
         func linear(_ name: String, hasInputGradient: Bool = true) -> Linear {
             Linear(parameters, name, element, hasInputGradient: hasInputGradient, packing: space, plan: plan)
         }
-        let (encoderShape, decoderShape) = (c.encoderShape, c.decoderShape)
+        let (encoderShape, decoderShape) = (c.encoder.blockShape, c.decoderShape)
         patchEmbed = linear("patch_embed.proj", hasInputGradient: false)
         clsToken = parameters["cls_token"]
         posEmbed = parameters["pos_embed"].asTable(rows: 1 + c.patches)
@@ -170,16 +170,6 @@ package final class MaskedAutoencoder: Sendable {
     /// Prepares the gradients for the first micro-batch of an update.
     package func clearSummedGradients() {
         for gradient in summedGradients { gradient.clear() }
-    }
-}
-
-extension MaskedAutoencoderConfiguration {
-    var encoderShape: TransformerBlock.Shape {
-        TransformerBlock.Shape(heads: heads, width: embedDim, hiddenWidth: hiddenWidth)
-    }
-
-    var decoderShape: TransformerBlock.Shape {
-        TransformerBlock.Shape(heads: decoderHeads, width: decoderEmbedDim, hiddenWidth: decoderHiddenWidth)
     }
 }
 
