@@ -36,9 +36,8 @@ package final class MaskedAutoencoder: Sendable {
     }
 
     private let linearLayers: [Linear]
-    /// What is summed over rows and micro-batches: everything but the weights of linear layers, whose gradients the
-    /// first micro-batch of an update overwrites.
-    private let summedGradients: [Matrix]
+    /// Of the linear classifier, if there is one.
+    private let classes: Int?
 
     /// - Parameters:
     ///   - classes: adds a linear classifier `fc` on the detached feature, as the public U-MAE code does.
@@ -55,12 +54,8 @@ package final class MaskedAutoencoder: Sendable {
         self.configuration = c
         self.element = element
         self.parameters = parameters
-        let packedBytes = specifications.filter { $0.initialization == .xavierUniform }.map {
-            Linear.packingBytes(element, inFeatures: $0.count / $0.shape[0], outFeatures: $0.shape[0])
-        }
-        let space =
-            keepsPackedWeights
-            ? nil : PackingSpace("weights of a layer", bytes: packedBytes.reduce(0, max), .workspace, plan: plan)
+        self.classes = classes
+        let space = keepsPackedWeights ? nil : Linear.packingSpace(for: Self.specifications(c), element, plan: plan)
         func linear(_ name: String, hasInputGradient: Bool = true) -> Linear {
             Linear(parameters, name, element, hasInputGradient: hasInputGradient, packing: space, plan: plan)
         }
@@ -94,8 +89,6 @@ package final class MaskedAutoencoder: Sendable {
             (0..<c.decoderDepth).map { start(of: "decoder_blocks.\($0)") },
             parameters.range(of: "decoder_pred.bias").upperBound
         )
-        summedGradients = parameters.trainable.filter { $0.initialization != .xavierUniform }
-            .map { parameters.gradients.columns(parameters.range(of: $0.name)) }
     }
 
     /// Every tensor in forward order.
@@ -134,10 +127,8 @@ package final class MaskedAutoencoder: Sendable {
     ///
     /// - Parameters:
     ///   - images: of this rank in one micro-batch.
-    ///   - ownFeatures, globalFeatures: images that the regulariser spans, of this rank and of all.
-    package func makeContexts(
-        team: Team, images: Int, ownFeatures: Int, globalFeatures: Int, plan: MemoryPlan
-    ) -> [LayerContext] {
+    ///   - others: bytes that whatever else is computed in these contexts needs.
+    package func makeContexts(team: Team, images: Int, others: Int, plan: MemoryPlan) -> [LayerContext] {
         let c = configuration
         let encoderRows = images * (1 + c.keptPatches)
         let decoderRows = images * (1 + c.patches)
@@ -152,8 +143,8 @@ package final class MaskedAutoencoder: Sendable {
             decoderBlocks.first?.scratchBytes(
                 element, tokens: 1 + c.patches, rows: max(decoderRows, encoderRows + c.patches)) ?? 0,
             3 * c.decoderEmbedDim * MemoryLayout<Float>.stride,
-            FeatureRegularizer.scratchBytes(images: ownFeatures, globalImages: globalFeatures, width: c.embedDim),
-            OnlineClassifier.scratchBytes(self, images: images),
+            classes.map { OnlineClassifier.scratchBytes(images: images, width: c.encoder.embedDim, classes: $0) } ?? 0,
+            others,
         ]
         return LayerContext.makeAll(
             team: team,
@@ -168,8 +159,14 @@ package final class MaskedAutoencoder: Sendable {
     }
 
     /// Prepares the gradients for the first micro-batch of an update.
-    package func clearSummedGradients() {
-        for gradient in summedGradients { gradient.clear() }
+    package func clearSummedGradients() { parameters.clearSummedGradients() }
+
+    /// Fills the fixed position tables; trained ones are left alone.
+    package func computePositions() {
+        guard configuration.positions == .sincos else { return }
+        for table in [posEmbed.value, decoderPosEmbed.value] {
+            SinCosPositions.fill(table, gridHeight: configuration.gridHeight, gridWidth: configuration.gridWidth)
+        }
     }
 }
 

@@ -87,8 +87,11 @@ package final class GradientPass {
         spans = loss.spansMicroBatches(division.accumulation)
         let spanned = spans ? [division.rankTotals] : (0..<division.accumulation).map(division.rankCounts)
         contexts = model.makeContexts(
-            team: team, images: largest, ownFeatures: spanned.reduce(0) { max($0, $1[rank]) },
-            globalFeatures: spanned.reduce(0) { max($0, $1.reduce(0, +)) }, plan: plan)
+            team: team, images: largest,
+            others: FeatureRegularizer.scratchBytes(
+                images: spanned.reduce(0) { max($0, $1[rank]) },
+                globalImages: spanned.reduce(0) { max($0, $1.reduce(0, +)) }, width: model.configuration.embedDim),
+            plan: plan)
         var activations: [Int: MaskedAutoencoder.Activations] = [:]
         for count in Set(own).sorted() {
             activations[count] = MaskedAutoencoder.Activations(model, images: count, options, plan: plan)
@@ -113,7 +116,7 @@ package final class GradientPass {
                     regularizer: regularizer, exchange: FeatureExchange(content, communicator), rankCounts: counts))
         }
         regularizations = made
-        classifier = classes.map { OnlineClassifier(model, images: largest, classes: $0, plan: plan) }
+        classifier = classes.map { OnlineClassifier(model.parameters, images: largest, classes: $0, plan: plan) }
         reducer = GradientReducer(communicator, exchange, gradients: model.parameters.gradients, plan: plan)
         tree =
             exchange.fixedShards == 0
