@@ -87,6 +87,15 @@ package final class ParameterSet: Sendable {
         return range
     }
 
+    /// The elements of `values` that hold these tensors, which follow one another; those that are not trained have none.
+    package func range(of specifications: [ParameterSpecification]) -> Range<Int> {
+        let trained = specifications.filter(\.isTrainable)
+        guard let first = trained.first, let last = trained.last else { return 0..<0 }
+        let whole = range(of: first.name).lowerBound..<range(of: last.name).upperBound
+        precondition(whole.count == trained.reduce(0) { $0 + $1.count }, "other tensors are between these")
+        return whole
+    }
+
     /// Prepares the gradients for the first micro-batch of an update.
     package func clearSummedGradients() {
         for gradient in summedGradients { gradient.clear() }
