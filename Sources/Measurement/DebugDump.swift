@@ -134,7 +134,7 @@ package struct DebugDump {
     private func layOut(
         _ division: BatchPlan, _ communicator: any Communicator, _ team: Team, _ plan: MemoryPlan
     ) -> (GradientPass<PretrainObjective>, (images: Matrix, noise: Matrix), Outputs) {
-        var options = MaskedAutoencoder.Activations.Options()
+        var options = PassOptions()
         options.predictsAll = true
         options.recomputes = recomputesActivations
         let objective = PretrainObjective(

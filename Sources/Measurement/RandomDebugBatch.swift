@@ -32,7 +32,7 @@ final class RandomDebugBatch {
         own = batch.rows(of: communicator.rank)
         // Finite differences need all of fp32.
         network = MaskedAutoencoder(report.model, .float32, plan: plan)
-        var options = MaskedAutoencoder.Activations.Options()
+        var options = PassOptions()
         options.predictsAll = true
         options.keepsStages = true
         options.recomputes = report.recomputesActivations

@@ -33,15 +33,18 @@ package enum ConfigurationText {
 extension MaskedAutoencoderConfiguration {
     var settings: [ConfigurationSetting] {
         [
-            ConfigurationSetting("--input-size", "\(imageHeight)x\(imageWidth)"),
-            ConfigurationSetting("--patch-size", patchSize), ConfigurationSetting("--in-chans", channels),
-            ConfigurationSetting("--embed-dim", embedDim), ConfigurationSetting("--depth", depth),
-            ConfigurationSetting("--num-heads", heads), ConfigurationSetting("--decoder-embed-dim", decoderEmbedDim),
+            ConfigurationSetting("--input-size", "\(encoder.imageHeight)x\(encoder.imageWidth)"),
+            ConfigurationSetting("--patch-size", encoder.patchSize),
+            ConfigurationSetting("--in-chans", encoder.channels),
+            ConfigurationSetting("--embed-dim", encoder.embedDim), ConfigurationSetting("--depth", encoder.depth),
+            ConfigurationSetting("--num-heads", encoder.heads),
+            ConfigurationSetting("--decoder-embed-dim", decoderEmbedDim),
             ConfigurationSetting("--decoder-depth", decoderDepth),
-            ConfigurationSetting("--decoder-num-heads", decoderHeads), ConfigurationSetting("--mlp-ratio", mlpRatio),
+            ConfigurationSetting("--decoder-num-heads", decoderHeads),
+            ConfigurationSetting("--mlp-ratio", encoder.mlpRatio),
             ConfigurationSetting("--mask-ratio", maskRatio), ConfigurationSetting("--norm-pix-loss", normPixLoss),
-            ConfigurationSetting("--pos-embed", positions.rawValue),
-            ConfigurationSetting("--feature", feature.rawValue),
+            ConfigurationSetting("--pos-embed", encoder.positions.rawValue),
+            ConfigurationSetting("--feature", encoder.feature.rawValue),
         ]
     }
 }

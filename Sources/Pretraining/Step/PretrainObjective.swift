@@ -47,7 +47,7 @@ package final class PretrainObjective: Objective {
     ///   - sumsInTree: whether ranks add up in an order that does not depend on their number.
     package init(
         _ model: MaskedAutoencoder, loss: LossConfiguration, classes: Int?, batch plan: BatchPlan, masks: Masks,
-        options: MaskedAutoencoder.Activations.Options = .init(), sumsInTree: Bool = false,
+        options: PassOptions = .init(), sumsInTree: Bool = false,
         communicator: any Communicator, team: Team, memory: MemoryPlan
     ) {
         let rank = communicator.rank
@@ -67,7 +67,7 @@ package final class PretrainObjective: Objective {
             activations[count] = MaskedAutoencoder.Activations(model, images: count, options, plan: memory)
         }
         activationsByCount = activations
-        classifier = classes.map { OnlineClassifier(model, images: largest, classes: $0, plan: memory) }
+        classifier = classes.map { OnlineClassifier(model.parameters, images: largest, classes: $0, plan: memory) }
         guard let anyActivations = activations[largest], let first = regularizers.first else {
             preconditionFailure("an update has at least one micro-batch")
         }

@@ -20,7 +20,7 @@ extension TrainStep<PretrainObjective> {
         loader: BatchLoader, recomputesActivations: Bool, timeline: Timeline? = nil, communicator: any Communicator,
         team: Team, plan: MemoryPlan
     ) {
-        var options = MaskedAutoencoder.Activations.Options()
+        var options = PassOptions()
         options.recomputes = recomputesActivations
         let objective = PretrainObjective(
             model, loss: configuration.loss, classes: classes, batch: loader.division.plan,

@@ -31,14 +31,14 @@ struct ModelOptions: ParsableArguments {
     var normPixLoss = true
 
     @Option(help: "Position embeddings: sincos (fixed) or learned (default: the preset's).")
-    var posEmbed: MaskedAutoencoderConfiguration.Positions?
+    var posEmbed: VisionTransformerConfiguration.Positions?
 
     @Option(
         help: """
             Feature of the uniformity loss: cls (class token, final norm applied twice as in the public code), \
             cls-once, pooled.
             """)
-    var feature = MaskedAutoencoderConfiguration.Feature.cls
+    var feature = VisionTransformerConfiguration.Feature.cls
 
     func validate() throws {
         let sizes: [(String, Int?)] = [
@@ -229,8 +229,8 @@ struct ImageSize: ExpressibleByArgument {
     }
 }
 
-extension MaskedAutoencoderConfiguration.Positions: ExpressibleByArgument {}
-extension MaskedAutoencoderConfiguration.Feature: ExpressibleByArgument {}
+extension VisionTransformerConfiguration.Positions: ExpressibleByArgument {}
+extension VisionTransformerConfiguration.Feature: ExpressibleByArgument {}
 extension UniformityGradient: ExpressibleByArgument {}
 extension FeatureTransport: ExpressibleByArgument {}
 extension Negatives: ExpressibleByArgument {}
