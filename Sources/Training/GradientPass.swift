@@ -92,7 +92,7 @@ package final class GradientPass<O: Objective>: TeamJob {
         guard !turn.isAhead else { return objective.lookAhead(in: context, messages) }
         let startsAnew = turn.micro == 0 || tree != nil
         context.addsToWeightGradients = !startsAnew
-        if startsAnew { member.serially { objective.clearSummedGradients() } }
+        if startsAnew { member.serially { objective.parameters.clearSummedGradients() } }
         let figures = objective.differentiate(in: context, messages, done: send)
         if member.isFirst { self.figures = figures }
         if !isLast { tree?.keep(term: turn.micro, by: member) }

@@ -71,9 +71,6 @@ package final class MaskedAutoencoder: Sendable {
         decoder.packWeights(in: context)
     }
 
-    /// Prepares the gradients for the first micro-batch of an update.
-    package func clearSummedGradients() { parameters.clearSummedGradients() }
-
     /// Patches → encoder → latent and features, for the masking that `a` holds.
     ///
     /// - Parameter images: [N, C·H·W], planar and normalised.

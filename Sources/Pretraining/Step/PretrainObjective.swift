@@ -102,8 +102,6 @@ package final class PretrainObjective: Objective {
         sums.inverseEffectiveRank /= divisors.inverseEffectiveRank
     }
 
-    package func clearSummedGradients() { model.clearSummedGradients() }
-
     package func take(_ batch: Batch) {
         let micro = batch.micro
         let rows = plan.rows(of: micro, rank: communicator.rank)
