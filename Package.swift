@@ -53,8 +53,9 @@ let package = Package(
             [
                 "Communication", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"), "Yams",
             ]),
-        // 3: the model, its update, its distribution
+        // 3: the model, the loss of its features, its update, its distribution
         module("Models", ["Layers", "Safetensors", "Tensors", "CVectorKernels"]),
+        module("Regularizers", ["Layers", "Tensors", "CVectorKernels"]),
         module("Optimization", ["Tensors", "CVectorKernels"]),
         module("DataParallel", ["Communication", "Tensors", "CVectorKernels"]),
         // Arithmetic about steps on machines that are not here; knows neither MPI nor the model.
@@ -65,27 +66,34 @@ let package = Package(
         module(
             "Runs",
             ["Checkpoints", "Communication", "CStopSignals", "Host", "Models", "Safetensors", "Tensors"]),
-        // 6: pretraining: the step and the loop around it
+        // 6: the step of any training
+        module(
+            "Training",
+            [
+                "Communication", "DataParallel", "ImageData", "Layers", "Optimization", "Runs", "Tensors",
+            ]),
+        // 7: pretraining: its losses and the loop around its steps
         module(
             "Pretraining",
             [
                 "Checkpoints", "Communication", "DataParallel", "Host", "ImageData", "Layers", "Models", "Optimization",
-                "Runs", "Safetensors", "Tensors",
+                "Regularizers", "Runs", "Safetensors", "Tensors", "Training",
             ]),
-        // 7: what is measured of a step: its speed, its gradients, its cost elsewhere
+        // 8: what is measured of a step: its speed, its gradients, its cost elsewhere
         module(
             "Measurement",
             [
                 "Checkpoints", "Communication", "CVectorKernels", "DataParallel", "Host", "ImageData", "Layers",
                 "Models",
-                "Optimization", "Planning", "Runs", "Safetensors", "Tensors", "Pretraining",
+                "Optimization", "Planning", "Pretraining", "Regularizers", "Runs", "Safetensors", "Tensors", "Training",
             ]),
-        // 8: commands
+        // 9: commands
         .executableTarget(
             name: "umae-dist",
             dependencies: [
                 "BuildIdentity", "Checkpoints", "Communication", "DataParallel", "Host", "ImageData", "Layers",
-                "Measurement", "Models", "Optimization", "Planning", "Pretraining", "Runs", "Settings", "Tensors",
+                "Measurement", "Models", "Optimization", "Planning", "Pretraining", "Regularizers", "Runs",
+                "Settings", "Tensors", "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
@@ -98,7 +106,8 @@ let package = Package(
         tests(
             "EndToEndTests",
             [
-                "AllocationCounter", "Models", "Pretraining", "Safetensors", "Settings", "Tensors", "umae-dist",
+                "AllocationCounter", "Models", "Pretraining", "Regularizers", "Safetensors", "Settings", "Tensors",
+                "umae-dist",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             resources: [.copy("Fixtures")]),
@@ -108,28 +117,31 @@ let package = Package(
         tests(
             "MeasurementTests",
             [
-                "Communication", "DataParallel", "Measurement", "Models", "Optimization", "Planning", "Tensors",
+                "Communication", "DataParallel", "Measurement", "Models", "Optimization", "Planning", "Regularizers",
+                "Tensors",
                 "Pretraining",
             ]),
         tests(
             "ModelsTests",
             [
-                "Checkpoints", "Communication", "DataParallel", "Layers", "Measurement", "Models", "Runs", "Tensors",
-                "Pretraining",
+                "Checkpoints", "Communication", "DataParallel", "ImageData", "Layers", "Measurement", "Models",
+                "Pretraining", "Regularizers", "Runs", "Tensors", "Training",
             ],
             resources: [.copy("Fixtures")]),
         tests("PlanningTests", ["Planning"]),
+        tests(
+            "RegularizersTests", ["Layers", "Regularizers", "Safetensors", "Tensors"], resources: [.copy("Fixtures")]),
         tests("RunsTests", ["Communication", "Host", "Models", "Runs", "Tensors"]),
         tests(
             "PretrainingTests",
             [
-                "Communication", "DataParallel", "Host", "ImageData", "Models", "Optimization", "Runs", "Tensors",
-                "Pretraining",
+                "Communication", "DataParallel", "Host", "ImageData", "Models", "Optimization", "Regularizers", "Runs",
+                "Tensors", "Pretraining",
             ]),
         tests(
             "SettingsTests", ["Settings", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         tests("OptimizationTests", ["Optimization", "Tensors"]),
-        tests("UmaeDistTests", ["DataParallel", "Models", "Pretraining", "Settings", "umae-dist"]),
+        tests("UmaeDistTests", ["DataParallel", "Models", "Pretraining", "Regularizers", "Settings", "umae-dist"]),
         tests("TensorsTests", ["Host", "CVectorKernels", "Tensors"]),
     ]
 )

@@ -48,7 +48,7 @@ package protocol Communicator: AnyObject, Sendable {
     ///
     /// - Throws: `ThreadRefusal` if the system gives no thread to watch on.
     func watchForStalls(timeout: Double) throws
-    /// Where this rank notes what it does for the ranks of its host to see; nil where nobody watches.
+    /// The table in which this rank notes what it does, for the other ranks of its host; nil where nobody watches.
     var table: HostTable? { get }
     /// Says at which step this rank is, for such a report. Not collective.
     func mark(step: Int)
@@ -71,7 +71,7 @@ extension Communicator {
     }
 }
 
-/// Where the part of each rank lies in a row of elements; kept where a collective can read it until it is done.
+/// The part of each rank in a row of elements, in memory that stays until a collective that reads it is done.
 package final class RankParts: Sendable {
     package let ranges: [Range<Int>]
     let counts: Storage<Int32>
@@ -102,7 +102,7 @@ package struct CommunicationError: Error, CustomStringConvertible {
 package final class CollectiveSlot: @unchecked Sendable {
     package internal(set) var isDone = true
     let request: Storage<UInt64>
-    /// Of the collective, as `HostTable` counts them; 0 where nobody does.
+    /// The collective's number as `HostTable` counts them; 0 where nobody counts.
     var number = 0
     private var send: AnyObject?
     private var receive: AnyObject?
@@ -121,7 +121,7 @@ package final class CollectiveSlot: @unchecked Sendable {
                 isOver: { () throws(CommunicationError) in try poll(slot, false) }))
     }
 
-    /// For a request that another slot has left behind.
+    /// Takes over a request that another slot leaves behind.
     private init(finishing request: Storage<UInt64>) { self.request = request }
 
     /// - Parameters:

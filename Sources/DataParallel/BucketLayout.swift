@@ -39,6 +39,15 @@ package struct BucketLayout: Sendable {
         return start..<min(start + size, whole.upperBound)
     }
 
+    /// The parts of all ranks, relative to the bucket's first element.
+    func parts(within bucket: Int) -> [Range<Int>] {
+        let start = buckets[bucket].lowerBound
+        return (0..<ranks).map {
+            let part = part(of: bucket, rank: $0)
+            return part.lowerBound - start..<part.upperBound - start
+        }
+    }
+
     /// All elements that belong to `rank`, in order.
     package func parts(of rank: Int) -> [Range<Int>] {
         buckets.indices.reversed().map { part(of: $0, rank: rank) }.filter { !$0.isEmpty }

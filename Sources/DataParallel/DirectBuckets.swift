@@ -16,7 +16,7 @@ final class DirectBuckets: BucketTransport {
     private let sent: Operand
     private let received: Operand
     private let buckets: [Bucket]
-    /// In the order in which they were started; how many of them are summed, and handed back.
+    /// The buckets under way, in the order in which they were started, and how many of them are summed and handed back.
     private var started: [Int] = []
     private var summed = 0
     private var returned = 0
@@ -24,9 +24,10 @@ final class DirectBuckets: BucketTransport {
     private struct Bucket {
         let range: Range<Int>
         let own: Range<Int>
-        /// In `received`.
+        /// Where in `received` the terms of the other ranks arrive.
         let arrivals: Range<Int>
-        /// What this rank sends, less what it keeps, and what it receives; relative to the two ranges.
+        /// What this rank sends to each other rank, relative to `range`, and what it receives from each, relative to
+        /// `arrivals`.
         let sendParts: RankParts
         let receiveParts: RankParts
         /// All parts, relative to `range`.
@@ -49,10 +50,7 @@ final class DirectBuckets: BucketTransport {
         buckets = layout.buckets.indices.map { bucket in
             let range = layout.buckets[bucket]
             let own = layout.part(of: bucket, rank: rank)
-            let parts = (0..<ranks).map { other in
-                let part = layout.part(of: bucket, rank: other)
-                return part.lowerBound - range.lowerBound..<part.upperBound - range.lowerBound
-            }
+            let parts = layout.parts(within: bucket)
             let toOthers = parts.enumerated().map { $0 == rank ? $1.lowerBound..<$1.lowerBound : $1 }
             let fromOthers = (0..<ranks).map { other in
                 let place = (other < rank ? other : other - 1) * own.count

@@ -2,7 +2,7 @@ package import Communication
 package import Tensors
 
 /// Sums gradients over the ranks in buckets, each sent as soon as backward is done with it.
-package final class GradientReducer {
+package final class GradientReducer: InFlight {
     package let layout: BucketLayout
     private let communicator: any Communicator
     /// None if there is one rank.
@@ -21,18 +21,18 @@ package final class GradientReducer {
     package private(set) var exposedSeconds = 0.0
 
     package init(
-        _ communicator: any Communicator, _ exchange: GradientExchange, gradients: Matrix, plan: MemoryPlan
+        _ communicator: any Communicator, _ configuration: GradientSumConfiguration, gradients: Matrix, plan: MemoryPlan
     ) {
-        let layout = exchange.layout(count: gradients.columns, ranks: communicator.size)
+        let layout = configuration.layout(count: gradients.columns, ranks: communicator.size)
         self.layout = layout
         self.communicator = communicator
         missing = layout.buckets.map(\.count)
         departures = layout.buckets.map { _ in .now }
         owned =
-            exchange.owned(count: gradients.columns, rank: communicator.rank, ranks: communicator.size)
+            configuration.owned(count: gradients.columns, rank: communicator.rank, ranks: communicator.size)
             ?? [0..<gradients.columns]
-        let algorithm = exchange.resolvedAlgorithm(on: communicator.hostLayout)
-        bytesPerElement = algorithm == .allReduce ? 4 : exchange.wire.byteCount
+        let algorithm = configuration.resolvedAlgorithm(on: communicator.hostLayout)
+        bytesPerElement = algorithm == .allReduce ? 4 : configuration.wire.byteCount
         guard communicator.size > 1 else {
             transport = nil
             self.gradients = gradients
@@ -42,7 +42,8 @@ package final class GradientReducer {
             algorithm == .allReduce
             ? AllReduceBuckets(communicator, layout, gradients: gradients, plan: plan)
             : DirectBuckets(
-                communicator, layout, gradients: gradients, wire: exchange.wire, gathers: !exchange.shardsOptimizer,
+                communicator, layout, gradients: gradients, wire: configuration.wire,
+                gathers: !configuration.shardsOptimizer,
                 plan: plan)
         self.transport = transport
         self.gradients = transport.sums
@@ -59,13 +60,11 @@ package final class GradientReducer {
         }
     }
 
-    /// Whether buckets are under way.
     package var isBusy: Bool { transport?.isBusy ?? false }
 
-    /// Lets messages move: Open MPI does that only inside its calls.
     package func progress() throws { try transport?.progress(tell) }
 
-    /// Waits for all sums. Collective.
+    /// Waits for all sums, once in each step. Collective.
     package func finish() throws {
         guard let transport else { return }
         precondition(missing.allSatisfy { $0 == 0 }, "gradients are waited for before backward is done")

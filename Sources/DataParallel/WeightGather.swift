@@ -2,7 +2,7 @@ package import Communication
 package import Tensors
 
 /// Gives every rank the weights that the others updated, bucket by bucket while later buckets are being updated.
-package final class WeightGather {
+package final class WeightGather: InFlight {
     private let communicator: any Communicator
     private let layout: BucketLayout
     private let values: Operand
@@ -16,14 +16,7 @@ package final class WeightGather {
         self.communicator = communicator
         self.layout = layout
         self.values = Operand(values)
-        parts = layout.buckets.indices.map { bucket in
-            let start = layout.buckets[bucket].lowerBound
-            return RankParts(
-                (0..<layout.ranks).map { rank in
-                    let part = layout.part(of: bucket, rank: rank)
-                    return part.lowerBound - start..<part.upperBound - start
-                })
-        }
+        parts = layout.buckets.indices.map { RankParts(layout.parts(within: $0)) }
         slots = layout.buckets.map { _ in CollectiveSlot() }
     }
 
@@ -33,12 +26,12 @@ package final class WeightGather {
         try communicator.startAllGather(values.columns(layout.buckets[bucket]), parts[bucket], in: slots[bucket])
     }
 
-    /// Lets MPI work.
+    package var isBusy: Bool { slots.contains { !$0.isDone } }
+
     package func progress() throws {
         for slot in slots { try slot.test() }
     }
 
-    /// Waits for all.
     package func finish() throws {
         let start = ContinuousClock.now
         for slot in slots { try slot.wait() }

@@ -1,3 +1,4 @@
+internal import Training
 package import Communication
 internal import DataParallel
 import Foundation
@@ -106,10 +107,10 @@ package struct Benchmark {
         plan.add(.data, "images", bytes: layout.source.heldBytes)
         let (step, loader) = try layout.make(configuration, communicator: communicator, team: team, plan: plan)
         defer { loader.stop() }
-        step.model.initialize(seed: configuration.seed)
+        step.pass.objective.model.initialize(seed: configuration.seed)
 
         var peak = try PeakRate.measure(configuration.precision, communicator: communicator, team: team)
-        for update in 1...max(warmupSteps, 1) { _ = try step.run(update: update, learningRate: 1e-4) }
+        for update in 1...max(warmupSteps, 1) { _ = try step.run(update, learningRate: 1e-4) }
         try communicator.barrier()
         step.clock.reset()
         var seconds: [Double] = []
@@ -121,10 +122,10 @@ package struct Benchmark {
         let faultsBefore = ProcessMemory.pageFaults()
         for update in 1...steps {
             for phase in phases { phaseSeconds[phase.rawValue][update - 1] = -step.clock[phase] }
-            let outcome = try step.run(update: max(warmupSteps, 1) + update, learningRate: 1e-4)
+            let outcome = try step.run(max(warmupSteps, 1) + update, learningRate: 1e-4)
             for phase in phases { phaseSeconds[phase.rawValue][update - 1] += step.clock[phase] }
             seconds.append(outcome.seconds)
-            loss = outcome.reconstruction
+            loss = outcome.figures.reconstruction
             exposed += step.exposedCommunicationSeconds
         }
         let faults = Double(ProcessMemory.pageFaults() - faultsBefore) / Double(steps)

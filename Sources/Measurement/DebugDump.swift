@@ -2,12 +2,15 @@ internal import Safetensors
 internal import Checkpoints
 package import Communication
 package import DataParallel
+internal import ImageData
 internal import Layers
 package import Models
 package import Optimization
+internal import Regularizers
 package import Tensors
 package import Pretraining
 internal import Runs
+internal import Training
 internal import Host
 
 /// One forward and backward pass over a given batch with given weights, everything written to a file: what another
@@ -21,7 +24,7 @@ package struct DebugDump {
     package let weightsPath: String
     package let batchPath: String
     package let dumpPath: String
-    package var exchange = GradientExchange()
+    package var gradientSum = GradientSumConfiguration()
     package var recomputesActivations = false
     /// An update of the weights to make and dump, if any.
     package var update: Update?
@@ -53,7 +56,7 @@ package struct DebugDump {
     package struct Losses: Sendable {
         package let total: Double
         package let reconstruction: Double
-        package let uniformity: Double
+        package let regularizer: Double
     }
 
     /// Splits the batch over ranks and micro-batches; rank 0 writes the dump in global order. Collective.
@@ -63,27 +66,28 @@ package struct DebugDump {
             try model.validate()
             let file = try SafetensorsFile(path: batchPath)
             let total = try batchSize(of: file, parts: communicator.size * accumulation)
-            guard exchange.fixedShards == 0 || total % exchange.fixedShards == 0 else {
+            guard gradientSum.fixedShards == 0 || total % gradientSum.fixedShards == 0 else {
                 throw DebugError(
-                    "\(batchPath): --deterministic divides the batch into \(exchange.fixedShards) equal parts, and it "
+                    "\(batchPath): --deterministic divides the batch into \(gradientSum.fixedShards) equal parts, and it "
                         + "has \(total) images")
             }
             try loss.validate(
-                images: loss.spansMicroBatches(accumulation) ? total : total / accumulation)
+                images: loss.spannedImages(
+                    BatchPlan(dividing: total, ranks: communicator.size, accumulation: accumulation)))
             return (file, total)
         }
-        let division = MicroBatches(dividing: total, ranks: communicator.size, accumulation: accumulation)
+        let division = BatchPlan(dividing: total, ranks: communicator.size, accumulation: accumulation)
         let counts = division.rankTotals
-        let own = RowShares.range(of: communicator.rank, in: counts)
+        let own = division.rows(of: communicator.rank)
         try MemoryCheck.refuse(
             MemoryEstimate(
-                model, images: division.counts[communicator.rank].reduce(0, max), elementBytes: precision.byteCount),
+                model, images: division.largest(of: communicator.rank), elementBytes: precision.byteCount),
             in: communicator)
         let counted = MemoryPlan(isBacked: false)
         _ = layOut(division, communicator, team, counted)
         try MemoryCheck.run(counted, remedies: .batchSize, in: communicator)
         let (pass, batch, outputs) = layOut(division, communicator, team, plan)
-        let network = pass.model
+        let network = pass.objective.model
         let (images, noise) = try communicator.agree {
             try network.loadWeights(from: SafetensorsFile(path: weightsPath))
             let shape = [total, model.channels, model.imageHeight, model.imageWidth]
@@ -93,28 +97,28 @@ package struct DebugDump {
         }
         let parts = (0..<accumulation).map { division.rows(of: $0, rank: communicator.rank) }
         func prepare(_ micro: Int) -> MaskedAutoencoder.Activations {
-            let a = pass.activations(for: micro)
+            let a = pass.objective.activations(for: micro)
             a.masking.noise.copy(from: noise.rows(parts[micro]))
             a.masking.sortNoise()
             return a
         }
-        if pass.collects {
+        if pass.objective.looksAhead {
             for (micro, rows) in parts.enumerated() {
                 _ = prepare(micro)
-                try pass.collect(images.rows(rows), micro: micro)
+                try pass.lookAhead(at: Batch(images: images.rows(rows), micro: micro))
             }
         }
-        var shares: [LossShares] = []
+        var shares: [PretrainFigures] = []
         for (micro, rows) in parts.enumerated() {
             let a = prepare(micro)
-            shares.append(try pass.accumulate(images.rows(rows), labels: nil, micro: micro))
+            shares.append(try pass.differentiate(Batch(images: images.rows(rows), micro: micro)))
             outputs.keep(a, at: rows)
         }
-        let share = LossShares.sum(shares)
-        var sums = [share.reconstruction, loss.regularizer.kind == .none ? 0 : share.uniformity]
-        try pass.sum(&sums)
-        sums[1] /= pass.divisors.loss
-        let losses = Losses(total: sums[0] + loss.lamb * sums[1], reconstruction: sums[0], uniformity: sums[1])
+        let figures = try pass.figures(ofShares: shares)
+        let regularizer = loss.regularizer.kind == .none ? 0 : figures.regularizer
+        let losses = Losses(
+            total: figures.reconstruction + loss.lamb * regularizer, reconstruction: figures.reconstruction,
+            regularizer: regularizer)
 
         try makeUpdate(pass, communicator, team, plan)
         let tensors = try self.tensors(outputs, pass, losses, counts, communicator)
@@ -128,15 +132,18 @@ package struct DebugDump {
 
     /// The pass, the whole batch, and room for what is dumped of this rank's part of it.
     private func layOut(
-        _ division: MicroBatches, _ communicator: any Communicator, _ team: Team, _ plan: MemoryPlan
-    ) -> (GradientPass, (images: Matrix, noise: Matrix), Outputs) {
-        var options = MaskedAutoencoder.Activations.Options()
+        _ division: BatchPlan, _ communicator: any Communicator, _ team: Team, _ plan: MemoryPlan
+    ) -> (GradientPass<PretrainObjective>, (images: Matrix, noise: Matrix), Outputs) {
+        var options = PassOptions()
         options.predictsAll = true
         options.recomputes = recomputesActivations
+        let objective = PretrainObjective(
+            MaskedAutoencoder(model, precision, plan: plan), loss: loss, classes: nil, batch: division, masks: .given,
+            options: options, sumsInTree: gradientSum.fixedShards > 0, communicator: communicator, team: team,
+            memory: plan)
         let pass = GradientPass(
-            MaskedAutoencoder(model, precision, plan: plan), loss: loss, classes: nil, division: division,
-            options: options, exchange: exchange, communicator: communicator, team: team, clock: PhaseClock(),
-            plan: plan)
+            objective, accumulation: accumulation, gradientSum: gradientSum, communicator: communicator, team: team,
+            clock: PhaseClock(), plan: plan)
         return (
             pass,
             (
@@ -148,15 +155,15 @@ package struct DebugDump {
 
     /// Updates the weights if that was asked for, and brings gradients together that ranks had parts of.
     private func makeUpdate(
-        _ pass: GradientPass, _ communicator: any Communicator, _ team: Team, _ plan: MemoryPlan
+        _ pass: GradientPass<PretrainObjective>, _ communicator: any Communicator, _ team: Team, _ plan: MemoryPlan
     ) throws {
-        let parameters = pass.model.parameters
+        let parameters = pass.objective.parameters
         let reducer = pass.reducer
-        var gathered: [Matrix] = exchange.shardsOptimizer ? [reducer.gradients] : []
+        var gathered: [Matrix] = gradientSum.shardsOptimizer ? [reducer.gradients] : []
         if let update {
             let optimizer = AdamW(parameters, owned: reducer.owned, configuration: update.optimizer, plan: plan)
             team.run { optimizer.update(reducer.gradients, step: 1, learningRate: update.learningRate, by: $0) }
-            if exchange.shardsOptimizer { gathered.append(parameters.values) }
+            if gradientSum.shardsOptimizer { gathered.append(parameters.values) }
         }
         for values in gathered {
             let gather = WeightGather(communicator, reducer.layout, values: values)
@@ -224,7 +231,7 @@ package struct DebugDump {
 
     /// Every tensor of the dump, gathered in rank order.
     private func tensors(
-        _ outputs: Outputs, _ pass: GradientPass, _ losses: Losses, _ counts: [Int],
+        _ outputs: Outputs, _ pass: GradientPass<PretrainObjective>, _ losses: Losses, _ counts: [Int],
         _ communicator: any Communicator
     ) throws -> [NamedTensor] {
         let total = counts.reduce(0, +)
@@ -239,13 +246,13 @@ package struct DebugDump {
         let tokens = 1 + model.keptPatches
         var tensors = [
             scalar("loss", losses.total), scalar("loss_mae", losses.reconstruction),
-            scalar("loss_reg", losses.uniformity),
+            scalar("loss_reg", losses.regularizer),
             try gathered("pred", [model.patches, model.patchValues], outputs.predictions),
             try gathered("mask", [model.patches], outputs.mask),
             try gathered("latent", [tokens, model.embedDim], outputs.latent),
             try gathered("cls", [model.embedDim], outputs.features),
         ]
-        let parameters = pass.model.parameters
+        let parameters = pass.objective.parameters
         for specification in parameters.trainable {
             let gradient = pass.reducer.gradients.columns(parameters.range(of: specification.name))
             tensors.append(NamedTensor("grad.\(specification.name)", shape: specification.shape, gradient))

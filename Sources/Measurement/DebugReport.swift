@@ -1,6 +1,7 @@
 package import Communication
 internal import DataParallel
 import Foundation
+internal import ImageData
 internal import Layers
 package import Models
 package import Tensors
@@ -41,10 +42,10 @@ package struct DebugReport {
             }
             try loss.validate(images: images)
         }
-        let counts = RowShares.counts(of: images, ranks: communicator.size)
         try MemoryCheck.refuse(
             MemoryEstimate(
-                model, images: counts.reduce(0, max), elementBytes: ElementType.float32.byteCount), in: communicator)
+                model, images: BatchPlan(dividing: images, ranks: communicator.size).largest(of: 0),
+                elementBytes: ElementType.float32.byteCount), in: communicator)
         let counted = MemoryPlan(isBacked: false)
         _ = RandomDebugBatch(self, communicator: communicator, team: team, plan: counted)
         try MemoryCheck.run(counted, remedies: .batchSize, in: communicator)

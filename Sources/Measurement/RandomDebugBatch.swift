@@ -1,18 +1,21 @@
 internal import Communication
 internal import DataParallel
+internal import ImageData
 internal import Layers
 internal import Models
+internal import Regularizers
 internal import Tensors
 internal import Pretraining
 internal import Runs
+internal import Training
 
 /// A model and random images, on which losses and their gradients can be asked for again and again.
 final class RandomDebugBatch {
-    private let pass: GradientPass
+    private let pass: GradientPass<PretrainObjective>
     private let network: MaskedAutoencoder
     private let communicator: any Communicator
     private let images: Matrix
-    /// Of the global batch, this rank's.
+    /// This rank's images among those of the global batch.
     private let own: Range<Int>
     private let configured: LossConfiguration
     let seed: UInt64
@@ -25,18 +28,19 @@ final class RandomDebugBatch {
 
     /// Lays everything out; `prepare` fills it.
     init(_ report: DebugReport, communicator: any Communicator, team: Team, plan: MemoryPlan) {
-        let counts = RowShares.counts(of: report.images, ranks: communicator.size)
-        own = RowShares.range(of: communicator.rank, in: counts)
+        let batch = BatchPlan(dividing: report.images, ranks: communicator.size)
+        own = batch.rows(of: communicator.rank)
         // Finite differences need all of fp32.
         network = MaskedAutoencoder(report.model, .float32, plan: plan)
-        var options = MaskedAutoencoder.Activations.Options()
+        var options = PassOptions()
         options.predictsAll = true
         options.keepsStages = true
         options.recomputes = report.recomputesActivations
+        let objective = PretrainObjective(
+            network, loss: report.loss, classes: nil, batch: batch, masks: .given, options: options,
+            communicator: communicator, team: team, memory: plan)
         pass = GradientPass(
-            network, loss: report.loss, classes: nil,
-            division: MicroBatches(dividing: report.images, ranks: communicator.size, accumulation: 1),
-            options: options, communicator: communicator, team: team, clock: PhaseClock(), plan: plan)
+            objective, accumulation: 1, communicator: communicator, team: team, clock: PhaseClock(), plan: plan)
         images = plan.matrix(.batches, "images", rows: own.count, columns: report.model.imageValues)
         self.communicator = communicator
         configured = report.loss
@@ -50,13 +54,13 @@ final class RandomDebugBatch {
             var random = SampleRandom(seed: seed, epoch: 0, sample: sample, purpose: .syntheticImage)
             for column in 0..<images.columns { images[row, column] = random.normal() }
         }
-        pass.activations(for: 0).masking.draw(
+        pass.objective.activations(for: 0).masking.draw(
             seed: seed, epoch: 0, samples: MatrixView(rows: own.count, columns: 1, values: Array(own)))
         _ = try losses(lamb: configured.lamb)
-        pass.keepNeighbors()
+        pass.objective.keepChoices()
     }
 
-    var activations: MaskedAutoencoder.Activations { pass.activations(for: 0) }
+    var activations: MaskedAutoencoder.Activations { pass.objective.activations(for: 0) }
     var tensors: [String] { network.parameters.trainable.map(\.name) }
 
     func range(of tensor: String) -> Range<Int> { network.parameters.range(of: tensor) }
@@ -65,16 +69,14 @@ final class RandomDebugBatch {
         network.parameters.trainable.first { $0.name == tensor }?.shape ?? []
     }
 
-    /// Of all parameters, one after another.
+    /// The values of all parameters, one after another.
     var weights: Matrix { network.parameters.values }
 
     /// One pass with this λ in place of the configured one. Collective.
     func losses(lamb: Double) throws -> Losses {
-        pass.loss.lamb = lamb
-        let shares = try pass.accumulate(images, labels: nil, micro: 0)
-        var sums = [shares.reconstruction, shares.uniformity]
-        try communicator.allReduce(&sums, .sum)
-        return Losses(reconstruction: sums[0], regularizer: sums[1] / pass.divisors.loss)
+        pass.objective.loss.lamb = lamb
+        let figures = try pass.figures(ofShares: [pass.differentiate(Batch(images: images, micro: 0))])
+        return Losses(reconstruction: figures.reconstruction, regularizer: figures.regularizer)
     }
 
     /// The gradient of reconstruction + λ · regulariser. Collective.
@@ -84,5 +86,5 @@ final class RandomDebugBatch {
     }
 
     /// What the gradient of the regulariser was multiplied with.
-    var uniformityFactor: Double { configured.uniformityGradient.factor(worldSize: communicator.size) }
+    var regularizerFactor: Double { configured.uniformityGradient.factor(worldSize: communicator.size) }
 }

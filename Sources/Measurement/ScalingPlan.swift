@@ -1,8 +1,10 @@
+internal import Training
 internal import Communication
 internal import DataParallel
 internal import ImageData
-package import Models
+internal import Models
 package import Planning
+package import Regularizers
 package import Tensors
 package import Pretraining
 
@@ -139,9 +141,9 @@ package struct ScalingPlan {
         }
     }
 
-    /// The exchange of features for so many nodes.
-    package func exchange(for division: Division) -> UniformityExchange {
-        configuration.loss.regularizer.resolvedExchange(
+    /// How features travel among so many nodes.
+    package func transport(for division: Division) -> FeatureTransport {
+        configuration.loss.regularizer.resolvedTransport(
             images: exchangedImages(division), width: configuration.model.embedDim)
     }
 
@@ -180,7 +182,7 @@ package struct ScalingPlan {
         var cluster = self.cluster
         cluster.nodes = division.nodes
         let loss = configuration.loss
-        let prediction = stepModel(for: division, step.model).predict(
+        let prediction = stepModel(for: division, step.pass.objective.model).predict(
             StepModel.Division(
                 images: division.images, accumulation: division.accumulation,
                 spansMicroBatches: loss.spansMicroBatches(division.accumulation),
@@ -218,16 +220,20 @@ package struct ScalingPlan {
             (flops.decoderBlock + (index == 0 ? flops.decoderEmbed : 0)) / flops.total(c)
         }
         let images = exchangedImages(division) / division.ranks
+        let regularizer = configuration.loss.regularizer.makeRegularizer(
+            of: FeatureBatch(
+                rankCounts: [Int](repeating: images, count: division.ranks), rank: 0, microImages: division.images,
+                width: c.embedDim), plan: MemoryPlan(isBacked: false))
         let exchange: StepModel.Exchange =
-            self.exchange(for: division) == .gram
-            ? .sum(
-                elements: c.embedDim * (c.embedDim + 1) / 2 + c.embedDim, bytesPerElement: MemoryLayout<Double>.stride)
-            : .gather(bytes: images * c.embedDim * MemoryLayout<Float>.stride)
+            switch regularizer.exchanged {
+            case .sum(let own, _): .sum(elements: own.count, bytesPerElement: MemoryLayout<Double>.stride)
+            case .gather(let own, _): .gather(bytes: own.byteCount)
+            }
         let followUp: StepModel.FollowUp =
-            switch configuration.loss.regularizer.kind {
-            case .uniformity: .sum
-            case .koleo: .gather(bytes: images * MemoryLayout<Float>.stride)
-            default: .none
+            switch regularizer.followUp {
+            case .sum: .sum
+            case .gather(let own, _): .gather(bytes: own.byteCount)
+            case nil: .none
             }
         let gradients = configuration.gradientExchange
         return StepModel(

@@ -3,7 +3,7 @@ package import Tensors
 
 /// AdamW with decoupled weight decay (Loshchilov and Hutter 2019), as torch.optim.AdamW: one pass over weights,
 /// gradients and both moments.
-package final class AdamW: Sendable {
+package final class AdamW: Optimizer {
     package struct Configuration: Codable, Equatable, Sendable {
         package var beta1: Double
         package var beta2: Double
@@ -19,108 +19,80 @@ package final class AdamW: Sendable {
         }
     }
 
-    /// Memory for what weights and moments were before an update, [1, n] each.
-    package struct Snapshot: Sendable {
-        package let values: Matrix
-        package let firstMoment: Matrix
-        package let secondMoment: Matrix
-
-        package init(count: Int, plan: MemoryPlan) {
-            func copy(_ name: String) -> Matrix { plan.matrix(.saving, "\(name), copy", rows: 1, columns: count) }
-            values = copy("weights")
-            firstMoment = copy("first moment")
-            secondMoment = copy("second moment")
-        }
-    }
-
     package let configuration: Configuration
     /// [1, m]: running means of the gradient and of its square, of the parameters in `owned`, one after another.
     package let firstMoment: Matrix
     package let secondMoment: Matrix
-    /// The parameters that are updated here, in order; all of them, or this rank's share.
     package let owned: [Range<Int>]
     private let values: Matrix
-    /// Contiguous parameters of one kind; together they cover what is owned.
+    /// Together they cover what is owned.
     private let segments: [Segment]
 
     private struct Segment {
-        var range: Range<Int>
-        let decays: Bool
-        /// Of its first element in the moments.
+        let group: ParameterGroup
+        /// Where its moments begin among all.
         let place: Int
     }
 
+    package var moments: [Matrix] { [firstMoment, secondMoment] }
+    /// torch.optim.AdamW's.
+    package static var momentNames: [String] { ["exp_avg", "exp_avg_sq"] }
+
     /// - Parameters:
     ///   - values: [1, n].
-    ///   - tensors: each tensor's range, in order and without gaps, and whether weight decay applies to it.
+    ///   - tensors: one group for each tensor, in order and without gaps.
     ///   - owned: the parameters to update, in order; nil for all.
     package init(
-        values: Matrix, tensors: [(range: Range<Int>, decays: Bool)], owned: [Range<Int>]? = nil,
+        values: Matrix, tensors: [ParameterGroup], owned: [Range<Int>]? = nil,
         configuration: Configuration, plan: MemoryPlan
     ) {
         let owned = owned ?? [0..<values.count]
-        var kinds: [(range: Range<Int>, decays: Bool)] = []
-        var end = 0
-        for tensor in tensors {
-            precondition(tensor.range.lowerBound == end, "tensors are not contiguous")
-            end = tensor.range.upperBound
-            if let last = kinds.last, last.decays == tensor.decays {
-                kinds[kinds.count - 1].range = last.range.lowerBound..<end
-            } else {
-                kinds.append(tensor)
-            }
-        }
-        precondition(end == values.count)
+        let groups = ParameterGroup.joined(tensors, count: values.count)
         var segments: [Segment] = []
         var place = 0
         for part in owned {
-            for kind in kinds where kind.range.overlaps(part) {
-                let range = kind.range.clamped(to: part)
-                segments.append(Segment(range: range, decays: kind.decays, place: place))
-                place += range.count
+            for group in groups where group.range.overlaps(part) {
+                var own = group
+                own.range = group.range.clamped(to: part)
+                segments.append(Segment(group: own, place: place))
+                place += own.range.count
             }
         }
         self.configuration = configuration
         self.values = values
         self.owned = owned
         self.segments = segments
-        firstMoment = plan.matrix(.moments, "first moment", rows: 1, columns: place)
-        secondMoment = plan.matrix(.moments, "second moment", rows: 1, columns: place)
+        firstMoment = plan.matrix(.moments, "exp_avg", rows: 1, columns: place)
+        secondMoment = plan.matrix(.moments, "exp_avg_sq", rows: 1, columns: place)
     }
 
-    /// Every member of a team calls it.
-    ///
-    /// - Parameters:
-    ///   - gradients: [1, n], of the global batch.
-    ///   - step: updates that the moments have seen, this one included; from 1.
-    ///   - gradientScale: the gradient used is `gradients` times this; how clipping is applied.
-    ///   - range: the parameters to look at; nil for all.
-    ///   - snapshot: gets weights and moments as they were, in the same pass over memory; everything must be owned.
     package func update(
         _ gradients: Matrix, step: Int, learningRate: Double, gradientScale: Double = 1,
         within range: Range<Int>? = nil,
-        savingTo snapshot: Snapshot? = nil, by member: TeamMember
+        savingTo snapshot: OptimizerSnapshot? = nil, by member: TeamMember
     ) {
         precondition(gradients.count == values.count)
         let c = configuration
         let correction1 = 1 - power(c.beta1, step)
         let correction2 = 1 - power(c.beta2, step)
         for segment in segments {
-            let wanted = range.map { segment.range.clamped(to: $0) } ?? segment.range
+            let group = segment.group
+            let wanted = range.map { group.range.clamped(to: $0) } ?? group.range
             guard !wanted.isEmpty else { continue }
+            let rate = Float(learningRate * group.rateScale)
             member.forEachPiece(of: wanted.count, multipleOf: 16) { chunk in
                 // What is copied is then updated while it is still in the caches.
                 let size = snapshot == nil ? chunk.count : Self.copiedAtOnce
                 for first in stride(from: chunk.lowerBound, to: chunk.upperBound, by: size) {
                     let range = wanted.lowerBound + first..<wanted.lowerBound + min(first + size, chunk.upperBound)
-                    let start = segment.place + range.lowerBound - segment.range.lowerBound
+                    let start = segment.place + range.lowerBound - group.range.lowerBound
                     let moments = start..<start + range.count
                     if let snapshot { copy(range, to: snapshot) }
                     unsafe umae_adamw(
                         values.columns(range).pointer, gradients.columns(range).pointer,
                         firstMoment.columns(moments).pointer, secondMoment.columns(moments).pointer, range.count,
-                        Float(learningRate), Float(c.beta1), Float(c.beta2), Float(c.epsilon),
-                        segment.decays ? Float(c.weightDecay) : 0, Float(correction1), Float(correction2),
+                        rate, Float(c.beta1), Float(c.beta2), Float(c.epsilon),
+                        group.decays ? Float(c.weightDecay) : 0, Float(correction1), Float(correction2),
                         Float(gradientScale))
                 }
             }
@@ -130,12 +102,10 @@ package final class AdamW: Sendable {
     private static var copiedAtOnce: Int { 1 << 13 }
 
     /// Where everything is owned, moments lie as weights do.
-    private func copy(_ range: Range<Int>, to snapshot: Snapshot) {
-        for (source, target) in [
-            (values, snapshot.values), (firstMoment, snapshot.firstMoment), (secondMoment, snapshot.secondMoment),
-        ] {
-            target.columns(range).copy(from: source.columns(range))
-        }
+    private func copy(_ range: Range<Int>, to snapshot: OptimizerSnapshot) {
+        snapshot.values.columns(range).copy(from: values.columns(range))
+        snapshot.moments[0].columns(range).copy(from: firstMoment.columns(range))
+        snapshot.moments[1].columns(range).copy(from: secondMoment.columns(range))
     }
 
     private func power(_ base: Double, _ exponent: Int) -> Double {
@@ -150,6 +120,3 @@ package final class AdamW: Sendable {
         return result
     }
 }
-
-/// timm's rule for weight decay: none on tensors of one dimension, nor on biases.
-package func weightDecays(name: String, shape: [Int]) -> Bool { shape.count > 1 && !name.hasSuffix(".bias") }

@@ -2,7 +2,7 @@ internal import CVectorKernels
 package import Tensors
 
 /// The L2 norm over all gradients, and the factor that clips it (torch.nn.utils.clip_grad_norm_).
-package struct GradientNorm: Sendable {
+package final class GradientNorm: TeamJob, Sendable {
     private let gradients: Matrix
     /// Sums of squares of blocks of a fixed size, so that the number of threads does not change the norm.
     private let sums: MatrixView<Double>
@@ -23,8 +23,8 @@ package struct GradientNorm: Sendable {
         sums = plan.view(.workspace, "gradient norm", rows: 1, columns: max(blocks.count, 1))
     }
 
-    /// Every member of a team calls it; `squaredNorm` is valid when it returns.
-    package func measure(by member: TeamMember) {
+    /// Measures; `squaredNorm` is valid when all have returned.
+    package func work(by member: TeamMember) {
         member.forEachChunk(of: blocks.count) { range in
             for block in range {
                 let part = gradients.columns(blocks[block])
@@ -38,8 +38,6 @@ package struct GradientNorm: Sendable {
         for block in blocks.indices { total += sums[0, block] }
         return total
     }
-
-    package var value: Double { squaredNorm.squareRoot() }
 
     /// The factor by which gradients are multiplied so that their norm is at most `maximum`; 1 where there is none, or an
     /// infinite one.

@@ -9,7 +9,7 @@ package final class RunKeeper<State: RunProgress> {
     private let saver: BackgroundSaver<State>
     private let say: (String) -> Void
     private let interval: CheckpointInterval
-    /// Of the last save that was asked for.
+    /// The step of the last save that was asked for, and when that was.
     private var savedStep: Int
     private var savedAt = ContinuousClock.now
     private var touchedAt = ContinuousClock.now

@@ -8,21 +8,6 @@ package import Host
 @safe
 package final class Team: @unchecked Sendable {
     package let count: Int
-    /// Called by the first member after its part of every operation, before it waits for the others, and every 2 ms or
-    /// sooner within matrix products: for what has to be looked after now and then, such as messages under way. It starts
-    /// no product. Set by the caller of `run`.
-    package var meanwhile: (() -> Void)? {
-        didSet {
-            core.meanwhile = meanwhile
-            guard meanwhile != nil else { return umae_set_meanwhile(nil, nil) }
-            // The hook is this thread's, and goes before the team does.
-            unsafe umae_set_meanwhile(
-                { context in
-                    guard let context = unsafe context else { return }
-                    unsafe Unmanaged<TeamCore>.fromOpaque(context).takeUnretainedValue().meanwhile?()
-                }, Unmanaged.passUnretained(core).toOpaque())
-        }
-    }
 
     fileprivate let core: TeamCore
     private var threads: [BackgroundThread] = []
@@ -51,12 +36,47 @@ package final class Team: @unchecked Sendable {
         threads = []
     }
 
-    /// Calls `job` once on each thread and returns when all have. A closure that is kept and passed again allocates
-    /// nothing.
-    package func run(_ job: @escaping (TeamMember) -> Void) {
-        guard count > 1 else { return job(TeamMember(core: core, index: 0)) }
-        core.run(job)
+    /// Has every thread do its part of `job`, and returns when all have. Allocates nothing.
+    ///
+    /// - Parameter attendant: what the first member looks after meanwhile, if anything.
+    package func run(_ job: any TeamJob, attending attendant: (any TeamAttendant)? = nil) {
+        if let attendant { attend(attendant) }
+        if count > 1 { core.run(job) } else { job.work(by: TeamMember(core: core, index: 0)) }
+        if attendant != nil { attend(nil) }
     }
+
+    /// The same for a job that is made on the spot.
+    package func run(_ body: @escaping (TeamMember) -> Void) { run(Closure(body)) }
+
+    private func attend(_ attendant: (any TeamAttendant)?) {
+        core.attendant = attendant
+        guard attendant != nil else { return umae_set_meanwhile(nil, nil) }
+        // The hook is this thread's, and goes before the team does.
+        unsafe umae_set_meanwhile(
+            { context in
+                guard let context = unsafe context else { return }
+                unsafe Unmanaged<TeamCore>.fromOpaque(context).takeUnretainedValue().attendant?.look()
+            }, Unmanaged.passUnretained(core).toOpaque())
+    }
+
+    private final class Closure: TeamJob {
+        private let body: (TeamMember) -> Void
+        init(_ body: @escaping (TeamMember) -> Void) { self.body = body }
+        func work(by member: TeamMember) { body(member) }
+    }
+}
+
+/// Work that the threads of a team do together. What it works on is set before it is run.
+package protocol TeamJob: AnyObject {
+    /// One member's part. Every member of a team calls it, each once.
+    func work(by member: TeamMember)
+}
+
+/// What has to be looked after now and then while a team computes, such as messages under way.
+package protocol TeamAttendant: AnyObject {
+    /// Called by the first member after its part of every operation, before it waits for the others, and every 2 ms or
+    /// sooner within matrix products. It starts no product.
+    func look()
 }
 
 /// One thread of a team, inside a job. What is said to be called by every member must be called by all of them, in the
@@ -81,7 +101,7 @@ package struct TeamMember: Sendable {
     package func wait() { wait(isBalanced: false) }
 
     private func wait(isBalanced: Bool) {
-        if isFirst { core.meanwhile?() }
+        if isFirst { core.attendant?.look() }
         core.meet(isBalanced: isBalanced)
     }
 
@@ -93,9 +113,9 @@ package struct TeamMember: Sendable {
         wait()
     }
 
-    /// As `forEachChunk`, for long operations whose parts may be computed by anybody: where another program takes a core
-    /// now and then, each member's part comes in pieces, and who is done with his own takes those that others have not begun.
-    /// `body` may be called several times, and only with what no other call has. Every member calls it.
+    /// Like `forEachChunk`, for long operations. Where another program takes a core now and then, each member's part is
+    /// divided into pieces, and a member that is done with its own takes pieces that others have not begun. `body` may be
+    /// called several times, each time with other elements. Every member calls it.
     package func forEachPiece(of total: Int, multipleOf multiple: Int = 1, _ body: (Range<Int>) -> Void) {
         let pieces = core.pieces
         guard pieces > 1 else {

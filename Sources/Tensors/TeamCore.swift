@@ -9,11 +9,12 @@ import Synchronization
 @safe
 final class TeamCore: @unchecked Sendable {
     let count: Int
-    var meanwhile: (() -> Void)?
+    /// Set by the first member while no job runs.
+    var attendant: (any TeamAttendant)?
 
     private let generation = Atomic<UInt64>(0)
     private let pending = Atomic<Int>(0)
-    private var job: ((TeamMember) -> Void)?
+    private var job: (any TeamJob)?
     private let stopping = Atomic<Bool>(false)
     private let arrived = Atomic<Int>(0)
     private let phase = Atomic<UInt64>(0)
@@ -58,18 +59,18 @@ final class TeamCore: @unchecked Sendable {
             wait { generation.load(ordering: .sequentiallyConsistent) != seen }
             seen = generation.load(ordering: .acquiring)
             if stopping.load(ordering: .acquiring) { return }
-            job?(TeamMember(core: self, index: index))
+            job?.work(by: TeamMember(core: self, index: index))
             if pending.subtract(1, ordering: .sequentiallyConsistent).newValue == 0 { wakeSleepers() }
         }
     }
 
-    /// Calls `job` once on each thread, this one included, and returns when all have.
-    func run(_ job: @escaping (TeamMember) -> Void) {
+    /// Has each thread, this one included, do its part of `job`, and returns when all have.
+    func run(_ job: any TeamJob) {
         self.job = job
         pending.store(count - 1, ordering: .relaxed)
         generation.add(1, ordering: .sequentiallyConsistent)
         wakeSleepers()
-        job(TeamMember(core: self, index: 0))
+        job.work(by: TeamMember(core: self, index: 0))
         wait { pending.load(ordering: .sequentiallyConsistent) == 0 }
         self.job = nil
     }
@@ -102,8 +103,8 @@ final class TeamCore: @unchecked Sendable {
         }
     }
 
-    /// For a late member; a meeting without one takes one point off. Left alone, a team has one in fifty; beside a busy
-    /// program, three in four.
+    /// Points for a meeting to which a member came late; one without takes a point off. A team that has the cores for itself
+    /// has a late member at one meeting in fifty; beside a busy program, at three in four.
     private static var latePoints: Int { 8 }
     private static var mostPoints: Int { 200 }
     private static var piecesBits: Int { 8 }
@@ -148,8 +149,8 @@ final class TeamCore: @unchecked Sendable {
         // other.
         sleepers.add(1, ordering: .sequentiallyConsistent)
         while !isDone() {
-            // In naps: the system looks for somebody to run on this core when it falls idle, and passes over a thread that
-            // ran a moment ago. A little later it takes it.
+            // In naps: when a core falls idle, the system looks for a waiting thread to move there, and passes over one
+            // that ran a moment ago. After a nap it looks again, and takes it.
             sleep.wait(until: Wait.now() + Self.nap)
         }
         sleepers.subtract(1, ordering: .sequentiallyConsistent)

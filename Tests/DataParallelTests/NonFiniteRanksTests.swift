@@ -7,11 +7,12 @@ import Testing
 struct NonFiniteRanksTests {
     /// Whom rank 1 of three suspects if `spoiled` is in place of a gradient of `rank`.
     private func suspects(
-        of rank: Int, at index: Int, _ spoiled: Float, _ algorithm: GradientExchange.Algorithm, _ wire: ElementType
+        of rank: Int, at index: Int, _ spoiled: Float, _ algorithm: GradientSumConfiguration.Algorithm,
+        _ wire: ElementType
     ) throws -> Set<Int> {
         var gradients = (0..<3).map { rank in (0..<48).map { Float(rank * 48 + $0) } }
         gradients[rank][index] = spoiled
-        var exchange = GradientExchange()
+        var exchange = GradientSumConfiguration()
         exchange.algorithm = algorithm
         exchange.wire = wire
         let own = Matrix(rows: 1, columns: 48, values: gradients[1])

@@ -1,6 +1,7 @@
 import Safetensors
 import Checkpoints
 import Models
+import Regularizers
 import Testing
 
 /// One loss, one gradient, however the batch is divided and however its features travel.
@@ -8,12 +9,12 @@ import Testing
 struct GlobalBatchTests {
     struct Case: CustomTestStringConvertible, Sendable {
         let kind: Regularizer
-        let exchange: UniformityExchange
-        var testDescription: String { "\(kind.rawValue) by \(exchange.rawValue)" }
+        let transport: FeatureTransport
+        var testDescription: String { "\(kind.rawValue) by \(transport.rawValue)" }
     }
 
     static let cases = Regularizer.allCases.filter { $0 != .none }.flatMap { kind in
-        (kind.dependsOnGram ? [UniformityExchange.gather, .gram] : [.gather]).map { Case(kind: kind, exchange: $0) }
+        kind.transports.map { Case(kind: kind, transport: $0) }
     }
 
     /// Ranks and micro-batches; 17 images, so that shares are uneven.
@@ -23,7 +24,7 @@ struct GlobalBatchTests {
     func matrix(_ example: Case) throws {
         let debug = try DebugFiles(images: 17)
         let flags = [
-            "--reg", example.kind.rawValue, "--uniformity-exchange", example.exchange.rawValue, "--lamb", "0.5",
+            "--reg", example.kind.rawValue, "--uniformity-exchange", example.transport.rawValue, "--lamb", "0.5",
         ]
         let whole = try debug.dump(ranks: nil, ["--reg", example.kind.rawValue, "--lamb", "0.5"])
         for (ranks, micros) in Self.divisions {

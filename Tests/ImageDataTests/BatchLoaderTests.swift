@@ -3,7 +3,7 @@ import ImageData
 import Tensors
 import Testing
 
-@Suite("Batch loader", .timeLimit(.minutes(1)))
+@Suite("Batch loader", .timeLimit(.minutes(30)))
 struct BatchLoaderTests {
     /// What a batch holds, copied out of the loader's memory.
     struct Copy: Equatable {
@@ -54,8 +54,9 @@ struct BatchLoaderTests {
         let transform = ImageTransform(
             size: ImageSize(height: 8, width: 8), statistics: ChannelStatistics(mean: [0.5], standardDeviation: [0.25]),
             augmentation: ImageAugmentation())
-        let division = try BatchDivision(
-            imageCount: source.count, globalBatch: 16, rank: rank, worldSize: worldSize, accumulation: accumulation)
+        let division = try EpochDivision(
+            imageCount: source.count, BatchPlan(globalBatch: 16, ranks: worldSize, accumulation: accumulation),
+            rank: rank)
         return try BatchLoader(
             source: source, transform: transform, division: division, seed: 11, epoch: epoch, step: step,
             prefetch: prefetch, plan: plan)

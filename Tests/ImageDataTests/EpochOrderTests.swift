@@ -36,13 +36,14 @@ struct EpochOrderTests {
     @Test(
         "shares of any number of ranks and micro-batches make the same global batch", arguments: [1, 2, 4, 8], [1, 3])
     func shares(worldSize: Int, accumulation: Int) throws {
-        let single = try BatchDivision(imageCount: 103, globalBatch: 48)
+        let single = try EpochDivision(imageCount: 103, BatchPlan(globalBatch: 48))
         #expect(single.stepsPerEpoch == 2 && single.microBatch == 48)
         for step in 0..<2 {
             var positions: [Int] = []
             for rank in 0..<worldSize {
-                let division = try BatchDivision(
-                    imageCount: 103, globalBatch: 48, rank: rank, worldSize: worldSize, accumulation: accumulation)
+                let division = try EpochDivision(
+                    imageCount: 103, BatchPlan(globalBatch: 48, ranks: worldSize, accumulation: accumulation),
+                    rank: rank)
                 #expect(division.stepsPerEpoch == 2)
                 for micro in 0..<accumulation { positions += division.positions(step: step, micro: micro) }
             }
@@ -53,11 +54,19 @@ struct EpochOrderTests {
     @Test("batches that cannot be divided are refused")
     func refused() {
         #expect(throws: ImageDataError.indivisibleGlobalBatch(globalBatch: 12, worldSize: 4, accumulation: 2)) {
-            try BatchDivision(imageCount: 100, globalBatch: 12, worldSize: 4, accumulation: 2)
+            try BatchPlan(globalBatch: 12, ranks: 4, accumulation: 2)
         }
         #expect(throws: ImageDataError.globalBatchTooLarge(globalBatch: 12, imageCount: 11)) {
-            try BatchDivision(imageCount: 11, globalBatch: 12)
+            try EpochDivision(imageCount: 11, BatchPlan(globalBatch: 12))
         }
-        #expect(throws: ImageDataError.self) { try BatchDivision(imageCount: 11, globalBatch: 0) }
+        #expect(throws: ImageDataError.self) { try BatchPlan(globalBatch: 0) }
+    }
+
+    @Test("what cannot be divided into equal parts is divided into nearly equal ones, without gaps")
+    func unequal() {
+        let plan = BatchPlan(dividing: 11, ranks: 3, accumulation: 2)
+        #expect(plan.counts == [[2, 2], [2, 2], [2, 1]])
+        #expect(plan.total == 11 && plan.rankTotals == [4, 4, 3] && plan.rankCounts(of: 1) == [2, 2, 1])
+        #expect(plan.rows(of: 2) == 8..<11 && plan.rows(of: 1, rank: 2) == 2..<3 && plan.largest(of: 2) == 2)
     }
 }

@@ -56,7 +56,7 @@ struct ImageDatasetTests {
         try directory.write("train-images-idx3-ubyte", IDXFileTests.images)
         let source = try ImageDataset.open(path: directory.path, split: .train)
         #expect(source.count == 3 && source.classCount == nil)
-        let division = try BatchDivision(imageCount: 3, globalBatch: 2, rank: 0, worldSize: 1, accumulation: 1)
+        let division = try EpochDivision(imageCount: 3, BatchPlan(globalBatch: 2))
         let loader = try BatchLoader(
             source: source,
             transform: ImageTransform(

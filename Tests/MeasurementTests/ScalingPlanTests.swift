@@ -3,6 +3,7 @@ import Measurement
 import Models
 import Optimization
 import Planning
+import Regularizers
 import Tensors
 import Testing
 import Pretraining
@@ -73,11 +74,11 @@ struct ScalingPlanTests {
     func exchange() throws {
         // 128 wide: Gram matrices for batches of more than twice that.
         let plan = try plan(effective: 512, nodes: [1])
-        #expect(plan.exchange(for: plan.divisions[0]) == .gram)
+        #expect(plan.transport(for: plan.divisions[0]) == .gram)
         let even = try self.plan(effective: 256, nodes: [1])
-        #expect(even.exchange(for: even.divisions[0]) == .gather)
+        #expect(even.transport(for: even.divisions[0]) == .gather)
         let micro = try self.plan(effective: 512, perNode: 1, nodes: [1]) { $0.loss.negatives = .micro }
-        #expect(micro.exchange(for: micro.divisions[0]) == .gather)
+        #expect(micro.transport(for: micro.divisions[0]) == .gather)
     }
 
     @Test("figures of a row belong together")

@@ -1,8 +1,10 @@
 import Communication
 import DataParallel
+import ImageData
 import Layers
 import Models
 import Tensors
+import Training
 import Testing
 import Pretraining
 import Runs
@@ -10,25 +12,25 @@ import Runs
 @Suite("Stages of the gradient are those that backward finishes")
 struct GradientStagesTests {
     @Test(
-        "in this order, with these elements", arguments: [1, 3], MaskedAutoencoderConfiguration.Feature.allCases)
-    func order(decoderDepth: Int, feature: MaskedAutoencoderConfiguration.Feature) throws {
+        "in this order, with these elements", arguments: [1, 3], VisionTransformerConfiguration.Feature.allCases)
+    func order(decoderDepth: Int, feature: VisionTransformerConfiguration.Feature) throws {
         var model = RandomPass.model
         (model.decoderDepth, model.feature, model.positions) = (decoderDepth, feature, .learned)
         let plan = MemoryPlan()
         let network = MaskedAutoencoder(model, .float32, classes: 3, plan: plan)
         network.initialize(seed: 3)
         let team = try Team(threads: 1)
+        let objective = PretrainObjective(
+            network, loss: LossConfiguration(), classes: nil, batch: BatchPlan(images: 2), masks: .drawn(seed: 5),
+            communicator: SingleProcess(), team: team, memory: plan)
         let pass = GradientPass(
-            network, loss: LossConfiguration(), classes: nil,
-            division: MicroBatches(images: 2, ranks: 1, accumulation: 1), communicator: SingleProcess(), team: team,
-            clock: PhaseClock(), plan: plan)
+            objective, accumulation: 1, communicator: SingleProcess(), team: team, clock: PhaseClock(), plan: plan)
         let batch = Matrix(rows: 2, columns: model.imageValues)
-        pass.activations(for: 0).masking.draw(
-            seed: 5, epoch: 0, samples: MatrixView(rows: 2, columns: 1, values: [0, 1]))
-        _ = try pass.accumulate(batch, labels: nil, micro: 0)
+        _ = try pass.differentiate(
+            Batch(images: batch, samples: MatrixView(rows: 2, columns: 1, values: [0, 1]), micro: 0))
         var finished: [Range<Int>] = []
         team.run {
-            network.backward(pass.activations(for: 0), dFeatures: nil, in: pass.contexts[$0.index]) {
+            network.backward(objective.activations(for: 0), dFeatures: nil, in: objective.contexts[$0.index]) {
                 finished.append($0)
             }
         }

@@ -5,6 +5,7 @@ import Foundation
 import Layers
 import Measurement
 import Models
+import Regularizers
 import Tensors
 import Testing
 import Pretraining

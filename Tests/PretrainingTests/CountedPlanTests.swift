@@ -4,6 +4,7 @@ import Foundation
 import ImageData
 import Models
 import Optimization
+import Regularizers
 import Tensors
 import Testing
 import Pretraining

@@ -1,6 +1,10 @@
 import DataParallel
 import Foundation
 import Models
+import Optimization
+import Regularizers
+import Tensors
+import Testing
 import Pretraining
 import Settings
 import Testing

@@ -9,6 +9,7 @@ package final class BatchLoader {
     private let ring: BatchRing
     private var thread: BackgroundThread?
     private let prefetch: Int
+    package let division: EpochDivision
     private var taken = 0
     private var stopped = false
 
@@ -19,11 +20,12 @@ package final class BatchLoader {
     ///   - plan: charged with prefetch + 1 batches.
     /// - Throws: if the system refuses the thread.
     package init(
-        source: any ImageSource, transform: ImageTransform, division: BatchDivision, repeats: Int = 1, seed: UInt64,
+        source: any ImageSource, transform: ImageTransform, division: EpochDivision, repeats: Int = 1, seed: UInt64,
         epoch: Int = 0, step: Int = 0, prefetch: Int = 2, plan: MemoryPlan
     ) throws(ImageDataError) {
         precondition(prefetch >= 0)
         self.prefetch = prefetch
+        self.division = division
         let batches = (0...prefetch).map { slot in
             Batch(
                 size: division.microBatch, elementCount: transform.elementCount, hasLabels: source.classCount != nil,

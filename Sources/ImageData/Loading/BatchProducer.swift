@@ -14,6 +14,18 @@ package struct Batch: Sendable {
     /// The micro-batch within the step.
     package fileprivate(set) var micro = 0
 
+    /// A micro-batch that no loader made.
+    package init(
+        images: Matrix, labels: IndexMatrix? = nil, samples: MatrixView<Int> = MatrixView(rows: 0, columns: 1),
+        epoch: Int = 0, micro: Int
+    ) {
+        self.images = images
+        self.labels = labels
+        self.samples = samples
+        self.epoch = epoch
+        self.micro = micro
+    }
+
     init(size: Int, elementCount: Int, hasLabels: Bool, slot: Int, plan: MemoryPlan) {
         images = plan.matrix(.batches, "images \(slot)", rows: size, columns: elementCount)
         labels = hasLabels ? plan.indices(.batches, "labels \(slot)", rows: size, columns: 1) : nil
@@ -27,7 +39,7 @@ package struct Batch: Sendable {
 struct BatchProducer {
     let source: any ImageSource
     let transform: ImageTransform
-    let division: BatchDivision
+    let division: EpochDivision
     private var order: EpochOrder
     private let workspace = AugmentationWorkspace()
     private var step: Int
@@ -37,7 +49,7 @@ struct BatchProducer {
     private var turn = 0
 
     init(
-        source: any ImageSource, transform: ImageTransform, division: BatchDivision, repeats: Int = 1, seed: UInt64,
+        source: any ImageSource, transform: ImageTransform, division: EpochDivision, repeats: Int = 1, seed: UInt64,
         epoch: Int,
         step: Int
     ) {
@@ -70,7 +82,7 @@ struct BatchProducer {
 
     private mutating func advance() {
         micro += 1
-        guard micro == division.accumulation else { return }
+        guard micro == division.plan.accumulation else { return }
         micro = 0
         turn += 1
         guard turn == repeats else { return }

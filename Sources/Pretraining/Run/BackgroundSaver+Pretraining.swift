@@ -9,17 +9,15 @@ internal import Tensors
 extension BackgroundSaver<RunState> {
     /// Saves a model and its optimizer from a snapshot that updates leave.
     convenience init(
-        _ snapshot: AdamW.Snapshot, of model: MaskedAutoencoder, _ optimizer: AdamW, state: RunState, isPatient: Bool
+        _ snapshot: OptimizerSnapshot, of model: MaskedAutoencoder, _ optimizer: AdamW, state: RunState, isPatient: Bool
     ) {
         let parameters = model.parameters
-        let moments = [
-            (snapshot.firstMoment, optimizer.firstMoment), (snapshot.secondMoment, optimizer.secondMoment),
-        ]
+        let moments = zip(snapshot.moments, optimizer.moments)
         self.init(
             [Copy(snapshot.values, of: parameters.values)]
-                // Moments of a rank's share alone are collected by whoever requests the save.
+                // Moments of a rank's share alone are gathered by whoever requests the save.
                 + moments.map { copy, live in Copy(copy, of: live.count == copy.count ? live : nil) },
             weights: model.namedTensors(snapshot.values),
-            optimizer: AdamW.namedTensors(moments.map(\.0), of: parameters), state: state, isPatient: isPatient)
+            optimizer: AdamW.namedTensors(snapshot.moments, of: parameters), state: state, isPatient: isPatient)
     }
 }

@@ -32,20 +32,21 @@ package struct LogLine: EpochRecord, Equatable {
 
     init(_ state: RunState, hasClassifier: Bool) {
         let sums = state.metrics
+        let figures = sums.figures
         let steps = Double(max(sums.steps, 1))
         let loss = state.configuration.loss
-        let uniformity = sums.uniformity / steps
+        let regularizer = figures.regularizer / steps
         trainLR = sums.learningRate / steps
-        trainLossMAE = sums.reconstruction / steps
-        trainLossReg = uniformity
-        trainLoss = trainLossMAE + loss.weight * uniformity
-        trainLossCE = hasClassifier ? sums.crossEntropy / steps : nil
-        trainAcc = hasClassifier ? sums.correct / Double(max(sums.images, 1)) : nil
+        trainLossMAE = figures.reconstruction / steps
+        trainLossReg = regularizer
+        trainLoss = trainLossMAE + loss.weight * regularizer
+        trainLossCE = hasClassifier ? figures.crossEntropy / steps : nil
+        trainAcc = hasClassifier ? figures.correct / Double(max(sums.images, 1)) : nil
         trainGradNorm = sums.gradientNorm / steps
         epoch = state.epoch
         step = state.step
         imagesPerSecond = Double(sums.images) / max(sums.seconds, 1e-9)
         // JSON has no infinity, and features that are all zero spread over no dimension.
-        effectiveRank = sums.spectral > 0 ? steps / sums.spectral : 0
+        effectiveRank = figures.inverseEffectiveRank > 0 ? steps / figures.inverseEffectiveRank : 0
     }
 }

@@ -1,3 +1,4 @@
+internal import Training
 package import Checkpoints
 package import Communication
 internal import DataParallel
@@ -22,7 +23,9 @@ package final class PretrainRun {
     private var state: RunState
     /// Only where checkpoints are written: on rank 0.
     private let saver: BackgroundSaver<RunState>?
-    private let snapshot: AdamW.Snapshot?
+    private let snapshot: OptimizerSnapshot?
+    /// Where ranks share the update, and checkpoints are written: brings their moments together on rank 0.
+    private let momentGather: MomentGather?
     private var keeper: RunKeeper<RunState>?
     /// Seconds outside communication up to the last epoch's end.
     private var computedBefore = 0.0
@@ -46,9 +49,9 @@ package final class PretrainRun {
     ) throws {
         let plan = MemoryPlan()
         let division = try communicator.agree {
-            try BatchDivision(
-                imageCount: source.count, globalBatch: configuration.effectiveBatchSize, rank: communicator.rank,
-                worldSize: communicator.size, accumulation: configuration.accumulation)
+            try EpochDivision(
+                imageCount: source.count, configuration.step.batchPlan(ranks: communicator.size),
+                rank: communicator.rank)
         }
         self.configuration = configuration
         self.plan = plan
@@ -97,13 +100,16 @@ package final class PretrainRun {
         let isPatient = communicator.localSize * team.count <= ProcessInfo.processInfo.processorCount
         let snapshot =
             saves && communicator.rank == 0
-            ? AdamW.Snapshot(count: model.parameters.values.count, plan: plan) : nil
+            ? OptimizerSnapshot(count: model.parameters.values.count, names: AdamW.momentNames, plan: plan) : nil
         self.snapshot = snapshot
         saver = snapshot.map {
             BackgroundSaver($0, of: model, optimizer, state: state, isPatient: isPatient)
         }
-        // Without a run directory nothing is saved, and nothing collected.
-        if saves { step.prepareCollection(into: snapshot.map { [$0.firstMoment, $0.secondMoment] }) }
+        momentGather =
+            saves && step.update.isShared
+            ? MomentGather(
+                communicator, step.pass.reducer.layout, shares: optimizer.moments, wholes: snapshot?.moments) : nil
+        step.pass.messages.add(momentGather.map { [$0] } ?? [])
     }
 
     /// Updates made so far.
@@ -127,16 +133,13 @@ package final class PretrainRun {
             let keeper = RunKeeper(
                 output: output, saver: saver, interval: interval, step: state.step, say: reporter.say)
             self.keeper = keeper
-            step.snapshotWanted = { [snapshot] in saver.isRequested ? snapshot : nil }
-            // Written here and now where the system refuses a thread.
-            step.snapshotTaken = { [communicator] in communicator.during(.saving) { saver.write() } }
         }
         reporter.begin(at: state.step, of: configuration.epochs * stepsPerEpoch)
         do {
             return try train()
         } catch let failure as any CollectiveError {
             // All ranks are there and leave together: a checkpoint that was due is not lost with them.
-            try step.finishCollection()
+            try momentGather?.finish()
             try communicator.agree(during: .saving) { keeper?.wait() }
             throw failure
         }
@@ -148,15 +151,20 @@ package final class PretrainRun {
             while state.stepInEpoch < stepsPerEpoch {
                 let epoch = Double(state.epoch) + Double(state.stepInEpoch) / Double(stepsPerEpoch)
                 let outcome = try step.run(
-                    update: state.step + 1, learningRate: configuration.schedule.rate(atEpoch: epoch),
-                    savesAfter: keeper?.isDue(step: state.step + 1) ?? false)
+                    state.step + 1, learningRate: configuration.schedule.rate(atEpoch: epoch),
+                    savesAfter: keeper?.isDue(step: state.step + 1) ?? false,
+                    savingTo: saver?.isRequested == true ? snapshot : nil)
+                // Written here and now where the system refuses a thread.
+                if outcome.tookSnapshot { communicator.during(.saving) { saver?.write() } }
+                try compareReplicas()
                 if let spike = outcome.spike { reporter.say("note: \(spike)") }
                 state.spikeGuard = step.spikeGuard
                 state.optimizerUpdates = step.optimizerUpdates
                 state.step += 1
                 state.stepInEpoch += 1
                 state.metrics.add(outcome)
-                reporter.step(outcome, state: state, stepsPerEpoch: stepsPerEpoch)
+                reporter.step(
+                    outcome, state: state, stepsPerEpoch: stepsPerEpoch, hasClassifier: source.classCount != nil)
                 communicator.during(.saving) { keeper?.look() }
                 guard state.stepInEpoch < stepsPerEpoch || !isLastEpoch else { break }
                 if outcome.stopRequested {
@@ -168,6 +176,13 @@ package final class PretrainRun {
             try endEpoch()
         }
         return .finished
+    }
+
+    /// Now and then looks whether all ranks still hold the same weights.
+    private func compareReplicas() throws {
+        let every = configuration.replicaCheckEvery
+        guard every > 0 && (state.step + 1) % every == 0 else { return }
+        try ReplicaCheck.verify(model.parameters.values, step: state.step + 1, communicator)
     }
 
     private var isLastEpoch: Bool { state.epoch == configuration.epochs - 1 }
@@ -214,13 +229,16 @@ package final class PretrainRun {
     ///   - atOnce: the same on all ranks: all wait until it is written, and throw if it cannot be.
     private func save(isDue: Bool, atOnce: Bool = false) throws {
         // Moments may still be under way if the updates since were left out.
-        try step.finishCollection()
+        try momentGather?.finish()
         // The save before may still be reading what moments are collected into.
         try communicator.agree(during: .saving) { if isDue { keeper?.wait() } }
-        if step.sharesUpdate {
+        if let momentGather {
             var due = [isDue && keeper != nil ? 1.0 : 0]
             try communicator.allReduce(&due, .sum)
-            if due[0] > 0 { try step.collectMoments(atOnce: atOnce) }
+            if due[0] > 0 {
+                try momentGather.start()
+                if atOnce { try momentGather.finish() }
+            }
         }
         if isDue { keeper?.request(state) }
         if atOnce { try communicator.agree(during: .saving) { try keeper?.finish() } }

@@ -1,3 +1,4 @@
+internal import Training
 import Foundation
 internal import Runs
 
@@ -41,7 +42,9 @@ package final class Reporter {
         lastReport = started
     }
 
-    func step(_ outcome: StepOutcome, state: RunState, stepsPerEpoch: Int) {
+    func step(
+        _ outcome: StepOutcome<PretrainFigures>, state: RunState, stepsPerEpoch: Int, hasClassifier: Bool
+    ) {
         guard !isSilent else { return }
         imagesSinceReport += outcome.images
         let now = ContinuousClock.now
@@ -52,13 +55,16 @@ package final class Reporter {
         let perStep = ((now - started) / .seconds(1)) / Double(max(state.step - firstStep, 1))
         let remaining = perStep * Double(totalSteps - state.step)
         let loss = state.configuration.loss
-        let total = outcome.reconstruction + loss.weight * outcome.uniformity
-        let accuracy = outcome.correct.map { String(format: "acc %4.1f%%", 100 * $0 / Double(outcome.images)) }
+        let figures = outcome.figures
+        let total = figures.reconstruction + loss.weight * figures.regularizer
+        let accuracy =
+            hasClassifier
+            ? String(format: "acc %4.1f%%", 100 * figures.correct / Double(outcome.images)) : nil
         let fields: [ProgressLine.Field?] = [
             .init("epoch \(state.epoch)", rank: 0), .init("step \(state.stepInEpoch)/\(stepsPerEpoch)", rank: 1),
             .init(String(format: "loss %.4f", total), rank: 2),
-            .init(String(format: "mae %.4f", outcome.reconstruction), rank: 5),
-            .init(String(format: "reg %.4f", outcome.uniformity), rank: 6),
+            .init(String(format: "mae %.4f", figures.reconstruction), rank: 5),
+            .init(String(format: "reg %.4f", figures.regularizer), rank: 6),
             accuracy.map { .init($0, rank: 7) },
             .init(String(format: "lr %.2e", outcome.learningRate), rank: 8),
             .init(String(format: "%.0f images/s", rate), rank: 4), .init("ETA \(Self.time(remaining))", rank: 3),

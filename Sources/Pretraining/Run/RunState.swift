@@ -1,6 +1,7 @@
 package import Checkpoints
 package import Optimization
 internal import Runs
+internal import Training
 
 /// What a checkpoint holds besides tensors: where the run stands, bit for bit.
 package struct RunState: RunProgress {
@@ -37,27 +38,44 @@ extension RunState {
 package struct EpochMetrics: Codable, Equatable, Sendable {
     package var steps = 0
     package var images = 0
-    package var reconstruction = 0.0
-    package var uniformity = 0.0
-    package var spectral = 0.0
-    package var crossEntropy = 0.0
-    package var correct = 0.0
+    package var figures = PretrainFigures()
     package var learningRate = 0.0
     package var gradientNorm = 0.0
     package var seconds = 0.0
 
     package init() {}
 
-    mutating func add(_ step: StepOutcome) {
+    mutating func add(_ step: StepOutcome<PretrainFigures>) {
         steps += 1
         images += step.images
-        reconstruction += step.reconstruction
-        uniformity += step.uniformity
-        spectral += step.spectral
-        crossEntropy += step.crossEntropy
-        correct += step.correct ?? 0
+        figures += step.figures
         learningRate += step.learningRate
         gradientNorm += step.gradientNorm
         seconds += step.seconds
+    }
+}
+
+extension EpochMetrics {
+    private enum CodingKeys: String, CodingKey { case steps, images, learningRate, gradientNorm, seconds }
+
+    /// The figures stand beside the others, as they did when checkpoints were first written.
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        steps = try container.decode(Int.self, forKey: .steps)
+        images = try container.decode(Int.self, forKey: .images)
+        figures = try PretrainFigures(from: decoder)
+        learningRate = try container.decode(Double.self, forKey: .learningRate)
+        gradientNorm = try container.decode(Double.self, forKey: .gradientNorm)
+        seconds = try container.decode(Double.self, forKey: .seconds)
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(steps, forKey: .steps)
+        try container.encode(images, forKey: .images)
+        try figures.encode(to: encoder)
+        try container.encode(learningRate, forKey: .learningRate)
+        try container.encode(gradientNorm, forKey: .gradientNorm)
+        try container.encode(seconds, forKey: .seconds)
     }
 }

@@ -15,13 +15,14 @@ extension AdamW {
         self.init(
             values: parameters.values,
             tensors: parameters.trainable.map {
-                (parameters.range(of: $0.name), weightDecays(name: $0.name, shape: $0.shape))
+                ParameterGroup(
+                    parameters.range(of: $0.name), decays: weightDecays(name: $0.name, shape: $0.shape))
             }, owned: owned, configuration: configuration, plan: plan)
     }
 
     /// Fills the moments of what is owned.
     func loadMoments(from file: SafetensorsFile, of parameters: ParameterSet) throws {
-        for (kind, moment) in zip(Self.momentNames, [firstMoment, secondMoment]) {
+        for (kind, moment) in zip(Self.momentNames, moments) {
             var part = 0
             var place = 0
             for tensor in parameters.trainable {
@@ -41,9 +42,6 @@ extension AdamW {
             }
         }
     }
-
-    /// torch.optim.AdamW's.
-    private static var momentNames: [String] { ["exp_avg", "exp_avg_sq"] }
 
     /// Two moments [1, n] of all trained tensors, by name.
     static func namedTensors(_ moments: [Matrix], of parameters: ParameterSet) -> [NamedTensor] {

@@ -1,5 +1,6 @@
-package import DataParallel
-package import Models
+package import ImageData
+internal import Models
+package import Regularizers
 
 /// The losses of a run, as the flags give them.
 package struct LossConfiguration: Codable, Equatable, Sendable {
@@ -25,68 +26,32 @@ package struct LossConfiguration: Codable, Equatable, Sendable {
 
     /// Throws `ModelError` naming what cannot be for `images` in the batch that the regulariser spans.
     package func validate(images: Int) throws {
-        try regularizer.validate()
-        guard images >= 2 || [.none, .spectral, .spectralCentred, .tcr].contains(regularizer.kind) else {
+        let (kind, t) = (regularizer.kind, regularizer.uniformityT)
+        guard regularizer.tcrMu > 0 && regularizer.tcrMu.isFinite else {
+            throw ModelError("--tcr-mu is \(regularizer.tcrMu): it must be above 0")
+        }
+        guard t > 0 && t.isFinite else { throw ModelError("--uniformity-t is \(t): it must be above 0") }
+        guard regularizer.transport == .auto || kind.transports.contains(regularizer.transport) else {
             throw ModelError(
-                "--reg \(regularizer.kind.rawValue) compares different images, and a batch has \(images): "
-                    + "it must have at least 2")
+                "--reg \(kind.rawValue) needs the features of all pairs, not their Gram matrix: "
+                    + "use --uniformity-exchange gather or auto")
+        }
+        guard images >= kind.fewestImages else {
+            throw ModelError(
+                "--reg \(kind.rawValue) compares different images, and a batch has \(images): "
+                    + "it must have at least \(kind.fewestImages)")
         }
     }
 }
 
-/// Shares of a step's losses: sums over ranks and micro-batches are the losses themselves, the regulariser's once they
-/// are divided as `GradientPass.divisors` says.
-package struct LossShares: Sendable {
-    package var reconstruction = 0.0
-    package var uniformity = 0.0
-    /// ‖ZᵀZ‖² / trace², the reciprocal of the participation ratio.
-    package var spectral = 0.0
-    package var crossEntropy = 0.0
-    package var correct = 0
-
-    /// In the tree in which gradients are added.
-    package static func sum(_ shares: [LossShares]) -> LossShares {
-        GradientTree.sum(shares) { first, second in
-            var sum = first
-            sum.add(second)
-            return sum
-        } ?? LossShares()
+extension LossConfiguration {
+    /// Images that the regulariser spans, by rank: once for the whole update, or once for each micro-batch.
+    package func spannedCounts(_ plan: BatchPlan) -> [[Int]] {
+        spansMicroBatches(plan.accumulation) ? [plan.rankTotals] : (0..<plan.accumulation).map(plan.rankCounts)
     }
 
-    mutating func add(_ other: LossShares) {
-        reconstruction += other.reconstruction
-        uniformity += other.uniformity
-        spectral += other.spectral
-        crossEntropy += other.crossEntropy
-        correct += other.correct
-    }
-}
-
-/// How one update's images are divided: over ranks, and on each rank into micro-batches.
-package struct MicroBatches: Sendable {
-    /// Images by rank and micro-batch.
-    package let counts: [[Int]]
-
-    /// Equal parts.
-    package init(images: Int, ranks: Int, accumulation: Int) {
-        counts = [[Int]](repeating: [Int](repeating: images, count: accumulation), count: ranks)
-    }
-
-    /// As equal as can be: first over ranks, then each rank's over micro-batches.
-    package init(dividing images: Int, ranks: Int, accumulation: Int) {
-        counts = RowShares.counts(of: images, ranks: ranks).map { RowShares.counts(of: $0, ranks: accumulation) }
-    }
-
-    package var accumulation: Int { counts.first?.count ?? 0 }
-    package var total: Int { counts.reduce(0) { $0 + $1.reduce(0, +) } }
-    /// Images of each rank, in all its micro-batches.
-    package var rankTotals: [Int] { counts.map { $0.reduce(0, +) } }
-    /// Images of each rank in micro-batch `micro`.
-    package func rankCounts(of micro: Int) -> [Int] { counts.map { $0[micro] } }
-
-    /// The images of a micro-batch among those of its rank.
-    package func rows(of micro: Int, rank: Int) -> Range<Int> {
-        let first = counts[rank][..<micro].reduce(0, +)
-        return first..<first + counts[rank][micro]
+    /// Images of all ranks that the regulariser spans, at least.
+    package func spannedImages(_ plan: BatchPlan) -> Int {
+        spannedCounts(plan).map { $0.reduce(0, +) }.min() ?? 0
     }
 }

@@ -1,3 +1,4 @@
+internal import Training
 package import Communication
 internal import DataParallel
 package import ImageData
@@ -33,9 +34,8 @@ package struct StepLayout {
     package func make(
         _ c: StepConfiguration, communicator: any Communicator, team: Team, plan: MemoryPlan
     ) throws -> (PretrainStep, BatchLoader) {
-        let division = try BatchDivision(
-            imageCount: source.count, globalBatch: c.effectiveBatchSize, rank: communicator.rank,
-            worldSize: communicator.size, accumulation: c.accumulation)
+        let division = try EpochDivision(
+            imageCount: source.count, c.batchPlan(ranks: communicator.size), rank: communicator.rank)
         let loader = try BatchLoader(
             source: source,
             transform: ImageTransform(
@@ -75,7 +75,8 @@ package struct StepLayout {
         let plan = MemoryPlan(isBacked: false)
         let (step, _) = try make(c, communicator: communicator, team: team, plan: plan)
         if saves && communicator.rank == 0 {
-            _ = AdamW.Snapshot(count: step.model.parameters.values.count, plan: plan)
+            _ = OptimizerSnapshot(
+                count: step.pass.objective.parameters.values.count, names: AdamW.momentNames, plan: plan)
         }
         plan.add(.data, "images", bytes: heldBytes ?? source.heldBytes)
         return (step, plan)

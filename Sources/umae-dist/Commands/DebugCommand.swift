@@ -4,6 +4,7 @@ import DataParallel
 import Measurement
 import Models
 import Optimization
+import Regularizers
 import Settings
 import Tensors
 import Pretraining
@@ -92,7 +93,7 @@ struct DebugCommand: WorldCommand {
                     model: configuration, loss: losses, precision: element,
                     accumulation: try exchange.accumulation(accumIter, ranks: world.size), weightsPath: weights,
                     batchPath: batch, dumpPath: dump)
-                debug.exchange = exchange.configuration()
+                debug.gradientSum = exchange.configuration()
                 debug.recomputesActivations = compute.recomputeActivations
                 debug.update = update
                 return debug
@@ -100,7 +101,7 @@ struct DebugCommand: WorldCommand {
             let result = try debug.run(communicator: world, team: team)
             if world.rank == 0 {
                 Console.print(
-                    "loss \(result.total)  loss_mae \(result.reconstruction)  loss_reg \(result.uniformity)\n"
+                    "loss \(result.total)  loss_mae \(result.reconstruction)  loss_reg \(result.regularizer)\n"
                         + "wrote \(dump)")
             }
             return 0

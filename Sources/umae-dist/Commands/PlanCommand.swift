@@ -6,6 +6,7 @@ import ImageData
 import Measurement
 import Models
 import Planning
+import Regularizers
 import Settings
 import Tensors
 import Pretraining
@@ -155,7 +156,7 @@ struct PlanCommand: WorldCommand {
         var measured = plan.configuration
         // Products of the same shape as in the run, as far as one rank can.
         if let division = plan.divisions.first(where: { $0.obstacle == nil }) {
-            measured.loss.regularizer.exchange = plan.exchange(for: division)
+            measured.loss.regularizer.transport = plan.transport(for: division)
         }
         return try wanted.map {
             try ScalingMeasurement.compute(

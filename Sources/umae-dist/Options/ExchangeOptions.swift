@@ -2,6 +2,7 @@ import ArgumentParser
 import Communication
 import DataParallel
 import Models
+import Regularizers
 import Settings
 import Tensors
 import Pretraining
@@ -11,10 +12,10 @@ struct ExchangeOptions: ParsableArguments {
     @Option(
         help: """
             allreduce (MPI_Iallreduce), direct (every rank adds up its part of each bucket, in an order that does not \
-            depend on MPI), or auto (direct up to \(GradientExchange.mostDirectRanks) ranks that lie on one host, or one on \
-            each).
+            depend on MPI), or auto (direct up to \(GradientSumConfiguration.mostDirectRanks) ranks that lie on one \
+            host, or one on each).
             """)
-    var gradientExchange = GradientExchange.Algorithm.auto
+    var gradientExchange = GradientSumConfiguration.Algorithm.auto
 
     @Option(help: "MiB of gradients that leave together, as soon as backward is done with them.")
     var bucketMib = 8.0
@@ -47,8 +48,8 @@ struct ExchangeOptions: ParsableArguments {
 
     func validate() throws { try checkLimits() }
 
-    func configuration() -> GradientExchange {
-        var exchange = GradientExchange()
+    func configuration() -> GradientSumConfiguration {
+        var exchange = GradientSumConfiguration()
         apply(to: &exchange)
         return exchange
     }
@@ -73,12 +74,12 @@ struct ExchangeOptions: ParsableArguments {
 
     /// Features have to be compared in one order too.
     func adjust(_ loss: inout LossConfiguration) {
-        if deterministic && loss.regularizer.exchange == .auto { loss.regularizer.exchange = .gather }
+        if deterministic && loss.regularizer.transport == .auto { loss.regularizer.transport = .gather }
     }
 }
 
 extension ExchangeOptions: ConfiguringOptions {
-    static var bindings: [FlagBinding<Self, GradientExchange>] {
+    static var bindings: [FlagBinding<Self, GradientSumConfiguration>] {
         let shards = Limit<Int> { flag, value in
             try Bounds.check(flag, value, 1...1 << 20)
             guard value.nonzeroBitCount == 1 else {
@@ -104,5 +105,5 @@ extension ExchangeOptions: ConfiguringOptions {
     }
 }
 
-extension GradientExchange.Algorithm: ExpressibleByArgument {}
+extension GradientSumConfiguration.Algorithm: ExpressibleByArgument {}
 extension ElementType: ExpressibleByArgument {}

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Communication
-import DataParallel
 import Models
+import Regularizers
 import Settings
 import Tensors
 import Pretraining
@@ -32,14 +32,14 @@ struct ModelOptions: ParsableArguments {
     var normPixLoss = true
 
     @Option(help: "Position embeddings: sincos (fixed) or learned (default: the preset's).")
-    var posEmbed: MaskedAutoencoderConfiguration.Positions?
+    var posEmbed: VisionTransformerConfiguration.Positions?
 
     @Option(
         help: """
             Feature of the uniformity loss: cls (class token, final norm applied twice as in the public code), \
             cls-once, pooled.
             """)
-    var feature = MaskedAutoencoderConfiguration.Feature.cls
+    var feature = VisionTransformerConfiguration.Feature.cls
 
     func validate() throws { try checkLimits() }
 
@@ -105,7 +105,7 @@ struct LossOptions: ParsableArguments {
             How features of all ranks come together: gather (all N × D), gram (the D × D sum of products, for \
             regularisers that are a function of it) or auto (gram if N exceeds 2·D).
             """)
-    var uniformityExchange = UniformityExchange.auto
+    var uniformityExchange = FeatureTransport.auto
 
     @Option(
         help: """
@@ -142,7 +142,7 @@ extension LossOptions: ConfiguringOptions {
                 decidesNumbers: { $0.regularizer.kind == .uniformity }),
             // The same loss to rounding.
             FlagBinding(
-                "--uniformity-exchange", \.uniformityExchange, \.regularizer.exchange, decidesNumbers: { _ in false }),
+                "--uniformity-exchange", \.uniformityExchange, \.regularizer.transport, decidesNumbers: { _ in false }),
             FlagBinding("--negatives", \.negatives, \.negatives),
             FlagBinding("--uniformity-gradient", \.uniformityGradient, \.uniformityGradient),
         ]
@@ -259,9 +259,9 @@ struct ImageSize: ExpressibleByArgument {
     var defaultValueDescription: String { "\(height)x\(width)" }
 }
 
-extension MaskedAutoencoderConfiguration.Positions: ExpressibleByArgument {}
-extension MaskedAutoencoderConfiguration.Feature: ExpressibleByArgument {}
+extension VisionTransformerConfiguration.Positions: ExpressibleByArgument {}
+extension VisionTransformerConfiguration.Feature: ExpressibleByArgument {}
 extension UniformityGradient: ExpressibleByArgument {}
-extension UniformityExchange: ExpressibleByArgument {}
+extension FeatureTransport: ExpressibleByArgument {}
 extension Negatives: ExpressibleByArgument {}
 extension Regularizer: ExpressibleByArgument {}

@@ -2,6 +2,7 @@ import Communication
 import DataParallel
 import Models
 import Pretraining
+import Regularizers
 import Tensors
 
 extension PretrainConfiguration {
@@ -44,7 +45,7 @@ extension StepConfiguration {
                 "--deterministic divides the effective batch into \(shards) parts, which \(accumulation) "
                     + "micro-batches do not divide")
         }
-        guard loss.negatives == .effective && loss.regularizer.exchange == .gather else {
+        guard loss.negatives == .effective && loss.regularizer.transport == .gather else {
             throw SettingsError(
                 "--deterministic compares all features of the effective batch on every rank: use --negatives effective "
                     + "and --uniformity-exchange gather")

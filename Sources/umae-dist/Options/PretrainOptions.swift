@@ -1,6 +1,6 @@
 import ArgumentParser
 import Communication
-import DataParallel
+import Regularizers
 import ImageData
 import Models
 import Optimization

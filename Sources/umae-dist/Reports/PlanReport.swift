@@ -3,6 +3,7 @@ import Foundation
 import Measurement
 import Models
 import Planning
+import Regularizers
 import Tensors
 import Pretraining
 
@@ -62,7 +63,7 @@ struct PlanReport {
 
     private var assumed: String {
         let c = plan.cluster
-        let exchange = plan.divisions.first { $0.obstacle == nil }.map { plan.exchange(for: $0) }
+        let transport = plan.divisions.first { $0.obstacle == nil }.map { plan.transport(for: $0) }
         return String(
             format:
                 "assumed  %d ranks a node, %g Gbit/s and %g µs between nodes (%@); a rank takes in %.2g GB/s and %.2g µs "
@@ -70,7 +71,7 @@ struct PlanReport {
             options.machine.latency, options.machine.transport.rawValue, c.rankBandwidth / 1e9, c.messageOverhead * 1e6,
             localSource,
             Double(plan.configuration.gradientExchange.bucketBytes) / 1048576,
-            exchange == .gram ? "as Gram matrices" : "gathered")
+            transport == .gram ? "as Gram matrices" : "gathered")
     }
 
     private var localSource: String {
