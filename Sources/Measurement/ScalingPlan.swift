@@ -180,6 +180,7 @@ extension ScalingPlan {
         model.encodesTwice = run.loss.encodesTwice(division.accumulation)
         model.regularizer = run.loss.regularizer
         model.gradients = run.gradientExchange
+        model.agreedFigures = PretrainStep.agreedFigures
         var cluster = cluster
         cluster.nodes = division.nodes
         let prediction = model.predict(compute, on: cluster)

@@ -29,16 +29,16 @@ package struct StepModel: Sendable {
     package var encodesTwice = false
     package var regularizer = RegularizerConfiguration()
     package var gradients = GradientSumConfiguration()
+    /// Losses and flags that all ranks agree on before the update, in double precision.
+    package var agreedFigures = 0
 
     package init(_ model: MaskedAutoencoderConfiguration, gradientStages: [GradientStage]) {
         self.model = model
         self.gradientStages = gradientStages
     }
 
-    /// Losses and flags that all ranks agree on before the update, in double precision.
-    private static var agreementBytes: Int { 48 }
-    /// Looks at messages in a transformer block of forward, and in half a block of backward: at least between two
-    /// operations.
+    /// Looks at messages in a transformer block of forward, and in half a block of backward: `Team.meanwhile` is called at
+    /// least between two operations.
     private static var looks: Int { 12 }
 
     package func predict(_ compute: ComputeCost, on cluster: Cluster) -> Prediction {
@@ -57,7 +57,7 @@ package struct StepModel: Sendable {
         let weights = updateAndWeights(seconds: update, &messages)
         // Of parts of the gradient, ranks also add up the squared norms.
         let agreement =
-            messages.smallSum(bytes: Self.agreementBytes)
+            messages.smallSum(bytes: agreedFigures * MemoryLayout<Double>.stride)
             + (gradients.shardsOptimizer ? messages.smallSum(bytes: MemoryLayout<Double>.stride) : 0)
         func exposed(_ intervals: [Overlap.Interval]) -> Double {
             Overlap.exposedSeconds(intervals, window: cluster.windowSeconds)

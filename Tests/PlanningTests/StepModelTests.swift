@@ -28,6 +28,7 @@ struct StepModelTests {
         var step = StepModel(configuration, gradientStages: stages)
         step.gradients.algorithm = .allReduce
         step.regularizer.transport = .gram
+        step.agreedFigures = 6
         return step
     }
 
