@@ -58,10 +58,9 @@ let package = Package(
         module("Regularizers", ["Layers", "Tensors", "CVectorKernels"]),
         module("Optimization", ["Tensors", "CVectorKernels"]),
         module("DataParallel", ["Communication", "Tensors", "CVectorKernels"]),
-        // Arithmetic about steps on machines that are not here; knows neither MPI nor the model.
-        module("Planning", []),
-        // 4: what is kept
+        // 4: what is kept; what a step would take on machines that are not here
         module("Checkpoints", ["Host", "Safetensors"]),
+        module("Planning", ["Communication", "DataParallel", "Models", "Regularizers", "Tensors"]),
         // 5: what every run has, whatever it computes: clocks, memory, signals
         module(
             "Runs",
@@ -128,7 +127,7 @@ let package = Package(
                 "Pretraining", "Regularizers", "Runs", "Tensors", "Training",
             ],
             resources: [.copy("Fixtures")]),
-        tests("PlanningTests", ["Planning"]),
+        tests("PlanningTests", ["DataParallel", "Models", "Planning", "Regularizers", "Tensors"]),
         tests(
             "RegularizersTests", ["Layers", "Regularizers", "Safetensors", "Tensors"], resources: [.copy("Fixtures")]),
         tests("RunsTests", ["Communication", "Host", "Models", "Runs", "Tensors"]),

@@ -6,6 +6,11 @@ package struct GradientStage: Equatable, Sendable {
     package let elements: Int
     /// Share of backward's multiply-adds that is done between the part before and this one.
     package let share: Double
+
+    package init(elements: Int, share: Double) {
+        self.elements = elements
+        self.share = share
+    }
 }
 
 /// Where in the gradient buffer the parts of a block begin that its backward finishes one after another: what follows

@@ -95,6 +95,9 @@ package final class TrainStep<O: Objective> {
         return try loader.next()
     }
 
+    /// Figures that all ranks add up and agree on before an update.
+    package static var agreedFigures: Int { Ballot<O.Figures>.count }
+
     /// Adds up the shares of all ranks; stops all of them if a loss is not finite.
     private func agree(on own: O.Figures, step: Int, savesAfter: Bool) throws -> StepOutcome<O.Figures> {
         clock.enter(.communication)

@@ -19,12 +19,12 @@ struct ScalingPlanTests {
         configuration.epochs = 10
         configuration.effectiveBatchSize = effective
         change(&configuration)
+        var cluster = Cluster()
+        (cluster.ranksPerNode, cluster.linkBandwidth, cluster.linkLatency) = (perNode, 1e9, 1e-5)
+        (cluster.rankBandwidth, cluster.messageOverhead) = (3e9, 1e-6)
         return ScalingPlan(
-            configuration: configuration, scaling: scaling, mostImages: most,
-            cluster: Cluster(
-                nodes: 1, ranksPerNode: perNode, linkBandwidth: 1e9, linkLatency: 1e-5, rankBandwidth: 3e9,
-                messageOverhead: 1e-6),
-            nodes: nodes, datasetImages: 50_000, classes: 10, prefetch: 2,
+            configuration: configuration, scaling: scaling, mostImages: most, cluster: cluster, nodes: nodes,
+            trainingSet: ScalingPlan.TrainingSet(images: 50_000, classes: 10), prefetch: 2,
             recomputesActivations: false)
     }
 

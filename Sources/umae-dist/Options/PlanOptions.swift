@@ -121,14 +121,20 @@ struct MachineOptions: ParsableArguments {
         }
     }
 
+    /// Whether nothing within a host has to be measured.
+    var localIsGiven: Bool { localBandwidth != nil && localLatency != nil }
+
     /// The machine, its local figures those given, measured here, or usual.
     func cluster(measured: (rankBandwidth: Double, messageOverhead: Double)?) -> Cluster {
-        Cluster(
-            nodes: 1, ranksPerNode: ranksPerNode, linkBandwidth: bandwidth * 1e9 / 8 * transport.payload,
-            linkLatency: latency * 1e-6,
-            window: transport.window, protocolBandwidth: transport.protocolBandwidth,
-            rankBandwidth: localBandwidth.map { $0 * 1e9 } ?? measured?.rankBandwidth ?? 3e9,
-            messageOverhead: localLatency.map { $0 * 1e-6 } ?? measured?.messageOverhead ?? 1e-6)
+        var cluster = Cluster()
+        cluster.ranksPerNode = ranksPerNode
+        cluster.linkBandwidth = bandwidth * 1e9 / 8 * transport.payload
+        cluster.linkLatency = latency * 1e-6
+        cluster.window = transport.window
+        cluster.protocolBandwidth = transport.protocolBandwidth
+        cluster.rankBandwidth = localBandwidth.map { $0 * 1e9 } ?? measured?.rankBandwidth ?? 3e9
+        cluster.messageOverhead = localLatency.map { $0 * 1e-6 } ?? measured?.messageOverhead ?? 1e-6
+        return cluster
     }
 }
 
