@@ -52,29 +52,31 @@ struct PretrainCommand: WorldCommand {
         try options.compute.checkTimeline(in: world, besides: options.run.outputDir)
         try world.agree { if world.rank == 0 { try place.examineOwner() } }
         let resume = try checkpointToResume(in: world, reporter)
-        if let resume {
-            guard let resumed = try settings(configuration, resuming: resume, on: data, in: world, reporter) else {
+        let point = try resume.map { checkpoint in try world.agree { try ResumePoint(checkpoint) } }
+        if let point {
+            guard let resumed = try settings(configuration, resuming: point, on: data, in: world, reporter) else {
                 return ExitCode.done
             }
             configuration = resumed
         }
         try world.agree { if world.rank == 0 { try place.examine(resume: resume) } }
-        let team = try options.compute.team(in: world)
-        let plan = try PretrainRun.plan(
-            configuration, source: data, saves: place.isKept, prefetch: options.data.numWorkers,
-            recomputesActivations: options.compute.recomputeActivations, communicator: world, team: team)
-        for notice in try ProcessorAffinity.notices(threads: team.count, in: world) { reporter.say("note: \(notice)") }
+        let resources = RankResources(world, try options.compute.team(in: world))
+        var layout = StepLayout(
+            source: data, statistics: .unknown(channels: data.channels), classes: data.classCount,
+            compute: options.compute.computing(prefetch: options.data.numWorkers))
+        let plan = try PretrainRun.plan(configuration, layout, saves: place.isKept, on: resources)
+        for notice in try ProcessorAffinity.notices(threads: resources.team.count, in: world) {
+            reporter.say("note: \(notice)")
+        }
         if try StopRequest.isPending(on: world) {
             return stopped(reporter, place.isKept, options.run.outputDir, step: 0)
         }
 
+        layout.statistics = try world.agree { try ChannelStatistics(of: data) }
         let run = try PretrainRun(
-            configuration, source: data, statistics: try world.agree { try ChannelStatistics(of: data) },
-            saves: place.isKept, resume: resume, prefetch: options.data.numWorkers,
-            recomputesActivations: options.compute.recomputeActivations, timelinePath: options.compute.timeline,
-            communicator: world, team: team, reporter: reporter)
+            configuration, layout, saves: place.isKept, resume: point, on: resources, reporter: reporter)
         var summary = RunSummary(
-            run: run, data: data, threads: team.count, ranks: world.size, hosts: world.hostLayout,
+            run: run, data: data, threads: resources.team.count, ranks: world.size, hosts: world.hostLayout,
             directory: place.path, resume: resume)
         if options.run.dryRun {
             reporter.say(lines: summary.opening)
@@ -107,19 +109,19 @@ struct PretrainCommand: WorldCommand {
     /// The settings under which a run goes on from a checkpoint, with a note for each that has changed; nil, said too, if
     /// that run is finished. Collective.
     private func settings(
-        _ asked: PretrainConfiguration, resuming checkpoint: Checkpoint, on data: any ImageSource,
+        _ asked: PretrainConfiguration, resuming point: ResumePoint, on data: any ImageSource,
         in world: any Communicator, _ reporter: Reporter
     ) throws -> PretrainConfiguration? {
-        let saved = try world.agree { try RunState(of: checkpoint) }
+        let saved = point.state
         let configuration = try world.agree {
             let configuration = try options.configuration(
                 ranks: world.size, channels: data.channels, precision: asked.precision, resuming: saved.configuration)
-            try saved.checkResuming(by: configuration, on: data.fingerprint, path: checkpoint.path)
+            try saved.checkResuming(by: configuration, on: data.fingerprint, path: point.checkpoint.path)
             return configuration
         }
         if saved.epoch >= configuration.epochs {
             reporter.say(
-                "nothing to do: \(checkpoint.path) is of a finished run of \(saved.epoch) epochs; raise --epochs to train on"
+                "nothing to do: \(point.checkpoint.path) is of a finished run of \(saved.epoch) epochs; raise --epochs to train on"
             )
             return nil
         }

@@ -215,6 +215,15 @@ struct ComputeOptions: ParsableArguments {
         try world.agree { try world.watchForStalls(timeout: stallTimeout) }
     }
 
+    /// - Parameter prefetch: micro-batches prepared ahead; nil for as many as is usual.
+    func computing(prefetch: Int? = nil) -> ComputeConfiguration {
+        var computing = ComputeConfiguration()
+        computing.recomputesActivations = recomputeActivations
+        computing.timeline = timeline
+        computing.prefetch = prefetch ?? computing.prefetch
+        return computing
+    }
+
     /// A file that cannot be written, or that is something else, is known before the run and not after it. Collective.
     ///
     /// - Parameter runDirectory: a directory that will be there by then.
