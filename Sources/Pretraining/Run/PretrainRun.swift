@@ -129,7 +129,7 @@ package final class PretrainRun {
                 // Written here and now where the system refuses a thread.
                 if outcome.tookSnapshot { communicator.during(.saving) { saver?.write() } }
                 try compareReplicas()
-                if let spike = outcome.spike { reporter.say("note: \(spike)") }
+                if let spike = outcome.spike { reporter.note(spike) }
                 state.spikeGuard = step.spikeGuard
                 state.optimizerUpdates = step.optimizerUpdates
                 state.step += 1
@@ -186,8 +186,8 @@ package final class PretrainRun {
         // Of two the median is the slower one.
         let usual = seconds.count == 2 ? seconds.min() ?? median : median
         for (rank, own) in seconds.enumerated() where own > Self.stragglerFactor * usual && own - usual > 1 {
-            reporter.say(
-                "note: rank \(rank) computed for \(Reporter.time(own)) in epoch \(state.epoch), others for "
+            reporter.note(
+                "rank \(rank) computed for \(Reporter.time(own)) in epoch \(state.epoch), others for "
                     + "\(Reporter.time(usual)): its host may be slower, or shared")
         }
     }

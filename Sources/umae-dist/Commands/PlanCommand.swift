@@ -119,7 +119,7 @@ struct PlanCommand: WorldCommand {
             let model = try options.run.model.configuration()
             let images = SyntheticImageParameters(
                 count: data.syntheticImages, channels: model.channels,
-                size: ImageData.ImageSize(height: model.imageHeight, width: model.imageWidth))
+                size: ImageSize(height: model.imageHeight, width: model.imageWidth))
             return ScalingPlan.TrainingSet(
                 images: images.count, classes: images.classCount, heldBytes: images.heldBytes)
         }

@@ -15,7 +15,7 @@ struct ModelOptions: ParsableArguments {
     @Option(
         name: [.customLong("input-size"), .customLong("img-size")],
         help: "Image size in pixels, a number or HEIGHTxWIDTH (default: the preset's).")
-    var inputSize: ImageSize?
+    var inputSize: InputSize?
 
     @Option(help: "Patch size (default: the preset's, as for all flags of the architecture).") var patchSize: Int?
     @Option(help: "Image channels.") var inChans: Int?
@@ -54,7 +54,7 @@ struct ModelOptions: ParsableArguments {
 extension ModelOptions: ConfiguringOptions {
     static var bindings: [FlagBinding<Self, MaskedAutoencoderConfiguration>] {
         let size = Limit.within(1...1 << 16)
-        let sides = Limit<ImageSize> {
+        let sides = Limit<InputSize> {
             try size.check($0, $1.height)
             try size.check($0, $1.width)
         }
@@ -252,7 +252,7 @@ extension ComputeOptions: ConfiguringOptions {
 }
 
 /// `224` or `224x192`, height first.
-struct ImageSize: ExpressibleByArgument {
+struct InputSize: ExpressibleByArgument {
     let height: Int
     let width: Int
 
