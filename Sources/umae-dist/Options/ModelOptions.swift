@@ -180,10 +180,12 @@ struct ComputeOptions: ParsableArguments {
             """, completion: .file())
     var timeline: String?
 
+    static let threadCount = 1...1024
+
     mutating func validate() throws {
         // What holds where nothing was given.
         precision = precision ?? .auto
-        try Bounds.check("--threads", threads, 1...1024)
+        try Bounds.check("--threads", threads, Self.threadCount)
         try Bounds.check("--stall-timeout", stallTimeout, .atLeast(1), most: 1e6)
     }
 
@@ -240,7 +242,9 @@ struct ComputeOptions: ParsableArguments {
     /// Collective.
     static func team(threads: Int?, in world: any Communicator) throws -> Team {
         let allowed = try ProcessorAffinity.threads(world)
-        return try world.agree { try Team(threads: threads ?? min(max(allowed, 1), 1024)) }
+        return try world.agree {
+            try Team(threads: threads ?? min(max(allowed, threadCount.lowerBound), threadCount.upperBound))
+        }
     }
 }
 
