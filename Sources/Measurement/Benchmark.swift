@@ -1,12 +1,11 @@
-internal import Training
 package import Communication
-internal import DataParallel
 import Foundation
 internal import ImageData
 internal import Models
-internal import Tensors
 package import Pretraining
 package import Runs
+internal import Tensors
+internal import Training
 
 /// Measures training steps on synthetic images: speed, share of the machine's peak, time per phase, memory.
 package struct Benchmark {

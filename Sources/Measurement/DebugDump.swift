@@ -1,4 +1,3 @@
-internal import Checkpoints
 internal import Communication
 internal import DataParallel
 internal import Host
@@ -7,7 +6,6 @@ internal import Layers
 internal import Models
 internal import Optimization
 package import Pretraining
-internal import Regularizers
 package import Runs
 internal import Safetensors
 internal import Tensors

@@ -1,12 +1,10 @@
 internal import Communication
-internal import DataParallel
 import Foundation
 internal import ImageData
-internal import Layers
 package import Models
-internal import Tensors
 package import Pretraining
 package import Runs
+internal import Tensors
 
 /// Builds a model, checks every gradient by finite differences on a small random batch, and tells what a person
 /// debugging wants to know: shapes, statistics, memory.

@@ -1,7 +1,6 @@
 internal import Communication
 internal import DataParallel
 internal import ImageData
-internal import Layers
 internal import Models
 internal import Pretraining
 internal import Regularizers

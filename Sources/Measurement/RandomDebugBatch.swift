@@ -3,10 +3,10 @@ internal import DataParallel
 internal import ImageData
 internal import Layers
 internal import Models
-internal import Regularizers
-internal import Tensors
 internal import Pretraining
+internal import Regularizers
 internal import Runs
+internal import Tensors
 internal import Training
 
 /// A model and random images, on which losses and their gradients can be asked for again and again.

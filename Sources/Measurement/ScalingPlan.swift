@@ -4,9 +4,9 @@ internal import Models
 package import Planning
 package import Regularizers
 package import Runs
-internal import Training
 package import Tensors
 package import Pretraining
+internal import Training
 
 /// A run as it would be on some numbers of nodes: how its batch is divided, how long a step takes, what a rank holds.
 package struct ScalingPlan {

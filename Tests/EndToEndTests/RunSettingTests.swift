@@ -4,7 +4,7 @@ import Pretraining
 import Settings
 import Tensors
 import Testing
-import umae_dist
+import Options
 
 @Suite("config.yaml is the run", .serialized)
 struct RunSettingTests {

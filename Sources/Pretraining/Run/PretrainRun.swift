@@ -1,5 +1,3 @@
-internal import Training
-internal import Checkpoints
 internal import Communication
 internal import DataParallel
 import Foundation
@@ -9,6 +7,7 @@ package import Models
 internal import Optimization
 package import Tensors
 package import Runs
+internal import Training
 
 /// A pretraining run: the epochs, what is written down of them, and when weights are kept.
 package final class PretrainRun {

@@ -1,6 +1,6 @@
-internal import Training
 import Foundation
 internal import Runs
+internal import Training
 
 /// What a person sees of a run: a line that renews itself on a terminal, plain lines elsewhere. Silent off rank 0.
 package final class Reporter {

@@ -1,7 +1,6 @@
 package import Checkpoints
 internal import Models
 internal import Optimization
-internal import Safetensors
 
 /// A checkpoint that a run goes on from, and where it stands.
 package struct ResumePoint {

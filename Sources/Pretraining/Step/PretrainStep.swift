@@ -1,4 +1,3 @@
-internal import Communication
 internal import DataParallel
 internal import ImageData
 internal import Models

@@ -1,6 +1,6 @@
 internal import Communication
-package import ImageData
 internal import DataParallel
+package import ImageData
 internal import Layers
 package import Models
 internal import Optimization

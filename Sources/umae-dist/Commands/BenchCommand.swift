@@ -2,11 +2,11 @@ import ArgumentParser
 import Communication
 import Foundation
 import Measurement
-import Models
-import Settings
-import Tensors
+import Options
 import Pretraining
 import Runs
+import Settings
+import Tensors
 
 /// `umae-dist bench`: how fast training steps are here.
 struct BenchCommand: WorldCommand {

@@ -1,14 +1,12 @@
 import ArgumentParser
 import Communication
-import DataParallel
 import Measurement
 import Models
 import Optimization
-import Regularizers
+import Options
+import Pretraining
 import Runs
 import Settings
-import Tensors
-import Pretraining
 
 /// `umae-dist debug`: one pass over a given batch, or a check of everything that can be checked without one.
 struct DebugCommand: WorldCommand {

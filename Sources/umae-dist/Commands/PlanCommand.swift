@@ -5,12 +5,13 @@ import Foundation
 import ImageData
 import Measurement
 import Models
+import Options
 import Planning
+import Pretraining
 import Regularizers
 import Runs
 import Settings
 import Tensors
-import Pretraining
 
 /// `umae-dist plan`: what a run would be on machines that are not here.
 struct PlanCommand: WorldCommand {

@@ -5,10 +5,11 @@ import Foundation
 import Host
 import ImageData
 import Models
-import Settings
-import Tensors
+import Options
 import Pretraining
 import Runs
+import Settings
+import Tensors
 
 /// `umae-dist pretrain`, also what runs without a subcommand.
 struct PretrainCommand: WorldCommand {

@@ -1,5 +1,5 @@
 package import Pretraining
-import Runs
+package import Runs
 package import Settings
 
 extension PretrainConfiguration {
@@ -21,7 +21,7 @@ extension PretrainConfiguration {
     }
 
     /// What a checkpoint must share with the run that goes on from it; the first difference, if there is one.
-    func obstacleToResuming(_ saved: PretrainConfiguration) -> String? {
+    package func obstacleToResuming(_ saved: PretrainConfiguration) -> String? {
         let models = zip(ModelOptions.settings(of: saved.model), ModelOptions.settings(of: step.model))
         if let (old, new) = models.first(where: { $0 != $1 }) {
             return "another model: \(new.flag) \(old.value) there, \(new.value) now"
@@ -41,7 +41,7 @@ extension RunState {
     ///   - fingerprint: of the images of that run.
     ///   - path: of the checkpoint that this state is of.
     /// - Throws: if it is of another model, seed, effective batch or other data.
-    func checkResuming(
+    package func checkResuming(
         by configuration: PretrainConfiguration, on fingerprint: UInt32, path: String
     ) throws(RunDirectoryError) {
         if let obstacle = configuration.obstacleToResuming(self.configuration) {
