@@ -43,10 +43,16 @@ let package = Package(
         module("Host", ["CZlib"]),
         module("Tensors", ["CVectorKernels", "Host"]),
         module("Communication", ["CMPIShim", "Host", "Tensors"]),
-        // 2: layers, images and files of tensors
+        // 2: layers, images, files of tensors, settings
         module("Layers", ["Tensors", "CVectorKernels"]),
         module("ImageData", ["Host", "Tensors", "CZlib"]),
         module("Safetensors", ["Host", "Tensors"]),
+        // Flags, recipes and the environment as one command line, whatever the command.
+        module(
+            "Settings",
+            [
+                "Communication", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"), "Yams",
+            ]),
         // 3: the model, the loss of its features, its update, its distribution
         module("Models", ["Layers", "Safetensors", "Tensors", "CVectorKernels"]),
         module("Regularizers", ["Layers", "Tensors", "CVectorKernels"]),
@@ -85,10 +91,9 @@ let package = Package(
             name: "umae-dist",
             dependencies: [
                 "BuildIdentity", "Checkpoints", "Communication", "DataParallel", "Host", "ImageData", "Layers",
-                "Measurement", "Models", "Optimization", "Planning", "Pretraining", "Regularizers", "Runs", "Tensors",
-                "Training",
+                "Measurement", "Models", "Optimization", "Planning", "Pretraining", "Regularizers", "Runs",
+                "Settings", "Tensors", "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                "Yams",
             ],
             swiftSettings: settings),
         // Tests, one target per module; EndToEndTests runs the program itself, under mpirun too.
@@ -98,7 +103,12 @@ let package = Package(
         .target(name: "FaultInjector", path: "Tests/FaultInjector"),
         tests("CommunicationTests", ["AllocationCounter", "Communication"]),
         tests(
-            "EndToEndTests", ["AllocationCounter", "Models", "Regularizers", "Safetensors", "Tensors", "umae-dist"],
+            "EndToEndTests",
+            [
+                "AllocationCounter", "Models", "Pretraining", "Regularizers", "Safetensors", "Settings", "Tensors",
+                "umae-dist",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             resources: [.copy("Fixtures")]),
         tests("HostTests", ["Host"]),
         tests("ImageDataTests", ["ImageData", "Tensors"], resources: [.copy("Fixtures")]),
@@ -127,7 +137,10 @@ let package = Package(
                 "Communication", "DataParallel", "Host", "ImageData", "Models", "Optimization", "Regularizers", "Runs",
                 "Tensors", "Pretraining",
             ]),
+        tests(
+            "SettingsTests", ["Settings", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         tests("OptimizationTests", ["Optimization", "Tensors"]),
+        tests("UmaeDistTests", ["DataParallel", "Models", "Pretraining", "Regularizers", "Settings", "umae-dist"]),
         tests("TensorsTests", ["Host", "CVectorKernels", "Tensors"]),
     ]
 )

@@ -67,7 +67,7 @@ package struct Benchmark {
     }
 
     package let name: String
-    package let configuration: PretrainConfiguration
+    package let configuration: StepConfiguration
     package let steps: Int
     package let warmupSteps: Int
     package let recomputesActivations: Bool
@@ -79,7 +79,7 @@ package struct Benchmark {
     /// - Parameter neighbors: ranks that measure the same beside this one, each by itself and run as a `SingleProcess` in
     ///   step with them.
     package init(
-        name: String, configuration: PretrainConfiguration, steps: Int, warmupSteps: Int, recomputesActivations: Bool,
+        name: String, configuration: StepConfiguration, steps: Int, warmupSteps: Int, recomputesActivations: Bool,
         timelinePath: String? = nil, neighbors: (any Communicator)? = nil
     ) {
         self.neighbors = neighbors

@@ -209,10 +209,10 @@ package struct DebugDump {
             return
         }
         if let own = Directories.resolved(dump), inputs.contains(where: { Directories.resolved($0) == own }) {
-            throw ModelError("--dump: \(dump) is one of the files read: choose another name")
+            throw SettingsError("--dump: \(dump) is one of the files read: choose another name")
         }
         guard (try? SafetensorsFile(path: dump).metadata[mark]) == nil else { return }
-        throw ModelError(
+        throw SettingsError(
             "--dump: \(dump) is there and is no dump of umae-dist, and would be lost: choose another name, or move it away"
         )
     }

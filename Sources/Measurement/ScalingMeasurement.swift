@@ -17,7 +17,7 @@ package enum ScalingMeasurement {
         alone.accumulation = encodesTwice ? 2 : 1
         alone.effectiveBatchSize = images * alone.accumulation
         let result = try Benchmark(
-            name: "", configuration: alone, steps: steps, warmupSteps: 1,
+            name: "", configuration: alone.step, steps: steps, warmupSteps: 1,
             recomputesActivations: recomputesActivations, neighbors: communicator
         ).run(communicator: SingleProcess(inStepWith: communicator), team: team)
         var seconds = computing(in: result)

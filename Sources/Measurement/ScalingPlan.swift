@@ -171,7 +171,7 @@ extension ScalingPlan {
         var run = configuration
         (run.effectiveBatchSize, run.accumulation) = (division.effectiveBatch, division.accumulation)
         let (step, memory) = try layout.countedStep(
-            run, saves: true, holding: trainingSet.heldBytes,
+            run.step, saves: true, holding: trainingSet.heldBytes,
             communicator: PlannedWorld(size: division.ranks, localSize: cluster.ranksPerNode), team: team)
         var model = StepModel(run.model, gradientStages: step.pass.objective.model.gradientStages)
         model.images = division.images

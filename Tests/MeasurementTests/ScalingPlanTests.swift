@@ -14,11 +14,10 @@ struct ScalingPlanTests {
         effective: Int = 4096, perNode: Int = 8, most: Int = 32, nodes: [Int], scaling: ScalingPlan.Scaling = .strong,
         change: (inout PretrainConfiguration) -> Void = { _ in }
     ) throws -> ScalingPlan {
-        var configuration = PretrainConfiguration(
-            model: try ModelPreset.configuration(named: "mae_vit_micro_patch4"), loss: LossConfiguration(),
-            precision: .float32, dataPath: "synthetic", syntheticImages: 0, epochs: 10, startEpoch: 0, warmupEpochs: 0,
-            effectiveBatchSize: effective, accumulation: 1, learningRate: 1e-3, minimumLearningRate: 0,
-            optimizer: AdamW.Configuration(), clipGradient: nil, seed: 0)
+        var configuration = PretrainConfiguration()
+        configuration.model = try ModelPreset.configuration(named: "mae_vit_micro_patch4")
+        configuration.epochs = 10
+        configuration.effectiveBatchSize = effective
         change(&configuration)
         var cluster = Cluster()
         (cluster.ranksPerNode, cluster.linkBandwidth, cluster.linkLatency) = (perNode, 1e9, 1e-5)

@@ -15,17 +15,17 @@ extension PretrainRun {
         _ configuration: PretrainConfiguration, source: any ImageSource, saves: Bool, prefetch: Int,
         recomputesActivations: Bool, communicator: any Communicator, team: Team
     ) throws -> MemoryPlan {
-        try MemoryCheck.refuse(MemoryEstimate(configuration, ranks: communicator.size), in: communicator)
+        try MemoryCheck.refuse(MemoryEstimate(configuration.step, ranks: communicator.size), in: communicator)
         let layout = StepLayout(
             source: source, statistics: .unknown(channels: source.channels), classes: source.classCount,
             prefetch: prefetch, recomputesActivations: recomputesActivations, timeline: nil)
         let plan = try communicator.agree {
-            try layout.count(configuration, saves: saves, communicator: communicator, team: team)
+            try layout.count(configuration.step, saves: saves, communicator: communicator, team: team)
         }
         try MemoryCheck.run(
             plan, held: source.heldBytes,
             remedies: MemoryCheck.Remedies(
-                configuration, recomputesActivations: recomputesActivations, ranks: communicator.size),
+                configuration.step, recomputesActivations: recomputesActivations, ranks: communicator.size),
             in: communicator)
         return plan
     }

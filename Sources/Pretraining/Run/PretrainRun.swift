@@ -50,7 +50,8 @@ package final class PretrainRun {
         let plan = MemoryPlan()
         let division = try communicator.agree {
             try EpochDivision(
-                imageCount: source.count, configuration.batchPlan(ranks: communicator.size), rank: communicator.rank)
+                imageCount: source.count, configuration.step.batchPlan(ranks: communicator.size),
+                rank: communicator.rank)
         }
         self.configuration = configuration
         self.plan = plan
@@ -86,11 +87,11 @@ package final class PretrainRun {
             transform: ImageTransform(
                 size: ImageSize(height: configuration.model.imageHeight, width: configuration.model.imageWidth),
                 statistics: statistics, augmentation: ImageAugmentation()),
-            division: division, repeats: configuration.turnsPerStep, seed: configuration.seed, epoch: state.epoch,
+            division: division, repeats: configuration.step.turnsPerStep, seed: configuration.seed, epoch: state.epoch,
             step: state.stepInEpoch,
             prefetch: prefetch, plan: plan)
         step = PretrainStep(
-            configuration, model: model, optimizer: optimizer, classes: source.classCount, loader: loader,
+            configuration.step, model: model, optimizer: optimizer, classes: source.classCount, loader: loader,
             recomputesActivations: recomputesActivations, timeline: timeline, communicator: communicator, team: team,
             plan: plan)
         step.spikeGuard = state.spikeGuard

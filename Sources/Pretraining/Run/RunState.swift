@@ -27,7 +27,7 @@ extension RunState {
     /// were such settings, which is their default.
     package init(of checkpoint: Checkpoint) throws {
         let defaults = RunState(
-            configuration: .defaults, step: 0, epoch: 0, stepInEpoch: 0, worldSize: 1, dataFingerprint: 0,
+            configuration: PretrainConfiguration(), step: 0, epoch: 0, stepInEpoch: 0, worldSize: 1, dataFingerprint: 0,
             metrics: EpochMetrics())
         self = try checkpoint.state(
             completedFrom: defaults, requiring: ["step", "epoch", "stepInEpoch", "dataFingerprint"])

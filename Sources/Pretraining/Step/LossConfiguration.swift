@@ -55,15 +55,3 @@ extension LossConfiguration {
         spannedCounts(plan).map { $0.reduce(0, +) }.min() ?? 0
     }
 }
-
-extension PretrainConfiguration {
-    /// How `ranks` share an update's images.
-    ///
-    /// - Throws: if they cannot have equal parts.
-    package func batchPlan(ranks: Int) throws(ImageDataError) -> BatchPlan {
-        try BatchPlan(globalBatch: effectiveBatchSize, ranks: ranks, accumulation: accumulation)
-    }
-
-    /// How often a step sees its micro-batches: twice where the regulariser spans them all.
-    package var turnsPerStep: Int { loss.encodesTwice(accumulation) ? 2 : 1 }
-}

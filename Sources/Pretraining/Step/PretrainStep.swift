@@ -16,7 +16,7 @@ package typealias PretrainStep = TrainStep<PretrainObjective>
 extension TrainStep<PretrainObjective> {
     /// - Parameter loader: this rank's micro-batches, positioned at the first step to run.
     package convenience init(
-        _ configuration: PretrainConfiguration, model: MaskedAutoencoder, optimizer: AdamW, classes: Int?,
+        _ configuration: StepConfiguration, model: MaskedAutoencoder, optimizer: AdamW, classes: Int?,
         loader: BatchLoader, recomputesActivations: Bool, timeline: Timeline? = nil, communicator: any Communicator,
         team: Team, plan: MemoryPlan
     ) {
@@ -28,14 +28,8 @@ extension TrainStep<PretrainObjective> {
             sumsInTree: configuration.gradientExchange.fixedShards > 0, communicator: communicator, team: team,
             memory: plan)
         self.init(
-            objective, optimizer: optimizer, loader: loader, rules: configuration.stepRules,
+            objective, optimizer: optimizer, loader: loader, rules: configuration.rules,
             gradientSum: configuration.gradientExchange, timeline: timeline, communicator: communicator, team: team,
             plan: plan)
-    }
-}
-
-extension PretrainConfiguration {
-    package var stepRules: StepRules {
-        StepRules(clipGradient: clipGradient, spikeAction: spikeGuard, spikeThreshold: spikeThreshold)
     }
 }

@@ -32,7 +32,7 @@ package struct StepLayout {
 
     /// - Returns: the step, and the loader that gives it images, whose thread runs until it is stopped.
     package func make(
-        _ c: PretrainConfiguration, communicator: any Communicator, team: Team, plan: MemoryPlan
+        _ c: StepConfiguration, communicator: any Communicator, team: Team, plan: MemoryPlan
     ) throws -> (PretrainStep, BatchLoader) {
         let division = try EpochDivision(
             imageCount: source.count, c.batchPlan(ranks: communicator.size), rank: communicator.rank)
@@ -62,14 +62,14 @@ package struct StepLayout {
     ///   - saves: whether rank 0 has a copy of weights and moments to write checkpoints from.
     ///   - heldBytes: what the images take in memory; nil for those of the source.
     package func count(
-        _ c: PretrainConfiguration, saves: Bool, communicator: any Communicator, team: Team
+        _ c: StepConfiguration, saves: Bool, communicator: any Communicator, team: Team
     ) throws -> MemoryPlan {
         try countedStep(c, saves: saves, communicator: communicator, team: team).plan
     }
 
     /// As `count`, with the step that was laid out, which cannot be run.
     package func countedStep(
-        _ c: PretrainConfiguration, saves: Bool, holding heldBytes: Int? = nil, communicator: any Communicator,
+        _ c: StepConfiguration, saves: Bool, holding heldBytes: Int? = nil, communicator: any Communicator,
         team: Team
     ) throws -> (step: PretrainStep, plan: MemoryPlan) {
         let plan = MemoryPlan(isBacked: false)

@@ -3,7 +3,7 @@ import Communication
 import Foundation
 import Measurement
 import Models
-import Optimization
+import Settings
 import Tensors
 import Pretraining
 import Runs
@@ -39,21 +39,19 @@ struct BenchCommand: WorldCommand {
     func run(in world: any Communicator) throws -> Int32 {
         let element = try compute.element(in: world)
         let configuration = try world.agree {
-            let accumulation = try exchange.accumulation(accumIter, ranks: world.size)
-            var loss = try self.loss.configuration()
-            exchange.adjust(&loss)
-            var configuration = PretrainConfiguration(
-                model: try model.configuration(), loss: loss, precision: element,
-                dataPath: "synthetic",
-                syntheticImages: 4096, epochs: 1, startEpoch: 0, warmupEpochs: 0,
-                effectiveBatchSize: batchSize * accumulation * world.size, accumulation: accumulation,
-                learningRate: 1e-4,
-                minimumLearningRate: 0, optimizer: AdamW.Configuration(), clipGradient: nil, seed: seed)
+            var configuration = StepConfiguration()
+            configuration.model = try model.configuration()
+            configuration.loss = loss.configuration()
+            exchange.adjust(&configuration.loss)
+            configuration.precision = element
+            configuration.accumulation = try exchange.accumulation(accumIter, ranks: world.size)
+            configuration.effectiveBatchSize = batchSize * configuration.accumulation * world.size
             configuration.gradientExchange = exchange.configuration()
-            try configuration.validate()
+            configuration.seed = seed
+            try configuration.check()
             return configuration
         }
-        try world.agreeOnEqual("configurations", ConfigurationText.lines(of: configuration))
+        try world.agreeOnEqual("configurations", PretrainConfiguration(step: configuration).settings.map(\.line))
         try compute.checkTimeline(in: world)
         try compute.watchForStalls(in: world)
         let team = try compute.team(in: world)

@@ -5,6 +5,7 @@ import Measurement
 import Models
 import Optimization
 import Regularizers
+import Settings
 import Tensors
 import Pretraining
 
@@ -62,14 +63,10 @@ struct DebugCommand: WorldCommand {
 
     /// The first flag given that only a run with files obeys.
     private var flagOfFiles: String? {
-        let given: [(String, Bool)] = [
-            ("--accum-iter", accumIter != 1), ("--lr", lr != nil), ("--weight-decay", weightDecay != nil),
-            ("--gradient-exchange", exchange.gradientExchange != .auto), ("--bucket-mib", exchange.bucketMib != 8),
-            ("--gradient-wire", exchange.gradientWire != .fp32), ("--shard-optimizer", exchange.shardOptimizer),
-            ("--deterministic", exchange.deterministic),
-            ("--deterministic-shards", exchange.deterministicShards != 8),
-        ]
-        return given.first { $0.1 }?.0
+        if accumIter != 1 { return "--accum-iter" }
+        if lr != nil { return "--lr" }
+        if weightDecay != nil { return "--weight-decay" }
+        return FlagValue.changed(in: exchange).first.map { "--\($0.flag)" }
     }
 
     private var flagOfRandomBatch: String? {
@@ -80,13 +77,13 @@ struct DebugCommand: WorldCommand {
         let (configuration, losses) = try world.agree {
             let configuration = try model.configuration()
             try configuration.validate()
-            var losses = try loss.configuration()
+            var losses = loss.configuration()
             exchange.adjust(&losses)
             return (configuration, losses)
         }
-        try world.agreeOnEqual("models", ConfigurationText.lines(of: configuration))
-        try world.agreeOnEqual("losses", ConfigurationText.lines(of: losses))
-        if weights == nil, let obstacle = compute.obstacleToFiniteDifferences { throw ModelError(obstacle) }
+        try world.agreeOnEqual("models", ModelOptions.settings(of: configuration).map(\.line))
+        try world.agreeOnEqual("losses", LossOptions.settings(of: losses).map(\.line))
+        if weights == nil, let obstacle = compute.obstacleToFiniteDifferences { throw SettingsError(obstacle) }
         let element = try ComputeOptions.element(compute.precision ?? .fp32, in: world)
         let team = try ComputeOptions.team(threads: compute.threads, in: world)
         if let weights, let batch, let dump {

@@ -7,6 +7,7 @@ import Measurement
 import Models
 import Planning
 import Regularizers
+import Settings
 import Tensors
 import Pretraining
 
@@ -24,6 +25,10 @@ struct PlanCommand: WorldCommand {
 
     @OptionGroup var options: PlanOptions
 
+    /// The effective batch is divided into micro-batches of at most the batch size, so that these go together.
+    static var alternatives: [[String]] { [["lr", "blr"]] }
+    static var unused: Set<String> { PlanOptions.unused }
+
     /// Of the online classifier where the data is not here: those of ImageNet-1K.
     private static var usualClasses: Int { 1000 }
 
@@ -38,7 +43,7 @@ struct PlanCommand: WorldCommand {
             let trainingSet = try self.trainingSet()
             return (trainingSet, try run(on: trainingSet, element))
         }
-        try world.agreeOnEqual("configurations", ConfigurationText.lines(of: configuration))
+        try world.agreeOnEqual("configurations", configuration.settings.map(\.line))
         let team = try options.run.compute.team(in: world)
         let local =
             try options.machine.localIsGiven
@@ -52,7 +57,7 @@ struct PlanCommand: WorldCommand {
         try world.agree {
             let batch = plan.divisions.reduce(0) { max($0, $1.effectiveBatch) }
             if let images = trainingSet.images, batch > images {
-                throw ModelError(
+                throw SettingsError(
                     "an update of \(batch) images is more than the \(images) of the training set: lower "
                         + "--effective-batch-size (or --batch-size with --scaling weak)")
             }
@@ -86,10 +91,10 @@ struct PlanCommand: WorldCommand {
         case .bench(let bench):
             return try world.agree {
                 guard let element = ElementType(rawValue: bench.precision) else {
-                    throw ModelError("--bench-json: '\(bench.precision)' is no precision")
+                    throw SettingsError("--bench-json: '\(bench.precision)' is no precision")
                 }
                 guard asked == .auto || asked.rawValue == bench.precision else {
-                    throw ModelError(
+                    throw SettingsError(
                         "--bench-json is of \(bench.precision), --precision asks for \(asked.rawValue): leave it out")
                 }
                 return element

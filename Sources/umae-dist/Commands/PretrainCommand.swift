@@ -5,6 +5,7 @@ import Foundation
 import Host
 import ImageData
 import Models
+import Settings
 import Tensors
 import Pretraining
 import Runs
@@ -26,6 +27,8 @@ struct PretrainCommand: WorldCommand {
     @OptionGroup var options: PretrainOptions
 
     static var savesOnSignals: Bool { true }
+    static var alternatives: [[String]] { PretrainOptions.alternatives }
+    static var notInherited: Set<String> { PretrainOptions.besides.union(PretrainOptions.ofTheMachine) }
 
     /// Everything is looked at before anything is changed: up to the line that says so, `--dry-run` goes the same way.
     func run(in world: any Communicator) throws -> Int32 {
@@ -35,7 +38,7 @@ struct PretrainCommand: WorldCommand {
         var configuration = try world.agree {
             try options.configuration(ranks: world.size, channels: data.channels, precision: element)
         }
-        try world.agreeOnEqual("configurations", ConfigurationText.lines(of: configuration))
+        try world.agreeOnEqual("configurations", configuration.settings.map(\.line))
         try world.agreeOnEqual("images (CRC-32)", [String(data.fingerprint)])
         let notices = try world.agree { try options.compatibility.notices() }
         let reporter = Reporter(
@@ -87,7 +90,7 @@ struct PretrainCommand: WorldCommand {
         try world.agree {
             guard let output else { return }
             try output.begin(epoch: run.epoch, step: run.updates) { reporter.say("note: \($0)") }
-            let settings = String(RecipeText.yaml(of: options, configuration).dropLast())
+            let settings = String(options.recipe(of: configuration).dropLast())
             try output.write(settings: settings, remarks: remarks(world)) { reporter.say("note: \($0)") }
         }
         try options.compute.watchForStalls(in: world)
@@ -167,6 +170,20 @@ struct PretrainCommand: WorldCommand {
         ] + VersionText.text.split(separator: "\n").map { "  \($0)" }
     }
 
+    /// Prints the settings as a recipe, with every check that needs neither the images nor this machine: channels and the
+    /// number of images stay as they were given. Collective.
+    private func printConfiguration(in world: any Communicator) throws -> Int32 {
+        let recipe = try world.agree {
+            _ = try options.compatibility.notices()
+            let channels = try options.model.configuration().channels
+            return options.recipe(
+                of: try options.configuration(ranks: world.size, channels: channels, precision: .float32))
+        }
+        try world.agreeOnEqual("settings", [recipe])
+        if world.rank == 0 { Console.print(String(recipe.dropLast())) }
+        return ExitCode.done
+    }
+
     private func openData(in world: any Communicator) throws -> any ImageSource {
         try world.agree {
             let model = try options.model.configuration()
@@ -176,7 +193,7 @@ struct PretrainCommand: WorldCommand {
                 size: ImageData.ImageSize(height: model.imageHeight, width: model.imageWidth), seed: options.run.seed)
             let data = try ImageDataset.open(path: options.data.dataPath, split: .train, synthetic: synthetic)
             if let images = options.data.images, images != data.count {
-                throw ModelError(
+                throw SettingsError(
                     "--images is \(images), and \(options.data.dataPath) has \(data.count): is it the data meant?")
             }
             return data

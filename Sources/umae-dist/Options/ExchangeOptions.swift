@@ -1,16 +1,14 @@
 import ArgumentParser
+import Communication
 import DataParallel
 import Models
 import Regularizers
+import Settings
 import Tensors
 import Pretraining
 
 /// Flags that say how gradients of all ranks come together.
 struct ExchangeOptions: ParsableArguments {
-    enum Wire: String, CaseIterable, ExpressibleByArgument {
-        case fp32, bf16
-    }
-
     @Option(
         help: """
             allreduce (MPI_Iallreduce), direct (every rank adds up its part of each bucket, in an order that does not \
@@ -27,7 +25,7 @@ struct ExchangeOptions: ParsableArguments {
             What travels: fp32, or bf16, which halves the bytes and rounds each rank's gradient and their sum to 8 bits; \
             sums are fp32.
             """)
-    var gradientWire = Wire.fp32
+    var gradientWire = ElementType.float32
 
     @Flag(
         inversion: .prefixedNo,
@@ -48,22 +46,12 @@ struct ExchangeOptions: ParsableArguments {
     @Option(help: "Parts for --deterministic, a power of two; with --batch-size, images of each.")
     var deterministicShards = 8
 
-    func validate() throws {
-        try Bounds.check("--bucket-mib", bucketMib, .above(0), most: 1024)
-        try Bounds.check("--deterministic-shards", deterministicShards, 1...1 << 20)
-        guard deterministicShards.nonzeroBitCount == 1 else {
-            throw ValidationError("--deterministic-shards is \(deterministicShards): it must be a power of two")
-        }
-    }
+    func validate() throws { try checkLimits() }
 
     func configuration() -> GradientSumConfiguration {
-        var sum = GradientSumConfiguration()
-        sum.algorithm = gradientExchange
-        sum.bucketBytes = max(4096, Int(bucketMib * 1_048_576))
-        sum.wire = gradientWire == .fp32 ? .float32 : .bfloat16
-        sum.shardsOptimizer = shardOptimizer
-        sum.fixedShards = deterministic ? deterministicShards : 0
-        return sum
+        var exchange = GradientSumConfiguration()
+        apply(to: &exchange)
+        return exchange
     }
 
     /// Micro-batches of each rank.
@@ -72,12 +60,12 @@ struct ExchangeOptions: ParsableArguments {
     func accumulation(_ asked: Int, ranks: Int) throws -> Int {
         guard deterministic else { return asked }
         guard deterministicShards % ranks == 0 else {
-            throw ModelError(
+            throw SettingsError(
                 "--deterministic divides the batch into \(deterministicShards) parts, which \(ranks) ranks cannot share: "
                     + "use a number of ranks that divides it, or another --deterministic-shards")
         }
         guard asked == 1 || asked == deterministicShards / ranks else {
-            throw ModelError(
+            throw SettingsError(
                 "--deterministic sets the micro-batches, here to \(deterministicShards / ranks): leave out --accum-iter"
             )
         }
@@ -90,4 +78,32 @@ struct ExchangeOptions: ParsableArguments {
     }
 }
 
+extension ExchangeOptions: ConfiguringOptions {
+    static var bindings: [FlagBinding<Self, GradientSumConfiguration>] {
+        let shards = Limit<Int> { flag, value in
+            try Bounds.check(flag, value, 1...1 << 20)
+            guard value.nonzeroBitCount == 1 else {
+                throw ValidationError("\(flag) is \(value): it must be a power of two")
+            }
+        }
+        return [
+            FlagBinding("--gradient-exchange", \.gradientExchange, \.algorithm, decidesNumbers: { _ in false }),
+            FlagBinding(
+                "--bucket-mib", \.bucketMib, .above(0, most: 1024), decidesNumbers: { _ in false },
+                apply: { $1.bucketBytes = max(4096, Int($0.bucketMib * 1_048_576)) },
+                text: { "\(Double($0.bucketBytes) / 1_048_576)" }),
+            FlagBinding("--gradient-wire", \.gradientWire, \.wire),
+            FlagBinding("--shard-optimizer", \.shardOptimizer, \.shardsOptimizer, decidesNumbers: { _ in false }),
+            FlagBinding(
+                "--deterministic", \.deterministic,
+                apply: { $1.fixedShards = $0.deterministic ? $0.deterministicShards : 0 },
+                text: { "\($0.fixedShards > 0)" }),
+            FlagBinding(
+                "--deterministic-shards", \.deterministicShards, shards,
+                text: { $0.fixedShards > 0 ? "\($0.fixedShards)" : "none" }),
+        ]
+    }
+}
+
 extension GradientSumConfiguration.Algorithm: ExpressibleByArgument {}
+extension ElementType: ExpressibleByArgument {}

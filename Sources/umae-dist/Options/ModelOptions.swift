@@ -2,6 +2,7 @@ import ArgumentParser
 import Communication
 import Models
 import Regularizers
+import Settings
 import Tensors
 import Pretraining
 import Runs
@@ -40,38 +41,47 @@ struct ModelOptions: ParsableArguments {
             """)
     var feature = VisionTransformerConfiguration.Feature.cls
 
-    func validate() throws {
-        let sizes: [(String, Int?)] = [
-            ("--input-size", inputSize?.height), ("--input-size", inputSize?.width), ("--patch-size", patchSize),
-            ("--in-chans", inChans), ("--embed-dim", embedDim), ("--depth", depth), ("--num-heads", numHeads),
-            ("--decoder-embed-dim", decoderEmbedDim), ("--decoder-depth", decoderDepth),
-            ("--decoder-num-heads", decoderNumHeads),
-        ]
-        for (flag, size) in sizes { try Bounds.check(flag, size, 1...1 << 16) }
-        try Bounds.check("--mlp-ratio", mlpRatio, .above(0), most: 64)
-        guard maskRatio > 0 && maskRatio < 1 else {
-            throw ValidationError("--mask-ratio is \(maskRatio): it must be above 0 and below 1")
-        }
-    }
+    func validate() throws { try checkLimits() }
 
     /// The preset with every flag given applied; not yet validated.
     func configuration() throws -> MaskedAutoencoderConfiguration {
-        var c = try ModelPreset.configuration(named: model)
-        if let inputSize { (c.imageHeight, c.imageWidth) = (inputSize.height, inputSize.width) }
-        c.patchSize = patchSize ?? c.patchSize
-        c.channels = inChans ?? c.channels
-        c.embedDim = embedDim ?? c.embedDim
-        c.depth = depth ?? c.depth
-        c.heads = numHeads ?? c.heads
-        c.decoderEmbedDim = decoderEmbedDim ?? c.decoderEmbedDim
-        c.decoderDepth = decoderDepth ?? c.decoderDepth
-        c.decoderHeads = decoderNumHeads ?? c.decoderHeads
-        c.mlpRatio = mlpRatio ?? c.mlpRatio
-        c.maskRatio = maskRatio
-        c.normPixLoss = normPixLoss
-        c.positions = posEmbed ?? c.positions
-        c.feature = feature
-        return c
+        var configuration = try ModelPreset.configuration(named: model)
+        apply(to: &configuration)
+        return configuration
+    }
+}
+
+extension ModelOptions: ConfiguringOptions {
+    static var bindings: [FlagBinding<Self, MaskedAutoencoderConfiguration>] {
+        let size = Limit.within(1...1 << 16)
+        let sides = Limit<ImageSize> {
+            try size.check($0, $1.height)
+            try size.check($0, $1.width)
+        }
+        let share = Limit<Double> { flag, value in
+            guard value > 0 && value < 1 else {
+                throw ValidationError("\(flag) is \(value): it must be above 0 and below 1")
+            }
+        }
+        return [
+            FlagBinding(
+                "--input-size", \.inputSize, sides,
+                apply: { if let size = $0.inputSize { ($1.imageHeight, $1.imageWidth) = (size.height, size.width) } },
+                text: { "\($0.imageHeight)x\($0.imageWidth)" }),
+            FlagBinding("--patch-size", \.patchSize, \.patchSize, size),
+            FlagBinding("--in-chans", \.inChans, \.channels, size),
+            FlagBinding("--embed-dim", \.embedDim, \.embedDim, size),
+            FlagBinding("--depth", \.depth, \.depth, size),
+            FlagBinding("--num-heads", \.numHeads, \.heads, size),
+            FlagBinding("--decoder-embed-dim", \.decoderEmbedDim, \.decoderEmbedDim, size),
+            FlagBinding("--decoder-depth", \.decoderDepth, \.decoderDepth, size),
+            FlagBinding("--decoder-num-heads", \.decoderNumHeads, \.decoderHeads, size),
+            FlagBinding("--mlp-ratio", \.mlpRatio, \.mlpRatio, .above(0, most: 64)),
+            FlagBinding("--mask-ratio", \.maskRatio, \.maskRatio, share),
+            FlagBinding("--norm-pix-loss", \.normPixLoss, \.normPixLoss),
+            FlagBinding("--pos-embed", \.posEmbed, \.positions),
+            FlagBinding("--feature", \.feature, \.feature),
+        ]
     }
 }
 
@@ -111,22 +121,31 @@ struct LossOptions: ParsableArguments {
             """)
     var uniformityGradient = UniformityGradient.exact
 
-    func validate() throws {
-        try Bounds.check("--lamb", lamb, .atLeast(0))
-        try Bounds.check("--tcr-mu", tcrMu, .above(0), most: 1e6)
-        try Bounds.check("--uniformity-t", uniformityT, .above(0))
-    }
+    func validate() throws { try checkLimits() }
 
-    func configuration() throws -> LossConfiguration {
+    func configuration() -> LossConfiguration {
         var configuration = LossConfiguration()
-        configuration.lamb = lamb
-        configuration.regularizer.kind = reg
-        configuration.regularizer.transport = uniformityExchange
-        configuration.regularizer.tcrMu = tcrMu
-        configuration.regularizer.uniformityT = uniformityT
-        configuration.negatives = negatives
-        configuration.uniformityGradient = uniformityGradient
+        apply(to: &configuration)
         return configuration
+    }
+}
+
+extension LossOptions: ConfiguringOptions {
+    static var bindings: [FlagBinding<Self, LossConfiguration>] {
+        [
+            FlagBinding("--lamb", \.lamb, \.lamb, .atLeast(0)), FlagBinding("--reg", \.reg, \.regularizer.kind),
+            FlagBinding(
+                "--tcr-mu", \.tcrMu, \.regularizer.tcrMu, .above(0, most: 1e6),
+                decidesNumbers: { $0.regularizer.kind == .tcr }),
+            FlagBinding(
+                "--uniformity-t", \.uniformityT, \.regularizer.uniformityT, .above(0),
+                decidesNumbers: { $0.regularizer.kind == .uniformity }),
+            // The same loss to rounding.
+            FlagBinding(
+                "--uniformity-exchange", \.uniformityExchange, \.regularizer.transport, decidesNumbers: { _ in false }),
+            FlagBinding("--negatives", \.negatives, \.negatives),
+            FlagBinding("--uniformity-gradient", \.uniformityGradient, \.uniformityGradient),
+        ]
     }
 }
 
@@ -158,10 +177,12 @@ struct ComputeOptions: ParsableArguments {
         help: """
             Write what every rank did when, and the messages under way meanwhile, to this file (Trace Event Format, for \
             chrome://tracing or Perfetto); of a long run, its last steps.
-            """)
+            """, completion: .file())
     var timeline: String?
 
-    func validate() throws {
+    mutating func validate() throws {
+        // What holds where nothing was given.
+        precision = precision ?? .auto
         try Bounds.check("--threads", threads, 1...1024)
         try Bounds.check("--stall-timeout", stallTimeout, .atLeast(1), most: 1e6)
     }
@@ -175,7 +196,7 @@ struct ComputeOptions: ParsableArguments {
     static func element(_ chosen: Precision, in world: any Communicator) throws -> ElementType {
         try world.agree {
             guard chosen != .bf16 || VectorKernels.hasFastBFloat16 else {
-                throw ModelError(
+                throw SettingsError(
                     "--precision bf16 needs a CPU that multiplies bfloat16 (avx512_bf16), and this one, with "
                         + "\(VectorKernels.instructionSet) kernels, does not: use --precision fp32 or auto")
             }
@@ -214,6 +235,13 @@ struct ComputeOptions: ParsableArguments {
     }
 }
 
+extension ComputeOptions: ConfiguringOptions {
+    static var bindings: [FlagBinding<Self, StepConfiguration>] {
+        // What is asked for is chosen from with all ranks.
+        [FlagBinding("--precision", \.precision, text: \.precision.rawValue)]
+    }
+}
+
 /// `224` or `224x192`, height first.
 struct ImageSize: ExpressibleByArgument {
     let height: Int
@@ -227,6 +255,8 @@ struct ImageSize: ExpressibleByArgument {
         self.height = height
         self.width = width
     }
+
+    var defaultValueDescription: String { "\(height)x\(width)" }
 }
 
 extension VisionTransformerConfiguration.Positions: ExpressibleByArgument {}

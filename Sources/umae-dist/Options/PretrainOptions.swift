@@ -1,14 +1,16 @@
 import ArgumentParser
 import Communication
+import Regularizers
 import ImageData
 import Models
 import Optimization
-import Tensors
-import Pretraining
+import Settings
+package import Tensors
+package import Pretraining
 import Runs
 
 /// Flags of the training run: those of facebookresearch/mae and U-MAE `main_pretrain.py`, and a few more.
-struct PretrainOptions: ParsableArguments {
+package struct PretrainOptions: ParsableArguments {
     @OptionGroup(title: "Model") var model: ModelOptions
     @OptionGroup(title: "Losses") var loss: LossOptions
     @OptionGroup(title: "Optimisation") var optimisation: OptimisationOptions
@@ -18,16 +20,18 @@ struct PretrainOptions: ParsableArguments {
     @OptionGroup(title: "Computation") var compute: ComputeOptions
     @OptionGroup(title: "Accepted from main_pretrain.py") var compatibility: CompatibilityOptions
 
+    package init() {}
+
     /// Everything that decides what is computed, for a world of `ranks` and data of `channels`.
     ///
     /// - Parameter saved: of the checkpoint to go on from. Where `--batch-size` is given for each rank and the number of
     ///   ranks has changed, micro-batches are divided anew so that the effective batch stays.
-    func configuration(
+    package func configuration(
         ranks: Int, channels: Int, precision: ElementType, resuming saved: PretrainConfiguration? = nil
     ) throws -> PretrainConfiguration {
         var model = try self.model.configuration()
         if let wanted = self.model.inChans, wanted != channels && data.dataPath != ImageDataset.syntheticName {
-            throw ModelError(
+            throw SettingsError(
                 "--in-chans is \(wanted), the images of \(data.dataPath) have \(channels): leave the flag out")
         }
         model.channels = self.model.inChans ?? channels
@@ -39,23 +43,20 @@ struct PretrainOptions: ParsableArguments {
             effective = saved.effectiveBatchSize
             accumulation = try Self.microBatches(of: effective, ranks: ranks, imagesAtMost: batchSize)
         }
-        let rate =
-            optimisation.lr
-            ?? LearningRateSchedule.scaled(base: optimisation.blr, effectiveBatch: effective)
-        var loss = try self.loss.configuration()
-        exchange.adjust(&loss)
-        var configuration = PretrainConfiguration(
-            model: model, loss: loss, precision: precision, dataPath: data.dataPath,
-            syntheticImages: data.syntheticImages, epochs: optimisation.epochs, startEpoch: optimisation.startEpoch,
-            warmupEpochs: optimisation.warmupEpochs, effectiveBatchSize: effective,
-            accumulation: accumulation, learningRate: rate, minimumLearningRate: optimisation.minLr,
-            optimizer: AdamW.Configuration(weightDecay: optimisation.weightDecay),
-            clipGradient: optimisation.clipGrad, seed: run.seed)
+        var configuration = PretrainConfiguration()
+        configuration.model = model
+        configuration.loss = loss.configuration()
+        exchange.adjust(&configuration.loss)
         configuration.gradientExchange = exchange.configuration()
-        configuration.spikeGuard = run.spikeGuard
-        configuration.spikeThreshold = run.spikeThreshold
-        configuration.replicaCheckEvery = run.replicaCheckEvery
-        try configuration.validate()
+        optimisation.apply(to: &configuration)
+        data.apply(to: &configuration.data)
+        run.apply(to: &configuration.step)
+        configuration.precision = precision
+        configuration.accumulation = accumulation
+        configuration.effectiveBatchSize = effective
+        configuration.learningRate =
+            optimisation.lr ?? LearningRateSchedule.scaled(base: optimisation.blr, effectiveBatch: effective)
+        try configuration.check()
         return configuration
     }
 
@@ -64,7 +65,7 @@ struct PretrainOptions: ParsableArguments {
         guard effective % ranks == 0 else {
             let possible = (1...max(effective, 1)).filter { effective % $0 == 0 }.suffix(64)
             let near = possible.filter { $0 < ranks }.last.map { "\($0)" } ?? "1"
-            throw ModelError(
+            throw SettingsError(
                 "the checkpoint's effective batch of \(effective) images cannot be divided among \(ranks) ranks: "
                     + "use \(near) ranks\(possible.first { $0 > ranks }.map { " or \($0)" } ?? "")")
         }
@@ -92,15 +93,8 @@ struct OptimisationOptions: ParsableArguments {
 
     func validate() throws {
         try Bounds.check("--batch-size", batchSize, 1...1 << 20)
-        try Bounds.check("--effective-batch-size", effectiveBatchSize, Bounds.count)
-        try Bounds.check("--epochs", epochs, 1...1_000_000)
-        try Bounds.check("--start-epoch", startEpoch, 0...1_000_000)
-        try Bounds.check("--accum-iter", accumIter, 1...1 << 20)
-        for (flag, value) in [
-            ("--blr", blr), ("--lr", lr), ("--min-lr", minLr), ("--warmup-epochs", warmupEpochs),
-            ("--weight-decay", weightDecay),
-        ] { try Bounds.check(flag, value, .atLeast(0)) }
-        try Bounds.check("--clip-grad", clipGrad, .above(0), most: .infinity)
+        try Bounds.check("--blr", blr, .atLeast(0))
+        try checkLimits()
     }
 
     /// Images of one update.
@@ -109,11 +103,44 @@ struct OptimisationOptions: ParsableArguments {
     func effectiveBatch(ranks: Int, accumulation: Int) throws -> Int {
         if let batchSize { return batchSize * accumulation * ranks }
         guard effectiveBatchSize % (ranks * accumulation) == 0 else {
-            throw ModelError(
+            throw SettingsError(
                 "--effective-batch-size \(effectiveBatchSize) is not divisible by \(ranks) ranks × \(accumulation) "
                     + "micro-batches: choose a multiple of \(ranks * accumulation), or give --batch-size per rank")
         }
         return effectiveBatchSize
+    }
+}
+
+extension OptimisationOptions: ConfiguringOptions {
+    static var bindings: [FlagBinding<Self, PretrainConfiguration>] {
+        [
+            // With --batch-size it follows from that.
+            FlagBinding(
+                "--effective-batch-size", \.effectiveBatchSize, .within(Bounds.count),
+                text: { "\($0.effectiveBatchSize)" }),
+            FlagBinding("--epochs", \.epochs, \.epochs, .within(1...1_000_000)),
+            // Divides the same batch otherwise, unless only images of one micro-batch are compared. Other flags may
+            // decide it.
+            FlagBinding(
+                "--accum-iter", \.accumIter, .within(1...1 << 20),
+                decidesNumbers: { $0.loss.weight != 0 && $0.loss.negatives == .micro }, text: { "\($0.accumulation)" }),
+            // Without it, it follows from --blr and the batch.
+            FlagBinding("--lr", \.lr, .atLeast(0), text: { "\($0.learningRate)" }),
+            FlagBinding("--min-lr", \.minLr, \.minimumLearningRate, .atLeast(0)),
+            FlagBinding("--warmup-epochs", \.warmupEpochs, \.warmupEpochs, .atLeast(0)),
+            FlagBinding("--weight-decay", \.weightDecay, \.optimizer.weightDecay, .atLeast(0)),
+            FlagBinding("beta1 of AdamW", text: { "\($0.optimizer.beta1)" }),
+            FlagBinding("beta2 of AdamW", text: { "\($0.optimizer.beta2)" }),
+            FlagBinding("epsilon of AdamW", text: { "\($0.optimizer.epsilon)" }),
+            // An infinite maximum, with which torch's clip_grad_norm_ only measures, clips nothing.
+            FlagBinding(
+                "--clip-grad", \.clipGrad, .above(0, most: .infinity),
+                apply: { $1.clipGradient = $0.clipGrad == .infinity ? nil : $0.clipGrad },
+                text: { $0.clipGradient.map { "\($0)" } ?? "none" }),
+            // A resumed run knows its epoch by itself.
+            FlagBinding(
+                "--start-epoch", \.startEpoch, \.startEpoch, .within(0...1_000_000), decidesNumbers: { _ in false }),
+        ]
     }
 }
 
@@ -122,7 +149,7 @@ struct DataOptions: ParsableArguments {
         help: """
             Directory of IDX files (MNIST, Fashion-MNIST; gzip or plain) or of CIFAR-10/100 binary files, or \
             'synthetic'.
-            """)
+            """, completion: .directory)
     var dataPath = ImageDataset.defaultPath
 
     @Option(help: "Images of the synthetic set.") var syntheticImages = 4096
@@ -131,11 +158,25 @@ struct DataOptions: ParsableArguments {
     @Option(help: "Batches prepared ahead by a thread of their own; 0 prepares each when it is needed.")
     var numWorkers = 2
 
+    /// As many as labels and orders of images can count.
+    private static let imageCount = 1...Int(UInt32.max)
+
     func validate() throws {
-        // What labels and orders of images can count.
-        try Bounds.check("--synthetic-images", syntheticImages, 1...Int(UInt32.max))
-        try Bounds.check("--images", images, 1...Int(UInt32.max))
+        try checkLimits()
+        try Bounds.check("--images", images, Self.imageCount)
         try Bounds.check("--num-workers", numWorkers, 0...64)
+    }
+}
+
+extension DataOptions: ConfiguringOptions {
+    static var bindings: [FlagBinding<Self, DataConfiguration>] {
+        // Images are compared by their checksum, wherever they lie.
+        [
+            FlagBinding("--data-path", \.dataPath, \.dataPath, decidesNumbers: { _ in false }),
+            FlagBinding(
+                "--synthetic-images", \.syntheticImages, \.syntheticImages, .within(imageCount),
+                decidesNumbers: { _ in false }),
+        ]
     }
 }
 
@@ -144,17 +185,17 @@ struct RunOptions: ParsableArguments {
         help: """
             YAML file of flags, such as 'batch_size: 64', the name of one in recipes/, or - for standard input; the \
             environment (UMAE_BATCH_SIZE=64) and flags override it.
-            """)
+            """, completion: .file())
     var recipe: String?
 
-    @Option(help: "Directory of this run; '' keeps nothing (default: a new one below runs/).")
+    @Option(help: "Directory of this run; '' keeps nothing (default: a new one below runs/).", completion: .directory)
     var outputDir: String?
 
     @Option(
         help: """
             Checkpoint or run directory to go on from; 'auto' takes the newest of --output-dir, if any. Settings that are \
             not given are those of that run's config.yaml.
-            """)
+            """, completion: .directory)
     var resume = ""
 
     @Option(help: "How often to save: a number of epochs, or 500steps, 30min, 2h; the last epoch is always saved.")
@@ -178,8 +219,21 @@ struct RunOptions: ParsableArguments {
     func validate() throws {
         try Bounds.check("--keep-checkpoints", keepCheckpoints, Bounds.count)
         try Bounds.check("--keep-every", keepEvery, 0...Bounds.count.upperBound)
-        try Bounds.check("--spike-threshold", spikeThreshold, .above(0))
-        try Bounds.check("--replica-check-every", replicaCheckEvery, 0...Bounds.count.upperBound)
+        try checkLimits()
+    }
+}
+
+extension RunOptions: ConfiguringOptions {
+    static var bindings: [FlagBinding<Self, StepConfiguration>] {
+        [
+            FlagBinding("--seed", \.seed, \.seed), FlagBinding("--spike-guard", \.spikeGuard, \.spikeGuard),
+            FlagBinding(
+                "--spike-threshold", \.spikeThreshold, \.spikeThreshold, .above(0),
+                decidesNumbers: { $0.spikeGuard != .none }),
+            FlagBinding(
+                "--replica-check-every", \.replicaCheckEvery, \.replicaCheckEvery,
+                .within(0...Bounds.count.upperBound), decidesNumbers: { _ in false }),
+        ]
     }
 }
 
@@ -197,14 +251,11 @@ struct CompatibilityOptions: ParsableArguments {
     /// One line for each flag given that has no effect.
     func notices() throws -> [String] {
         if let device, device != "cpu" {
-            throw ModelError("--device is \(device): umae-dist trains on CPUs; leave the flag out")
+            throw SettingsError("--device is \(device): umae-dist trains on CPUs; leave the flag out")
         }
-        let given: [(String, Bool)] = [
-            ("--log-dir", logDir != nil), ("--val-interval", valInterval != nil), ("--pin-mem", pinMem != nil),
-            ("--world-size", worldSize != nil), ("--local-rank", localRank != nil), ("--dist-on-itp", distOnItp),
-            ("--dist-url", distUrl != nil),
-        ]
-        return given.filter(\.1).map { "\($0.0) has no effect here; see umae-dist pretrain --help" }
+        return FlagValue.changed(in: self).filter { $0.flag != "device" }.map {
+            "--\($0.flag) has no effect here; see umae-dist pretrain --help"
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 import Checkpoints
+import Communication
 import Models
 import Host
 
@@ -14,17 +15,17 @@ extension RunOptions {
                 if Directories.exists(inside) { return try CheckpointStore.open(inside, reportingDamaged: note) }
             }
             guard !Directories.exists(resume) || Directories.isDirectory(resume) else {
-                throw ModelError("--resume: \(resume) is a file: give the checkpoint's directory, or the run's")
+                throw SettingsError("--resume: \(resume) is a file: give the checkpoint's directory, or the run's")
             }
             return try CheckpointStore.open(resume, reportingDamaged: note)
         }
         guard let outputDir, !outputDir.isEmpty else {
-            throw ModelError("--resume auto goes on with the run in --output-dir: give the directory")
+            throw SettingsError("--resume auto goes on with the run in --output-dir: give the directory")
         }
         guard Directories.exists(outputDir) else { return nil }
         if let latest = try CheckpointStore.latestValid(in: outputDir, reportingDamaged: note) { return latest }
         guard try CheckpointStore.list(in: outputDir).isEmpty else {
-            throw ModelError(
+            throw SettingsError(
                 "\(outputDir) holds no undamaged checkpoint: to begin anew, move it away or choose another --output-dir"
             )
         }

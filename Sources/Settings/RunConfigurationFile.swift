@@ -4,12 +4,6 @@ import Foundation
 enum RunConfigurationFile {
     static let name = "config.yaml"
 
-    /// Flags that say how the run is computed here and now, or where: a resumed run does not inherit them.
-    static let callersOwn: Set<String> = [
-        "threads", "num-workers", "stall-timeout", "timeline", "output-dir", "resume", "recipe", "print-config",
-        "dry-run",
-    ]
-
     /// The run directory that `--resume` asks to go on with; nil if it asks for none.
     static func directory(_ layers: ArgumentLayers.Layers) -> String? {
         guard let resume = layers.text(of: "resume"), !resume.isEmpty else { return nil }

@@ -1,26 +1,31 @@
-import Communication
-import Models
-import Tensors
-import Pretraining
+package import ArgumentParser
 
-/// The settings of a run as a recipe that gives the same run.
-enum RecipeText {
-    /// A line for each setting, in the order of `--help`. What was not given, and follows from the rest, is a comment: so a
+/// Options as a recipe.
+package enum RecipeText {
+    /// A line for each flag, in the order of `--help`. What was not given, and follows from the rest, is a comment: so a
     /// recipe whose model, batch or learning rate is overridden has nothing left of the old one.
-    static func yaml(of options: PretrainOptions, _ configuration: PretrainConfiguration) -> String {
-        let lines = options.settings(of: configuration).compactMap { setting -> String? in
-            if let value = setting.value { return "\(setting.key): \(text(of: value))" }
-            return setting.resolved.map { "# \(setting.key): \(text(of: $0))" }
+    ///
+    /// - Parameters:
+    ///   - omitted: flags that are no settings.
+    ///   - alternatives: flags that say one thing in two ways; where one that has no default is given, the others stand aside.
+    ///   - resolved: what came of flags that were not given, by flag.
+    package static func yaml(
+        of options: some ParsableArguments, omitting omitted: Set<String>, alternatives: [[String]],
+        resolved: [String: String]
+    ) -> String {
+        let flags = FlagValue.all(in: options).filter { !omitted.contains($0.flag) }
+        let catalog = FlagCatalog(type(of: options))
+        let deciding = Set(flags.filter { $0.value != nil && catalog.canBeUnset($0.flag) }.map(\.flag))
+        let lines = flags.compactMap { flag -> String? in
+            let key = flag.flag.replacing("-", with: "_")
+            let others = alternatives.first { $0.contains(flag.flag) }?.filter { $0 != flag.flag } ?? []
+            guard let text = flag.text, deciding.isDisjoint(with: others) else {
+                return resolved[flag.flag].map { "# \(key): \($0)" }
+            }
+            return "\(key): \(flag.value is String ? scalar(text) : text)"
         }
         return (["# Lines that are comments were not given: they follow from the others."] + lines)
             .map { $0 + "\n" }.joined()
-    }
-
-    private static func text(of value: RunSetting.Value) -> String {
-        switch value {
-        case .plain(let text): text
-        case .text(let text): scalar(text)
-        }
     }
 
     /// A YAML scalar of exactly this text, quoted unless every reader takes it for a plain word.
@@ -54,20 +59,5 @@ enum RecipeText {
         guard needsEscape(scalar) else { return String(scalar) }
         let digits = String(scalar.value, radix: 16)
         return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-    }
-}
-
-extension PretrainCommand {
-    /// Prints the settings as a recipe, with every check that needs neither the images nor this machine: channels and the
-    /// number of images stay as they were given. Collective.
-    func printConfiguration(in world: any Communicator) throws -> Int32 {
-        let configuration = try world.agree {
-            _ = try options.compatibility.notices()
-            let channels = try options.model.configuration().channels
-            return try options.configuration(ranks: world.size, channels: channels, precision: .float32)
-        }
-        try world.agreeOnEqual("settings", [RecipeText.yaml(of: options, configuration)])
-        if world.rank == 0 { Console.print(String(RecipeText.yaml(of: options, configuration).dropLast())) }
-        return 0
     }
 }

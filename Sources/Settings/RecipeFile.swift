@@ -1,3 +1,4 @@
+internal import Communication
 import Foundation
 import Yams
 
@@ -18,8 +19,8 @@ enum RecipeFile {
 
     /// The text of the recipe that is given by its path or its name, and its path for messages.
     ///
-    /// - Throws: `RecipeError` that names the file, or the places looked in.
-    static func read(_ recipe: String) throws(RecipeError) -> (path: String, text: String) {
+    /// - Throws: `SettingsError` that names the file, or the places looked in.
+    static func read(_ recipe: String) throws(SettingsError) -> (path: String, text: String) {
         if isStandardInput(recipe) {
             return ("standard input", try text(of: FileHandle.standardInput, "standard input"))
         }
@@ -27,22 +28,22 @@ enum RecipeFile {
         let file: FileHandle
         // Not as a whole: pipes such as <(…) have no size.
         do { file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path)) } catch {
-            throw RecipeError(description: "cannot read the recipe \(path): \(error.localizedDescription)")
+            throw SettingsError("cannot read the recipe \(path): \(error.localizedDescription)")
         }
         defer { try? file.close() }
         return (path, try text(of: file, path))
     }
 
-    private static func text(of file: FileHandle, _ path: String) throws(RecipeError) -> String {
+    private static func text(of file: FileHandle, _ path: String) throws(SettingsError) -> String {
         let data: Data
         do { data = try file.read(upToCount: mostBytes + 1) ?? Data() } catch {
-            throw RecipeError(description: "cannot read the recipe \(path): \(error.localizedDescription)")
+            throw SettingsError("cannot read the recipe \(path): \(error.localizedDescription)")
         }
         guard data.count <= mostBytes else {
-            throw RecipeError(description: "\(path) is larger than \(mostBytes >> 20) MiB: it is no recipe")
+            throw SettingsError("\(path) is larger than \(mostBytes >> 20) MiB: it is no recipe")
         }
         guard let text = String(data: data, encoding: .utf8) else {
-            throw RecipeError(description: "the recipe \(path) is not UTF-8 text: save it in that encoding")
+            throw SettingsError("the recipe \(path) is not UTF-8 text: save it in that encoding")
         }
         return text
     }
@@ -50,29 +51,29 @@ enum RecipeFile {
     /// The settings of `text` in their order.
     ///
     /// - Parameter path: for messages.
-    static func entries(of text: String, path: String) throws(RecipeError) -> [Entry] {
+    static func entries(of text: String, path: String) throws(SettingsError) -> [Entry] {
         let root: Node?
         do { root = try Yams.compose(yaml: text) } catch {
             if case .duplicatedKeysInMapping(let keys, _)? = error as? YamlError {
-                throw RecipeError(
-                    description: "\(path): \(keys.sorted().map { "'\($0)'" }.joined(separator: ", ")) is given twice")
+                throw SettingsError(
+                    "\(path): \(keys.sorted().map { "'\($0)'" }.joined(separator: ", ")) is given twice")
             }
             let line = "\(error)".split(separator: "\n").first ?? ""
-            throw RecipeError(description: "\(path) is not YAML: \(line)")
+            throw SettingsError("\(path) is not YAML: \(line)")
         }
         guard let root, !isEmpty(root) else { return [] }
         guard case .mapping(let mapping) = root else {
-            throw RecipeError(description: "\(path) must be a YAML mapping of flags, such as 'batch_size: 64'")
+            throw SettingsError("\(path) must be a YAML mapping of flags, such as 'batch_size: 64'")
         }
         var entries: [Entry] = []
         for (key, value) in mapping {
             let line = key.mark?.line ?? 0
             guard let key = key.scalar?.string else {
-                throw RecipeError(description: "\(path), line \(line): a key must be the name of a flag")
+                throw SettingsError("\(path), line \(line): a key must be the name of a flag")
             }
             guard let scalar = value.scalar else {
-                throw RecipeError(
-                    description: "\(path), line \(line): '\(key)' must be one value, not a list or a mapping")
+                throw SettingsError(
+                    "\(path), line \(line): '\(key)' must be one value, not a list or a mapping")
             }
             entries.append(Entry(key: key, text: scalar.string, line: line))
         }
@@ -84,7 +85,7 @@ enum RecipeFile {
 
     /// `recipe` itself if there is such a file; a mere name also in `recipes/` of the working directory and of the checkout
     /// that this program was built in.
-    private static func path(of recipe: String) throws(RecipeError) -> String {
+    private static func path(of recipe: String) throws(SettingsError) -> String {
         var places = [recipe]
         if !recipe.contains("/") {
             let suffixes = [".yaml", ".yml"]
@@ -98,9 +99,8 @@ enum RecipeFile {
         let installed =
             checkout == nil && !recipe.contains("/")
             ? " (this program is not in the checkout it was built in, whose recipes/ would be looked in)" : ""
-        throw RecipeError(
-            description:
-                "--recipe: there is no \(places.joined(separator: ", nor "))\(installed); give the path of a YAML file, "
+        throw SettingsError(
+            "--recipe: there is no \(places.joined(separator: ", nor "))\(installed); give the path of a YAML file, "
                 + "or the name of one in recipes/")
     }
 

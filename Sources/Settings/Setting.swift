@@ -1,9 +1,5 @@
+internal import Communication
 import Foundation
-
-/// A recipe, an environment variable or a flag that does not fit.
-struct RecipeError: Error, CustomStringConvertible {
-    let description: String
-}
 
 /// One flag as one layer gives it.
 struct Setting {
@@ -23,23 +19,23 @@ struct Setting {
     ///   - name: as it is written, with underscores or dashes.
     ///   - text: the value as it is written; nil for a switch that is merely named.
     /// - Returns: nil if the command has no flag of that name.
-    /// - Throws: `RecipeError` if a switch is neither switched on nor off.
+    /// - Throws: `SettingsError` if a switch is neither switched on nor off.
     init?(
         named name: String, text: String?, origin: String, in catalog: FlagCatalog
-    ) throws(RecipeError) {
+    ) throws(SettingsError) {
         guard let (flag, isOff) = catalog.flag(named: name) else { return nil }
         self.flag = flag
         self.origin = origin
         guard flag.isSwitch else {
             let text = text ?? ""
-            value = text == "none" && flag.canBeUnset ? .unset : .text(Self.expanded(text, of: flag.name))
+            value = text == "none" && flag.canBeUnset ? .unset : .text(Self.expanded(text, of: flag))
             return
         }
         switch text?.lowercased() {
         case nil, "true", "yes", "on", "1": value = .isOn(!isOff)
         case "false", "no", "off", "0": value = .isOn(isOff)
         default:
-            throw RecipeError(description: "\(origin) is '\(text ?? "")': it must be true or false")
+            throw SettingsError("\(origin) is '\(text ?? "")': it must be true or false")
         }
     }
 
@@ -54,11 +50,9 @@ struct Setting {
         }
     }
 
-    private static let paths: Set<String> = ["data-path", "output-dir", "resume", "recipe", "timeline", "bench-json"]
-
     /// A path's leading `~` is the home directory in recipes and variables too, where no shell makes it so.
-    private static func expanded(_ text: String, of flag: String) -> String {
-        guard paths.contains(flag), text == "~" || text.hasPrefix("~/") else { return text }
+    private static func expanded(_ text: String, of flag: FlagCatalog.Flag) -> String {
+        guard flag.isPath, text == "~" || text.hasPrefix("~/") else { return text }
         return (ProcessInfo.processInfo.environment["HOME"] ?? NSHomeDirectory()) + text.dropFirst()
     }
 }

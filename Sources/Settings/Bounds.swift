@@ -2,18 +2,18 @@ import ArgumentParser
 
 /// What a number on the command line may be. Every flag that takes one is checked while it is parsed, so that a recipe's
 /// line or a variable can be named, and so that no later product of such numbers overflows.
-enum Bounds {
+package enum Bounds {
     /// Far above any use, far below what two such numbers overflow with.
-    static let count = 1...1 << 30
+    package static let count = 1...1 << 30
 
     /// - Throws: `ValidationError` that names the flag.
-    static func check(_ flag: String, _ value: Int?, _ range: ClosedRange<Int>) throws {
+    package static func check(_ flag: String, _ value: Int?, _ range: ClosedRange<Int>) throws {
         guard let value, !range.contains(value) else { return }
         throw ValidationError(
             "\(flag) is \(value): it must be at least \(range.lowerBound) and at most \(range.upperBound)")
     }
 
-    enum Lower {
+    package enum Lower {
         case above(Double)
         case atLeast(Double)
 
@@ -34,7 +34,7 @@ enum Bounds {
 
     /// - Parameter most: a finite bound; only said where it is near enough to be met.
     /// - Throws: `ValidationError` that names the flag; also for NaN.
-    static func check(_ flag: String, _ value: Double?, _ lower: Lower, most: Double = 1e100) throws {
+    package static func check(_ flag: String, _ value: Double?, _ lower: Lower, most: Double = 1e100) throws {
         guard let value, !(lower.allows(value) && value <= most) else { return }
         throw ValidationError(
             "\(flag) is \(value): it must be \(lower.text)\(value > most ? " and at most \(text(most))" : "")")
@@ -43,5 +43,29 @@ enum Bounds {
     /// Without a fraction where there is none.
     private static func text(_ value: Double) -> String {
         value == value.rounded() && abs(value) < 1e15 ? "\(Int(value))" : "\(value)"
+    }
+}
+
+/// What the value of a flag may be, known before the flag is.
+package struct Limit<Value> {
+    /// Throws `ValidationError` that names the flag.
+    package let check: (String, Value) throws -> Void
+
+    package init(check: @escaping (String, Value) throws -> Void) { self.check = check }
+}
+
+extension Limit<Int> {
+    package static func within(_ range: ClosedRange<Int>) -> Limit {
+        Limit { try Bounds.check($0, $1, range) }
+    }
+}
+
+extension Limit<Double> {
+    package static func above(_ bound: Double, most: Double = 1e100) -> Limit {
+        Limit { try Bounds.check($0, $1, .above(bound), most: most) }
+    }
+
+    package static func atLeast(_ bound: Double) -> Limit {
+        Limit { try Bounds.check($0, $1, .atLeast(bound)) }
     }
 }

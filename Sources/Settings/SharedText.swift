@@ -1,16 +1,16 @@
-import Communication
+internal import Communication
 import Foundation
 
 /// A file of settings that rank 0 reads for all ranks: others may have no such file, and standard input only one can read.
 struct SharedText {
     /// For messages.
     let path: String
-    let text: Result<String, RecipeError>
+    let text: Result<String, SettingsError>
 
     /// The recipe that this rank is asked for; nil if none. Collective, with or without a recipe.
     static func recipe(_ name: String?, in world: any Communicator) throws -> SharedText? {
         try read(name, in: world) { name in
-            do throws(RecipeError) {
+            do throws(SettingsError) {
                 let (path, text) = try RecipeFile.read(name)
                 return SharedText(path: path, text: .success(text))
             } catch {
@@ -25,10 +25,10 @@ struct SharedText {
         try read(directory, in: world) { directory in
             guard RunConfigurationFile.holdsCheckpoint(directory) else { return nil }
             let path = "\(directory)/\(RunConfigurationFile.name)"
-            do throws(RecipeError) {
+            do throws(SettingsError) {
                 return SharedText(path: path, text: .success(try RecipeFile.read(path).text))
             } catch {
-                return SharedText(path: path, text: .failure(RecipeError(description: "\(path) cannot be read")))
+                return SharedText(path: path, text: .failure(SettingsError("\(path) cannot be read")))
             }
         }
     }
@@ -62,7 +62,7 @@ struct SharedText {
         var shared: SharedText? {
             guard let path else { return nil }
             if let text { return SharedText(path: path, text: .success(text)) }
-            return SharedText(path: path, text: .failure(RecipeError(description: failure ?? "\(path) cannot be read")))
+            return SharedText(path: path, text: .failure(SettingsError(failure ?? "\(path) cannot be read")))
         }
     }
 }

@@ -1,70 +1,53 @@
 import ArgumentParser
-import Communication
+package import Communication
 import Foundation
-import Tensors
+internal import Tensors
 
 /// Layers settings as defaults < the run that is resumed < recipe < environment < flags.
 ///
 /// Every layer is a list of settings by flag; of each flag the most specific layer that gives it counts, and what is left
 /// is one command line for one parser. So a value means the same wherever it stands.
-struct ArgumentLayers {
-    private let command: Command
+package struct ArgumentLayers {
+    private let command: any LayeredCommand.Type
+    /// The first is the command that runs without being named.
+    private let commands: [any LayeredCommand.Type]
     private let isNamed: Bool
     private let typed: [String]
     private let environment: [String: String]
     private let catalog: FlagCatalog
-
-    /// A command that takes settings.
-    private struct Command {
-        let name: String?
-        let flags: any ParsableArguments.Type
-        /// Flags that say one thing in two ways: whoever gives one sets aside the others of more general layers.
-        var alternatives: [[String]] = []
-        /// Flags that the command accepts, because a recipe may hold them, and does not use.
-        var unused: Set<String> = []
-    }
-
-    /// The first is the command that runs without being named.
-    private static let commands = [
-        Command(
-            name: PretrainCommand.configuration.commandName, flags: PretrainOptions.self,
-            alternatives: [["batch-size", "effective-batch-size"], ["lr", "blr"]]),
-        // A plan divides the effective batch into micro-batches of at most the batch size, so that these go together.
-        Command(
-            name: PlanCommand.configuration.commandName, flags: PlanOptions.self, alternatives: [["lr", "blr"]],
-            unused: PlanOptions.unused),
-        Command(name: BenchCommand.configuration.commandName, flags: BenchCommand.self),
-        Command(name: DebugCommand.configuration.commandName, flags: DebugCommand.self),
-    ]
 
     private static let environmentPrefix = "UMAE_"
     /// Limits the kernels, of every command.
     private static let instructionSetVariable = "UMAE_MAX_ISA"
 
     /// The arguments of the parser, and what a person should know about where they come from.
-    struct Merged {
-        var arguments: [String]
-        var notes: [String] = []
+    package struct Merged {
+        package var arguments: [String]
+        package var notes: [String] = []
     }
 
-    init(_ arguments: [String], environment: [String: String] = ProcessInfo.processInfo.environment) {
-        let named = arguments.first.flatMap { first in Self.commands.first { $0.name == first } }
-        command = named ?? Self.commands[0]
+    /// - Parameter commands: the one that runs without being named first.
+    package init(
+        _ arguments: [String], of commands: [any LayeredCommand.Type],
+        environment: [String: String] = ProcessInfo.processInfo.environment
+    ) {
+        let named = arguments.first.flatMap { first in commands.first { $0.name == first } }
+        command = named ?? commands[0]
         isNamed = named != nil
         typed = isNamed ? Array(arguments.dropFirst()) : arguments
+        self.commands = commands
         self.environment = environment
-        catalog = FlagCatalog(command.flags)
+        catalog = FlagCatalog(command)
     }
 
     /// The whole command line of the most specific settings. Collective: rank 0 reads the files for all.
     ///
-    /// - Throws: `RecipeError` that names the flag, the variable, or the file and its line.
-    func merged(in world: any Communicator) throws -> Merged {
+    /// - Throws: `SettingsError` that names the flag, the variable, or the file and its line.
+    package func merged(in world: any Communicator) throws -> Merged {
         // Every rank takes part in both exchanges, whatever its own command line is, so that none is left waiting.
-        let given = Result { () throws(RecipeError) in try self.given() }
+        let given = Result { () throws(SettingsError) in try self.given() }
         let recipe = try SharedText.recipe((try? given.get())?.recipe, in: world)
-        let merged = Result { () throws(RecipeError) in try self.merged(given.get(), recipe: recipe) }
-        // A plan resumes nothing.
+        let merged = Result { () throws(SettingsError) in try self.merged(given.get(), recipe: recipe) }
         let run = command.unused.contains("resume") ? nil : (try? merged.get()).flatMap(RunConfigurationFile.directory)
         let configuration = try SharedText.configuration(ofRun: run, in: world)
         return try self.finished(merged.get(), run: run, configuration: configuration)
@@ -81,7 +64,7 @@ struct ArgumentLayers {
         var recipe: String?
     }
 
-    private func given() throws(RecipeError) -> Given {
+    private func given() throws(SettingsError) -> Given {
         try checkInstructionSet()
         var given = Given(flags: [], rest: [], variables: [], notes: [])
         // Help of the whole program, `help COMMAND`, a version: nothing is run.
@@ -97,18 +80,18 @@ struct ArgumentLayers {
         return given
     }
 
-    private func checkInstructionSet() throws(RecipeError) {
+    private func checkInstructionSet() throws(SettingsError) {
         guard let limit = environment[Self.instructionSetVariable], !limit.isEmpty else { return }
         guard VectorKernels.instructionSets.contains(limit) else {
-            throw RecipeError(
-                description: "\(Self.instructionSetVariable) is '\(limit)': it must be one of "
+            throw SettingsError(
+                "\(Self.instructionSetVariable) is '\(limit)': it must be one of "
                     + VectorKernels.instructionSets.joined(separator: ", "))
         }
     }
 
     // MARK: Layers
 
-    private func readFlags(into given: inout Given) throws(RecipeError) {
+    private func readFlags(into given: inout Given) throws(SettingsError) {
         var rest = typed[...]
         while let argument = rest.popFirst() {
             guard argument.hasPrefix("--"), argument != "--" else {
@@ -142,7 +125,7 @@ struct ArgumentLayers {
     /// Whether an argument is a flag rather than the value of the one before, as `-1` and `-` are.
     private func isFlag(_ argument: String) -> Bool { argument == "-h" || argument.hasPrefix("--") }
 
-    private func readEnvironment(into given: inout Given) throws(RecipeError) {
+    private func readEnvironment(into given: inout Given) throws(SettingsError) {
         for variable in environment.keys.sorted()
         where variable.hasPrefix(Self.environmentPrefix) && variable != Self.instructionSetVariable {
             let name = variable.dropFirst(Self.environmentPrefix.count).lowercased()
@@ -150,7 +133,7 @@ struct ArgumentLayers {
                 named: name, text: environment[variable] ?? "", origin: variable, in: catalog)
             if let setting {
                 given.variables.append(setting)
-            } else if !Self.commands.contains(where: { FlagCatalog($0.flags).flag(named: name) != nil }) {
+            } else if !commands.contains(where: { FlagCatalog($0).flag(named: name) != nil }) {
                 given.notes.append("\(variable) is no setting of umae-dist: it is not used")
             }
         }
@@ -158,15 +141,15 @@ struct ArgumentLayers {
     }
 
     /// The settings of a file, whose lines are their origin.
-    private func settings(of text: String, path: String) throws(RecipeError) -> [Setting] {
+    private func settings(of text: String, path: String) throws(SettingsError) -> [Setting] {
         var settings: [Setting] = []
         for entry in try RecipeFile.entries(of: text, path: path) {
             let origin = "\(path), line \(entry.line), '\(entry.key)'"
             guard let setting = try Setting(named: entry.key, text: entry.text, origin: origin, in: catalog) else {
-                throw RecipeError(description: "\(path), line \(entry.line): there is no flag '\(entry.key)'")
+                throw SettingsError("\(path), line \(entry.line): there is no flag '\(entry.key)'")
             }
             guard setting.flag.name != "recipe" else {
-                throw RecipeError(description: "\(path), line \(entry.line): a recipe cannot name another recipe")
+                throw SettingsError("\(path), line \(entry.line): a recipe cannot name another recipe")
             }
             settings.append(setting)
         }
@@ -175,25 +158,25 @@ struct ArgumentLayers {
     }
 
     /// Refuses what is said twice in a layer without an order, and values that the parser refuses, by their origin.
-    private func check(_ settings: [Setting], describing: (Setting) -> String) throws(RecipeError) {
+    private func check(_ settings: [Setting], describing: (Setting) -> String) throws(SettingsError) {
         for (index, setting) in settings.enumerated() {
             guard let other = settings[..<index].first(where: { $0.flag.name == setting.flag.name }) else { continue }
-            throw RecipeError(description: "\(other.origin) and \(setting.origin) are one setting: give one of them")
+            throw SettingsError("\(other.origin) and \(setting.origin) are one setting: give one of them")
         }
         guard failure(of: settings) != nil else { return }
         for setting in settings {
             guard let message = failure(of: [setting]) else { continue }
-            throw RecipeError(description: "\(describing(setting)): \(message)")
+            throw SettingsError("\(describing(setting)): \(message)")
         }
     }
 
     /// What the parser says against settings; nil if nothing.
     private func failure(of settings: [Setting]) -> String? {
         do {
-            _ = try command.flags.parse(settings.flatMap(\.arguments))
+            _ = try command.parse(settings.flatMap(\.arguments))
             return nil
         } catch {
-            return command.flags.message(for: error)
+            return command.message(for: error)
         }
     }
 
@@ -214,7 +197,7 @@ struct ArgumentLayers {
         }
     }
 
-    private func merged(_ given: Given, recipe: SharedText?) throws(RecipeError) -> Layers {
+    private func merged(_ given: Given, recipe: SharedText?) throws(SettingsError) -> Layers {
         var layers = Layers(settings: [given.variables, given.flags], rest: given.rest, notes: given.notes)
         if let recipe {
             let text = try recipe.text.get()
@@ -222,18 +205,18 @@ struct ArgumentLayers {
         }
         for layer in layers.settings { try refuseAlternatives(in: layer) }
         for flag in given.flags + given.variables where command.unused.contains(flag.flag.name) {
-            layers.notes.append("\(flag.origin) has no effect on \(command.name ?? "this command")")
+            layers.notes.append("\(flag.origin) has no effect on \(command.name)")
         }
         return layers
     }
 
-    private func refuseAlternatives(in layer: [Setting]) throws(RecipeError) {
+    private func refuseAlternatives(in layer: [Setting]) throws(SettingsError) {
         for names in command.alternatives {
             // Of a flag given twice the last counts.
             let given = names.compactMap { name in layer.last { $0.flag.name == name } }.filter { $0.value != .unset }
             if given.count > 1 {
-                throw RecipeError(
-                    description: given.map(\.origin).joined(separator: " and ")
+                throw SettingsError(
+                    given.map(\.origin).joined(separator: " and ")
                         + " are two ways to say one thing: give one of them")
             }
         }
@@ -248,7 +231,7 @@ struct ArgumentLayers {
             do {
                 let text = try configuration.text.get()
                 let inherited = try settings(of: text, path: configuration.path).filter {
-                    !RunConfigurationFile.callersOwn.contains($0.flag.name)
+                    !command.notInherited.contains($0.flag.name)
                 }
                 layers.settings.insert(inherited, at: 0)
                 layers.notes.append("settings that are not given are those of \(configuration.path)")
@@ -269,6 +252,6 @@ struct ArgumentLayers {
         let arguments = catalog.flags.compactMap { winners[$0.name] }.flatMap(\.arguments)
         let isBare = layers.settings.allSatisfy(\.isEmpty) && !isNamed
         return Merged(
-            arguments: (isBare ? [] : [command.name ?? ""]) + arguments + layers.rest, notes: layers.notes)
+            arguments: (isBare ? [] : [command.name]) + arguments + layers.rest, notes: layers.notes)
     }
 }

@@ -10,6 +10,8 @@ struct FlagCatalog {
         let isSwitch: Bool
         /// Whether it may be without any value, which is written `none`.
         let canBeUnset: Bool
+        /// Whether it names a file or a directory.
+        let isPath: Bool
     }
 
     /// All flags, in the order of `--help`.
@@ -30,7 +32,9 @@ struct FlagCatalog {
             let isSwitch = argument.kind == "flag"
             // The second half of a pair such as --deterministic and --no-deterministic.
             if isSwitch, let other = Self.inverted(name), names.contains(other) { continue }
-            let flag = Flag(name: name, isSwitch: isSwitch, canBeUnset: argument.defaultValue == nil)
+            let flag = Flag(
+                name: name, isSwitch: isSwitch, canBeUnset: argument.defaultValue == nil,
+                isPath: argument.completionKind?.isPath ?? false)
             flags.append(flag)
             for name in argument.allNames { byName[name] = flag }
         }
@@ -45,6 +49,9 @@ struct FlagCatalog {
         guard let other = Self.inverted(name), let flag = byName[other], flag.isSwitch else { return nil }
         return (flag, true)
     }
+
+    /// Whether a flag may be without any value.
+    func canBeUnset(_ name: String) -> Bool { byName[name]?.canBeUnset ?? false }
 
     private static func inverted(_ name: String) -> String? {
         name.hasPrefix("no-") ? String(name.dropFirst("no-".count)) : nil
@@ -62,9 +69,21 @@ struct FlagCatalog {
                 let name: String
             }
 
+            /// What a shell completes the value by.
+            struct Completion: Decodable {
+                let isPath: Bool
+
+                private enum Kind: CodingKey { case file, directory }
+
+                init(from decoder: any Decoder) throws {
+                    isPath = try !decoder.container(keyedBy: Kind.self).allKeys.isEmpty
+                }
+            }
+
             let kind: String
             let names: [Name]?
             let defaultValue: String?
+            let completionKind: Completion?
 
             var allNames: [String] { (names ?? []).filter { $0.kind == "long" }.map(\.name) }
         }
