@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Two hosts that are network namespaces of this machine, made and removed by scripts/two-hosts.
