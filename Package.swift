@@ -118,9 +118,8 @@ let package = Package(
         tests(
             "MeasurementTests",
             [
-                "Communication", "DataParallel", "Measurement", "Models", "Optimization", "Planning", "Regularizers",
-                "Tensors",
-                "Pretraining",
+                "Communication", "DataParallel", "Measurement", "Models", "Optimization", "Planning", "Pretraining",
+                "Regularizers", "Runs", "Tensors",
             ]),
         tests(
             "ModelsTests",

@@ -103,6 +103,9 @@ package final class Reporter {
         write(text + "\n")
     }
 
+    /// A whole line to know.
+    package func note(_ text: String) { say("note: \(text)") }
+
     /// Whole lines, each of which begins with a word for what it is about; broken at the terminal's width.
     package func say(lines: [String]) {
         let width = width()

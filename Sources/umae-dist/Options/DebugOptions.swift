@@ -1,5 +1,6 @@
 import ArgumentParser
 import Communication
+import Settings
 import Tensors
 import Pretraining
 
@@ -17,6 +18,8 @@ struct DebugComputeOptions: ParsableArguments {
 
     @Flag(help: "Keep fewer activations and compute them again in backward: the same numbers.")
     var recomputeActivations = false
+
+    func validate() throws { try Bounds.check("--threads", threads, ComputeOptions.threadCount) }
 
     /// Why this precision cannot be had without files.
     var obstacleToFiniteDifferences: String? {

@@ -15,7 +15,7 @@ struct ModelOptions: ParsableArguments {
     @Option(
         name: [.customLong("input-size"), .customLong("img-size")],
         help: "Image size in pixels, a number or HEIGHTxWIDTH (default: the preset's).")
-    var inputSize: ImageSize?
+    var inputSize: InputSize?
 
     @Option(help: "Patch size (default: the preset's, as for all flags of the architecture).") var patchSize: Int?
     @Option(help: "Image channels.") var inChans: Int?
@@ -54,7 +54,7 @@ struct ModelOptions: ParsableArguments {
 extension ModelOptions: ConfiguringOptions {
     static var bindings: [FlagBinding<Self, MaskedAutoencoderConfiguration>] {
         let size = Limit.within(1...1 << 16)
-        let sides = Limit<ImageSize> {
+        let sides = Limit<InputSize> {
             try size.check($0, $1.height)
             try size.check($0, $1.width)
         }
@@ -180,10 +180,12 @@ struct ComputeOptions: ParsableArguments {
             """, completion: .file())
     var timeline: String?
 
+    static let threadCount = 1...1024
+
     mutating func validate() throws {
         // What holds where nothing was given.
         precision = precision ?? .auto
-        try Bounds.check("--threads", threads, 1...1024)
+        try Bounds.check("--threads", threads, Self.threadCount)
         try Bounds.check("--stall-timeout", stallTimeout, .atLeast(1), most: 1e6)
     }
 
@@ -215,6 +217,15 @@ struct ComputeOptions: ParsableArguments {
         try world.agree { try world.watchForStalls(timeout: stallTimeout) }
     }
 
+    /// - Parameter prefetch: micro-batches prepared ahead; nil for as many as is usual.
+    func computing(prefetch: Int? = nil) -> ComputeConfiguration {
+        var computing = ComputeConfiguration()
+        computing.recomputesActivations = recomputeActivations
+        computing.timeline = timeline
+        computing.prefetch = prefetch ?? computing.prefetch
+        return computing
+    }
+
     /// A file that cannot be written, or that is something else, is known before the run and not after it. Collective.
     ///
     /// - Parameter runDirectory: a directory that will be there by then.
@@ -231,7 +242,9 @@ struct ComputeOptions: ParsableArguments {
     /// Collective.
     static func team(threads: Int?, in world: any Communicator) throws -> Team {
         let allowed = try ProcessorAffinity.threads(world)
-        return try world.agree { try Team(threads: threads ?? min(max(allowed, 1), 1024)) }
+        return try world.agree {
+            try Team(threads: threads ?? min(max(allowed, threadCount.lowerBound), threadCount.upperBound))
+        }
     }
 }
 
@@ -243,7 +256,7 @@ extension ComputeOptions: ConfiguringOptions {
 }
 
 /// `224` or `224x192`, height first.
-struct ImageSize: ExpressibleByArgument {
+struct InputSize: ExpressibleByArgument {
     let height: Int
     let width: Int
 

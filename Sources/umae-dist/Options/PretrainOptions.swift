@@ -166,6 +166,22 @@ struct DataOptions: ParsableArguments {
         try Bounds.check("--images", images, Self.imageCount)
         try Bounds.check("--num-workers", numWorkers, 0...64)
     }
+
+    /// The images; generated ones fit the model.
+    ///
+    /// - Throws: if they cannot be read, or are not as many as they should be.
+    func open(
+        _ split: ImageDataset.Split, of model: VisionTransformerConfiguration, seed: UInt64
+    ) throws -> any ImageSource {
+        let synthetic = SyntheticImageParameters(
+            count: syntheticImages, channels: model.channels,
+            size: ImageSize(height: model.imageHeight, width: model.imageWidth), seed: seed)
+        let source = try ImageDataset.open(path: dataPath, split: split, synthetic: synthetic)
+        if let images, images != source.count {
+            throw SettingsError("--images is \(images), and \(dataPath) has \(source.count): is it the data meant?")
+        }
+        return source
+    }
 }
 
 extension DataOptions: ConfiguringOptions {
@@ -220,6 +236,12 @@ struct RunOptions: ParsableArguments {
         try Bounds.check("--keep-checkpoints", keepCheckpoints, Bounds.count)
         try Bounds.check("--keep-every", keepEvery, 0...Bounds.count.upperBound)
         try checkLimits()
+    }
+
+    var request: RunOpening.Request {
+        RunOpening.Request(
+            directory: outputDir, resume: resume,
+            retention: RunDirectory.Retention(keep: keepCheckpoints, keepEvery: keepEvery))
     }
 }
 
