@@ -104,22 +104,24 @@ let package = Package(
             ],
             swiftSettings: settings),
         // Tests, one target per module; EndToEndTests runs the program itself, under mpirun too.
-        tests("CheckpointsTests", ["Checkpoints", "Host", "Safetensors", "Tensors"]),
-        tests("DataParallelTests", ["Communication", "DataParallel", "Tensors"]),
+        .target(
+            name: "TestSupport", dependencies: ["Communication", "Host", "Tensors"], path: "Tests/TestSupport",
+            swiftSettings: settings),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .target(name: "FaultInjector", path: "Tests/FaultInjector"),
-        tests("CommunicationTests", ["AllocationCounter", "Communication"]),
+        tests("CheckpointsTests", ["Checkpoints", "Host", "Safetensors", "Tensors", "TestSupport"]),
+        tests("CommunicationTests", ["AllocationCounter", "Communication", "Tensors", "TestSupport"]),
+        tests("DataParallelTests", ["Communication", "DataParallel", "Tensors", "TestSupport"]),
         tests(
             "EndToEndTests",
             [
                 "AllocationCounter", "Models", "Options", "Pretraining", "Regularizers", "Safetensors", "Settings",
-                "Tensors",
-                "umae-dist",
+                "Tensors", "TestSupport", "umae-dist",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             resources: [.copy("Fixtures")]),
-        tests("HostTests", ["Host"]),
-        tests("ImageDataTests", ["ImageData", "Tensors"], resources: [.copy("Fixtures")]),
+        tests("HostTests", ["Host", "TestSupport"]),
+        tests("ImageDataTests", ["ImageData", "Tensors", "TestSupport"], resources: [.copy("Fixtures")]),
         tests("LayersTests", ["Layers", "Tensors"]),
         tests(
             "MeasurementTests",
@@ -131,12 +133,13 @@ let package = Package(
             "ModelsTests",
             [
                 "Checkpoints", "Communication", "DataParallel", "ImageData", "Layers", "Measurement", "Models",
-                "Pretraining", "Regularizers", "Runs", "Tensors", "Training",
+                "Pretraining", "Regularizers", "Runs", "Tensors", "TestSupport", "Training",
             ],
             resources: [.copy("Fixtures")]),
         tests("PlanningTests", ["DataParallel", "Models", "Planning", "Regularizers", "Tensors"]),
         tests(
-            "RegularizersTests", ["Layers", "Regularizers", "Safetensors", "Tensors"], resources: [.copy("Fixtures")]),
+            "RegularizersTests", ["Layers", "Regularizers", "Safetensors", "Tensors", "TestSupport"],
+            resources: [.copy("Fixtures")]),
         tests("RunsTests", ["Communication", "Host", "Models", "Runs", "Tensors"]),
         tests(
             "PretrainingTests",
@@ -148,6 +151,12 @@ let package = Package(
             "SettingsTests", ["Settings", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         tests("OptimizationTests", ["Optimization", "Tensors"]),
         tests("OptionsTests", ["DataParallel", "Models", "Options", "Pretraining", "Regularizers", "Settings"]),
-        tests("TensorsTests", ["Host", "CVectorKernels", "Tensors"]),
+        tests("TensorsTests", ["Host", "CVectorKernels", "Tensors", "TestSupport"]),
+        tests(
+            "TrainingTests",
+            [
+                "Communication", "DataParallel", "ImageData", "Layers", "Optimization", "Runs", "Tensors",
+                "TestSupport", "Training",
+            ]),
     ]
 )

@@ -1,5 +1,4 @@
 package import Tensors
-import Glibc
 
 /// Ranks that are only thought of: a step can be laid out as one of them would hold it, and nothing can be sent.
 package final class PlannedWorld: Communicator {
@@ -41,9 +40,6 @@ package final class PlannedWorld: Communicator {
         throw refusal("MPI_Bcast")
     }
     package func barrier() throws(CommunicationError) { throw refusal("MPI_Barrier") }
-    package func watchForStalls(timeout: Double) {}
-    package func mark(step: Int) {}
-    package func abort(exitCode: Int32) -> Never { exit(exitCode) }
 
     private func refusal(_ call: String) -> CommunicationError {
         CommunicationError(call: call, reason: "the other \(size - 1) ranks are only planned", rank: rank)

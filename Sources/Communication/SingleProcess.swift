@@ -1,5 +1,4 @@
 package import Tensors
-import Glibc
 
 /// The world of one process: nothing is sent, and this type never starts MPI.
 package final class SingleProcess: Communicator {
@@ -31,14 +30,10 @@ package final class SingleProcess: Communicator {
     package func allGather(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
     package func broadcast(_ values: Matrix, from root: Int) {}
     package func barrier() {}
-    package func watchForStalls(timeout: Double) {}
-    package func mark(step: Int) {}
     /// A rank that measures by itself is still watched as one of its neighbours.
     package var table: HostTable? { neighbors?.table }
 
     private func copy<Element>(_ values: MatrixView<Element>, to result: MatrixView<Element>) {
         if values.storage !== result.storage || values.offset != result.offset { result.copy(from: values) }
     }
-
-    package func abort(exitCode: Int32) -> Never { exit(exitCode) }
 }

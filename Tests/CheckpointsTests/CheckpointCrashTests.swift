@@ -1,6 +1,7 @@
 import Checkpoints
 import Host
 import Glibc
+import TestSupport
 import Testing
 
 @Suite("A kill at any point of a commit leaves the old checkpoint or the new one, whole", .serialized)

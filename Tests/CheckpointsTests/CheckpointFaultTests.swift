@@ -3,6 +3,7 @@ import Host
 import Foundation
 import Glibc
 import Tensors
+import TestSupport
 import Testing
 
 @Suite("A save that the system refuses is one line, and leaves the earlier checkpoints whole")
@@ -17,7 +18,7 @@ struct CheckpointFaultTests {
         let store = try CheckpointStore(runDirectory: path, keep: 2)
         try Generation(number: 1).save(in: store, step: 1)
         try FileManager.default.removeItem(atPath: path)
-        let error = fileFailure { try Generation(number: 2).save(in: store, step: 2) }
+        let error = thrownError(FileError.self) { try Generation(number: 2).save(in: store, step: 2) }
         #expect(
             error?.description
                 == "\(path)/checkpoint-00000002.partial: mkdir failed: No such file or directory; "
@@ -29,7 +30,7 @@ struct CheckpointFaultTests {
     func removedDuringSave() throws {
         let store = try CheckpointStore(runDirectory: "\(directory.path)/run", keep: 2)
         let path = store.runDirectory
-        let error = fileFailure {
+        let error = thrownError(FileError.self) {
             try Generation(number: 1).save(in: store, step: 1) {
                 if $0 == .weightsWritten { try? FileManager.default.removeItem(atPath: path) }
             }
@@ -40,13 +41,13 @@ struct CheckpointFaultTests {
 
     @Test("a place where nothing can be created")
     func unwritable() throws {
-        let file = try directory.file("file", [])
-        let below = fileFailure {
+        let file = try directory.write("file", [])
+        let below = thrownError(FileError.self) {
             try CheckpointStore(runDirectory: "\(file)/run", keep: 1)
         }
         #expect(below?.reason == .system(call: "mkdir", code: EEXIST) && below?.path == file)
         // /proc refuses even the superuser.
-        let virtual = fileFailure {
+        let virtual = thrownError(FileError.self) {
             try CheckpointStore(runDirectory: "/proc/umae-dist-run", keep: 1)
         }
         #expect(virtual?.path == "/proc/umae-dist-run")
@@ -59,7 +60,7 @@ struct CheckpointFaultTests {
         try Generation(number: 1).save(in: store, step: 1)
         let manager = FileManager.default
         try manager.setAttributes([.posixPermissions: 0o555], ofItemAtPath: directory.path)
-        let error = fileFailure { try Generation(number: 2).save(in: store, step: 2) }
+        let error = thrownError(FileError.self) { try Generation(number: 2).save(in: store, step: 2) }
         try manager.setAttributes([.posixPermissions: 0o755], ofItemAtPath: directory.path)
         #expect(error?.reason == .system(call: "mkdir", code: EACCES))
         #expect(try store.list().map(\.step) == [1])
@@ -72,12 +73,12 @@ struct CheckpointFaultTests {
         await #expect(processExitsWith: .success) { [path = path as String] in
             let store = try CheckpointStore(runDirectory: path, keep: 1)
             try #require(limitFileSize(bytes: 5_000))
-            let error = fileFailure { try Generation(number: 2).save(in: store, step: 2) }
+            let error = thrownError(FileError.self) { try Generation(number: 2).save(in: store, step: 2) }
             #expect(
                 error?.description
                     == "\(path)/checkpoint-00000002.partial/model.safetensors: write failed: File too large; "
                     + "raise the limit on file size (ulimit -f)")
-            let replacing = fileFailure { try Generation(number: 2).save(in: store, step: 1) }
+            let replacing = thrownError(FileError.self) { try Generation(number: 2).save(in: store, step: 1) }
             #expect(replacing?.reason == .system(call: "write", code: EFBIG))
             #expect(try FileManager.default.contentsOfDirectory(atPath: path) == ["checkpoint-00000001"])
             let latest = try #require(try store.latestValid { _ in Issue.record("nothing is damaged") })
@@ -203,7 +204,7 @@ struct RunStateTests {
     func otherState() throws {
         let store = try CheckpointStore(runDirectory: directory.path, keep: 1)
         let saved = try store.save(step: 1, weights: [], optimizer: [], state: ["sums": [1.5]]).checkpoint
-        let error = failure {
+        let error = thrownError(CheckpointError.self) {
             try saved.state(completedFrom: Self.defaults, requiring: ["seed"])
         }
         #expect(error?.description.hasPrefix("\(saved.path)/state.json: cannot be decoded: lacks 'seed'") == true)
@@ -230,7 +231,7 @@ struct RunStateTests {
             }
         }
         let store = try CheckpointStore(runDirectory: directory.path, keep: 1)
-        let error = failure {
+        let error = thrownError(CheckpointError.self) {
             try store.save(step: 1, weights: [], optimizer: [], state: Unencodable())
         }
         #expect(error?.reason == .stateNotEncodable("never\nencodable"))

@@ -4,6 +4,7 @@ import Host
 import Foundation
 import Glibc
 import Tensors
+import TestSupport
 import Testing
 
 @Suite("A run directory of checkpoints")
@@ -54,7 +55,7 @@ struct CheckpointStoreTests {
         #expect(try store.list().map(\.step) == [500, 400, 300])
         #expect(try directory.names == ["checkpoint-00000300", "checkpoint-00000400", "checkpoint-00000500"])
         for checkpoint in try store.list() { try store.validate(checkpoint.step) }
-        let removed = fileFailure { try store.validate(100) }
+        let removed = thrownError(FileError.self) { try store.validate(100) }
         #expect(removed?.reason == .system(call: "open for reading", code: ENOENT))
     }
 
@@ -93,7 +94,7 @@ struct CheckpointStoreTests {
     func foreignEntries() throws {
         let store = try store(keep: 1)
         let foreign = ["checkpoint-12", "checkpoint-00000001.old", "checkpoint-", "log.txt", "checkpoint-0x000001"]
-        for name in foreign { _ = try directory.file(name, [1]) }
+        for name in foreign { try directory.write(name, [1]) }
         try Generation(number: 1).save(in: store, step: 1)
         try Generation(number: 2).save(in: store, step: 123_456_789)
         #expect(try directory.names == (foreign + ["checkpoint-123456789"]).sorted())
@@ -141,7 +142,7 @@ struct CheckpointStoreTests {
         try damage(path)
         let line = try #require(try latest(store).damaged.first)
         #expect(line.contains("\(path): is damaged: CRC-32 "))
-        let error = failure { try CheckpointStore.open(directory.path) { _ in } }
+        let error = thrownError(CheckpointError.self) { try CheckpointStore.open(directory.path) { _ in } }
         #expect(error?.reason == .noValidCheckpoint(damaged: 1))
     }
 
@@ -150,7 +151,7 @@ struct CheckpointStoreTests {
         let store = try store()
         let saved = try Generation(number: 1).save(in: store, step: 1).checkpoint
         try Data("{\"version\": 2}".utf8).write(to: URL(fileURLWithPath: "\(saved.path)/manifest.json"))
-        let error = failure { try saved.validate() }
+        let error = thrownError(CheckpointError.self) { try saved.validate() }
         #expect(error?.reason == .unsupportedVersion(2))
     }
 
@@ -175,14 +176,14 @@ struct CheckpointStoreTests {
     @Test("what is no checkpoint is refused with the reason")
     func openNothing() throws {
         func reason(_ path: String) -> CheckpointError.Reason? {
-            failure { try CheckpointStore.open(path) { _ in } }?.reason
+            thrownError(CheckpointError.self) { try CheckpointStore.open(path) { _ in } }?.reason
         }
         func fileReason(_ path: String) -> FileError.Reason? {
-            fileFailure { try CheckpointStore.open(path) { _ in } }?.reason
+            thrownError(FileError.self) { try CheckpointStore.open(path) { _ in } }?.reason
         }
         #expect(reason(directory.path) == .noCheckpoint)
         #expect(fileReason("\(directory.path)/none") == .system(call: "opendir", code: ENOENT))
-        #expect(fileReason(try directory.file("file", [])) == .system(call: "opendir", code: ENOTDIR))
+        #expect(fileReason(try directory.write("file", [])) == .system(call: "opendir", code: ENOTDIR))
         let empty = "\(directory.path)/checkpoint-00000003"
         try FileManager.default.createDirectory(atPath: empty, withIntermediateDirectories: false)
         #expect(reason(empty) == .notACheckpoint)

@@ -1,5 +1,6 @@
 import Host
 import Safetensors
+import TestSupport
 import Testing
 
 @Suite("A malformed safetensors file is refused with the reason, without a trap and without large allocations")
@@ -9,8 +10,8 @@ struct SafetensorsHostileFileTests {
     init() throws { directory = try TemporaryDirectory() }
 
     private func refusal(_ bytes: [UInt8]) throws -> SafetensorsError? {
-        let path = try directory.file("hostile.safetensors", bytes)
-        return tensorFailure { try SafetensorsFile(path: path) }
+        let path = try directory.write("hostile.safetensors", bytes)
+        return thrownError(SafetensorsError.self) { try SafetensorsFile(path: path) }
     }
 
     private func length(_ value: UInt64) -> [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) } }
@@ -160,12 +161,12 @@ struct SafetensorsHostileFileTests {
     @Test("a directory, a pipe and a missing file")
     func notAFile() throws {
         #expect(
-            fileFailure { try SafetensorsFile(path: directory.path) }?.reason
+            thrownError(FileError.self) { try SafetensorsFile(path: directory.path) }?.reason
                 == .notRegularFile)
         let pipe = "\(directory.path)/pipe"
         #expect(makePipe(pipe))
-        #expect(fileFailure { try SafetensorsFile(path: pipe) }?.reason == .notRegularFile)
-        let missing = fileFailure { try SafetensorsFile(path: "/nowhere/x.safetensors") }
+        #expect(thrownError(FileError.self) { try SafetensorsFile(path: pipe) }?.reason == .notRegularFile)
+        let missing = thrownError(FileError.self) { try SafetensorsFile(path: "/nowhere/x.safetensors") }
         #expect(
             missing?.description
                 == "/nowhere/x.safetensors: open failed: No such file or directory; was it removed or moved?")
@@ -174,10 +175,10 @@ struct SafetensorsHostileFileTests {
     @Test("a file that is cut after it was opened")
     func truncatedWhileOpen() throws {
         let bytes = safetensors(Self.one(shape: "[2]", offsets: "[0,8]"), [UInt8](repeating: 0, count: 8))
-        let path = try directory.file("cut.safetensors", bytes)
+        let path = try directory.write("cut.safetensors", bytes)
         let file = try SafetensorsFile(path: path)
         #expect(cut(path, to: bytes.count - 3))
-        let error = fileFailure { try file.floats("t") }
+        let error = thrownError(FileError.self) { try file.floats("t") }
         #expect(error?.reason == .truncatedWhileReading(position: bytes.count - 3))
     }
 }

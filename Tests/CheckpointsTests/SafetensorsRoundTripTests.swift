@@ -2,6 +2,7 @@ import Foundation
 import Host
 import Safetensors
 import Tensors
+import TestSupport
 import Testing
 
 @Suite("Tensors survive the way to a safetensors file and back")
@@ -49,7 +50,7 @@ struct SafetensorsRoundTripTests {
     @Test("names, shapes, dtypes, metadata and elements of a reference file are read")
     func readsReference() throws {
         let reference = try #require(Data(base64Encoded: Self.referenceFile))
-        let file = try SafetensorsFile(path: try directory.file("reference.safetensors", Array(reference)))
+        let file = try SafetensorsFile(path: try directory.write("reference.safetensors", Array(reference)))
         #expect(file.names == ["a.weight", "b.bias", "c"])
         #expect(file.metadata == ["format": "pt"])
         #expect(file["a.weight"]?.shape == [2, 3] && file["a.weight"]?.dtype == .f32)
@@ -63,7 +64,7 @@ struct SafetensorsRoundTripTests {
     @Test("other dtypes are converted, rounded to nearest, or refused by name")
     func conversions() throws {
         let reference = try #require(Data(base64Encoded: Self.referenceDtypes))
-        let file = try SafetensorsFile(path: try directory.file("dtypes.safetensors", Array(reference)))
+        let file = try SafetensorsFile(path: try directory.write("dtypes.safetensors", Array(reference)))
         // 6e-8 is a subnormal of F16: the nearest is 2^-24.
         #expect(try file.floats("h") == [1, -2, 65504, 0x1p-24, .infinity])
         #expect(try file.floats("d") == [0.1, .infinity])
@@ -84,7 +85,7 @@ struct SafetensorsRoundTripTests {
     @Test("integers become the nearest float", arguments: integers)
     func integer(dtype: String, bytes: [UInt8], values: [Float]) throws {
         let header = "{\"t\":{\"dtype\":\"\(dtype)\",\"shape\":[\(values.count)],\"data_offsets\":[0,\(bytes.count)]}}"
-        let file = try SafetensorsFile(path: try directory.file("integers", safetensors(header, bytes)))
+        let file = try SafetensorsFile(path: try directory.write("integers", safetensors(header, bytes)))
         #expect(try file.floats("t") == values)
     }
 
@@ -100,12 +101,12 @@ struct SafetensorsRoundTripTests {
             "{\"odd\":{\"dtype\":\"\(dtype)\",\"shape\":[\(count)],\"data_offsets\":[0,\(bytes)]},"
             + "\"wanted\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[\(bytes),\(bytes + 2)]}}"
         let content = [UInt8](repeating: 0, count: bytes) + [3, 4]
-        let file = try SafetensorsFile(path: try directory.file("odd", safetensors(header, content)))
+        let file = try SafetensorsFile(path: try directory.write("odd", safetensors(header, content)))
         #expect(file.names == ["odd", "wanted"] && file["odd"]?.shape == [count])
         #expect(try file.floats("wanted") == [3, 4])
         for error in [
-            tensorFailure { _ = try file.floats("odd") },
-            tensorFailure {
+            thrownError(SafetensorsError.self) { _ = try file.floats("odd") },
+            thrownError(SafetensorsError.self) {
                 try file.read("odd", shape: [count], into: Matrix(rows: 1, columns: count))
             },
         ] {
@@ -120,7 +121,7 @@ struct SafetensorsRoundTripTests {
         let values = (0..<700_001).map { Float(bitPattern: UInt32($0 % 60_000) << 16) }
         let data = values.flatMap { [UInt8($0.bitPattern >> 16 & 255), UInt8($0.bitPattern >> 24)] }
         let header = "{\"b\":{\"dtype\":\"BF16\",\"shape\":[700001],\"data_offsets\":[0,1400002]}}"
-        let file = try SafetensorsFile(path: try directory.file("bf16.safetensors", safetensors(header, data)))
+        let file = try SafetensorsFile(path: try directory.write("bf16.safetensors", safetensors(header, data)))
         #expect(try file.floats("b").map(\.bitPattern) == values.map(\.bitPattern))
         let view = Matrix(rows: 700_001, columns: 3).columns(1..<2)
         try file.read("b", shape: [700_001], into: view)
@@ -170,7 +171,7 @@ struct SafetensorsRoundTripTests {
         #expect(file.names == [name] && file.metadata == [name: name])
         let fields = "{\"dtype\":\"U8\",\"shape\":[ 1 ] , \"data_offsets\":[0,1]}"
         let escaped = "{\"\\ud83d\\ude00\\u00E9\\/\\t\":\(fields)} \n "
-        let escapedFile = try SafetensorsFile(path: try directory.file("escaped", safetensors(escaped, [9])))
+        let escapedFile = try SafetensorsFile(path: try directory.write("escaped", safetensors(escaped, [9])))
         #expect(escapedFile.names == ["😀é/\t"])
     }
 
@@ -179,10 +180,10 @@ struct SafetensorsRoundTripTests {
         let values = counting(rows: 2, columns: 3)
         try SafetensorsWriter.write([NamedTensor("w", shape: [2, 3], values)], to: path)
         let file = try SafetensorsFile(path: path)
-        let missing = tensorFailure { try file.read("v", shape: [2, 3], into: values) }
+        let missing = thrownError(SafetensorsError.self) { try file.read("v", shape: [2, 3], into: values) }
         #expect(missing?.reason == .tensorMissing && missing?.tensor == "v")
         let target = Matrix(rows: 3, columns: 2)
-        let shape = tensorFailure { try file.read("w", shape: [3, 2], into: target) }
+        let shape = thrownError(SafetensorsError.self) { try file.read("w", shape: [3, 2], into: target) }
         #expect(shape?.reason == .shapeMismatch(expected: [3, 2], found: [2, 3]))
         #expect(
             shape?.description
@@ -206,7 +207,7 @@ struct SafetensorsRoundTripTests {
     @Test("a full disk is an error of one line", .enabled(if: FileManager.default.isWritableFile(atPath: "/dev/full")))
     func fullDisk() throws {
         let values = counting(rows: 900, columns: 700)
-        let error = fileFailure {
+        let error = thrownError(FileError.self) {
             try SafetensorsWriter.write([NamedTensor("w", shape: [900, 700], values)], to: "/dev/full")
         }
         #expect(

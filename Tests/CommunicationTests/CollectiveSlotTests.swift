@@ -24,16 +24,18 @@ struct CollectiveSlotTests {
         try start(andForget: true)
         (sent, received) = (nil, nil)
         #expect(weakSent != nil && weakReceived != nil)
-        // Not over in time: it stays.
-        #expect(UnfinishedCollectives.finish(within: 0.01) == 1)
+        // Not over in time: it stays. Other tests of this process may have left some too.
+        #expect(UnfinishedCollectives.finish(within: 0.01) >= 1)
         #expect(weakSent != nil && weakReceived != nil)
         isOver = true
-        #expect(UnfinishedCollectives.finish(within: 5) == 0)
+        _ = UnfinishedCollectives.finish(within: 5)
         #expect(weakSent == nil && weakReceived == nil)
 
         (sent, received) = (Buffer(), Buffer())
+        weak let weakNext = sent
         isOver = false
         try start(andForget: false)
-        #expect(UnfinishedCollectives.finish(within: 5) == 0)
+        (sent, received) = (nil, nil)
+        #expect(weakNext == nil, "kept although it was over")
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Bad input ends with one line that names the thing, on any number of ranks", .serialized)

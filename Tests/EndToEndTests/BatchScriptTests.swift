@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// The batch scripts with a scheduler and an mpirun that write down what they were asked to do.

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("A run is saved as often as --checkpoint-every says, also in the middle of an epoch", .serialized)

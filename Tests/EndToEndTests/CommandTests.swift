@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Commands", .serialized)
@@ -109,7 +110,7 @@ struct CommandTests {
         _ = try Program.run(SmallRun.arguments(folder.file("best")))
         let older = try Program.run(SmallRun.arguments(folder.file("older")), environment: ["UMAE_MAX_ISA": limit])
         #expect(older.exitCode == 0, "\(older.errors)")
-        let error = SmallRun.relativeError(
+        let error = relativeError(
             try SmallRun.weights(folder.file("older"), step: 20), try SmallRun.weights(folder.file("best"), step: 20))
         // Other orders of summation in every product, for 20 steps.
         #expect(error < 1e-4, "relative error \(error)")

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Ranks and cores that do not fit are spoken of once", .serialized)

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Root may enter every directory, so the program is run as somebody else.

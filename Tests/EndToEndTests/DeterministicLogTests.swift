@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("--deterministic writes the same figures at any number of ranks", .serialized)

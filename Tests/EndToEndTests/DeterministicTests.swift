@@ -1,5 +1,6 @@
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 
 @Suite("--deterministic gives the same bits at any number of ranks and threads", .serialized)

@@ -1,6 +1,7 @@
 import Safetensors
 import Checkpoints
 import Foundation
+import TestSupport
 import Testing
 
 /// Ranks that do not have the same program, data or numbers.

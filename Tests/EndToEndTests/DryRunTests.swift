@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("--dry-run refuses what the run refuses, and neither it nor --print-config changes anything", .serialized)

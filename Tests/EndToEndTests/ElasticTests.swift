@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("A run goes on at another number of ranks with the same samples and the same global batch", .serialized)
@@ -22,7 +23,7 @@ struct ElasticTests {
             }
         }
         let expected = try SmallRun.weights(folder.file("whole"), step: 40)
-        let error = SmallRun.relativeError(try SmallRun.weights(folder.file("parts"), step: 40), expected)
+        let error = relativeError(try SmallRun.weights(folder.file("parts"), step: 40), expected)
         #expect(error < 1e-5, "relative error \(error)")
     }
 
@@ -39,7 +40,7 @@ struct ElasticTests {
         let resumed = try Program.run(arguments("parts") + ["--resume", "auto"], ranks: 2)
         #expect(resumed.exitCode == 0, "\(resumed.errors)")
         #expect(resumed.output.contains("the effective batch stays 16: 2 ranks × 2 micro-batches of 4"))
-        let error = SmallRun.relativeError(
+        let error = relativeError(
             try SmallRun.weights(folder.file("parts"), step: 20), try SmallRun.weights(folder.file("whole"), step: 20))
         #expect(error < 1e-5, "relative error \(error)")
     }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Exit codes are what a batch script decides by: 0 done, 85 to be started again, 64 never to be, 1 failed.

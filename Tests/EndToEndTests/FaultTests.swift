@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Ranks that stop, die, are slow, or find that the system fails them: the run ends, says why, and leaves what it had

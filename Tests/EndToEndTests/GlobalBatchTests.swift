@@ -2,6 +2,7 @@ import Safetensors
 import Checkpoints
 import Models
 import Regularizers
+import TestSupport
 import Testing
 
 /// One loss, one gradient, however the batch is divided and however its features travel.
@@ -31,14 +32,14 @@ struct GlobalBatchTests {
             let parts = try debug.dump(ranks: ranks, flags + ["--accum_iter", "\(micros)"])
             #expect(parts.names.sorted() == whole.names.sorted())
             for name in whole.names {
-                let error = SmallRun.relativeError(try parts.floats(name), try whole.floats(name))
+                let error = relativeError(try parts.floats(name), try whole.floats(name))
                 #expect(error < 1e-5, "\(ranks) ranks, \(micros) micro-batches, \(name): relative error \(error)")
             }
         }
         // The regulariser is there, and is not another.
         let without = try debug.dump(ranks: nil, ["--reg", "none"])
         let name = "grad.blocks.0.attn.qkv.weight"
-        #expect(SmallRun.relativeError(try whole.floats(name), try without.floats(name)) > 1e-4)
+        #expect(relativeError(try whole.floats(name), try without.floats(name)) > 1e-4)
     }
 
     @Test("features compared within micro-batches alone give another gradient, which is what `micro` says")
@@ -46,10 +47,10 @@ struct GlobalBatchTests {
         let debug = try DebugFiles(images: 16)
         let whole = try debug.dump(ranks: 2, ["--lamb", "0.5"])
         let micro = try debug.dump(ranks: 2, ["--lamb", "0.5", "--accum_iter", "4", "--negatives", "micro"])
-        #expect(SmallRun.relativeError(try micro.floats("loss_reg"), try whole.floats("loss_reg")) > 1e-3)
-        #expect(SmallRun.relativeError(try micro.floats("loss_mae"), try whole.floats("loss_mae")) < 1e-5)
+        #expect(relativeError(try micro.floats("loss_reg"), try whole.floats("loss_reg")) > 1e-3)
+        #expect(relativeError(try micro.floats("loss_mae"), try whole.floats("loss_mae")) < 1e-5)
         // The mean over micro-batches of their losses, however many ranks hold one.
         let alone = try debug.dump(ranks: nil, ["--lamb", "0.5", "--accum_iter", "1", "--negatives", "micro"])
-        #expect(SmallRun.relativeError(try alone.floats("loss_reg"), try whole.floats("loss_reg")) < 1e-5)
+        #expect(relativeError(try alone.floats("loss_reg"), try whole.floats("loss_reg")) < 1e-5)
     }
 }

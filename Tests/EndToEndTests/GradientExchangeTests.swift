@@ -1,6 +1,7 @@
 import Safetensors
 import Checkpoints
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("However gradients travel, the update is the same", .serialized)
@@ -20,7 +21,7 @@ struct GradientExchangeTests {
             let parts = try debug.dump(ranks: ranks, update + flags + buckets)
             #expect(parts.names.sorted() == whole.names.sorted())
             for name in whole.names {
-                let error = SmallRun.relativeError(try parts.floats(name), try whole.floats(name))
+                let error = relativeError(try parts.floats(name), try whole.floats(name))
                 // AdamW's first update is the sign of a gradient, which rounding can turn where it is all but zero: the
                 // key biases' are zero but for rounding.
                 let tolerance = name.hasPrefix("updated.") && name.hasSuffix("qkv.bias") ? 1.0 : 1e-4
@@ -31,7 +32,7 @@ struct GradientExchangeTests {
         // The update is there.
         let before = try debug.dump(ranks: nil, ["--lr", "0"])
         let name = "updated.decoder_pred.weight"
-        #expect(SmallRun.relativeError(try before.floats(name), try whole.floats(name)) > 1e-3)
+        #expect(relativeError(try before.floats(name), try whole.floats(name)) > 1e-3)
     }
 
     @Test("bfloat16 messages round gradients to 8 bits and no more", arguments: [2, 4])
@@ -41,7 +42,7 @@ struct GradientExchangeTests {
         let parts = try debug.dump(ranks: ranks, ["--gradient-wire", "bf16"] + buckets)
         var largest = 0.0
         for name in whole.names where name.hasPrefix("grad.") && !name.hasSuffix("qkv.bias") {
-            let error = SmallRun.relativeError(try parts.floats(name), try whole.floats(name))
+            let error = relativeError(try parts.floats(name), try whole.floats(name))
             largest = max(largest, error)
             // Half a unit in the last of 8 bits is 2^-9 for each term and once more for the sum; terms that cancel lose
             // more.
@@ -76,7 +77,7 @@ struct GradientExchangeTests {
             let two = try Program.run(arguments(name) + second + batch + ["--resume", "auto"], ranks: ranks.1)
             #expect(two.exitCode == 0, "\(two.errors)")
             for step in [steps, 2 * steps] {
-                let error = SmallRun.relativeError(
+                let error = relativeError(
                     try SmallRun.weights(folder.file(name), step: step),
                     try SmallRun.weights(folder.file(reference), step: step))
                 #expect(error < 1e-5, "\(name), step \(step): relative error \(error)")

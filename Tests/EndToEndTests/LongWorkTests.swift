@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// What takes long without being a stall: a file system that is slow to save, an update of many micro-batches.

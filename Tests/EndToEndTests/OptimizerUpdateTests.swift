@@ -1,6 +1,7 @@
 import Safetensors
 import Checkpoints
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("AdamW counts the updates that its moments have seen", .serialized)

@@ -1,5 +1,6 @@
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 
 @Suite("bf16 trains as fp32 does, where the CPU has it", .serialized)

@@ -2,6 +2,7 @@ import Safetensors
 import Checkpoints
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 
 @Suite("The number of ranks changes nothing but rounding", .serialized)
@@ -14,13 +15,13 @@ struct RankInvarianceTests {
         let together = try Program.run(SmallRun.arguments(folder.file("many")), ranks: ranks)
         #expect(together.exitCode == 0, "\(together.errors)")
         let expected = try SmallRun.weights(folder.file("one"), step: 20)
-        let error = SmallRun.relativeError(try SmallRun.weights(folder.file("many"), step: 20), expected)
+        let error = relativeError(try SmallRun.weights(folder.file("many"), step: 20), expected)
         // Sums over images are formed in another order: fp32 rounding, 20 times.
         #expect(error < 1e-5, "relative error \(error)")
         // And the run did go somewhere: another seed ends elsewhere.
         let other = try Program.run(SmallRun.arguments(folder.file("other")) + ["--seed", "8"])
         #expect(other.exitCode == 0)
-        #expect(SmallRun.relativeError(try SmallRun.weights(folder.file("other"), step: 20), expected) > 1e-2)
+        #expect(relativeError(try SmallRun.weights(folder.file("other"), step: 20), expected) > 1e-2)
     }
 
     @Test("one process with two threads takes the same trajectory")
@@ -28,7 +29,7 @@ struct RankInvarianceTests {
         let folder = try TemporaryDirectory()
         _ = try Program.run(SmallRun.arguments(folder.file("one")))
         _ = try Program.run(SmallRun.arguments(folder.file("two")) + ["--threads", "2"])
-        let error = SmallRun.relativeError(
+        let error = relativeError(
             try SmallRun.weights(folder.file("two"), step: 20), try SmallRun.weights(folder.file("one"), step: 20))
         #expect(error < 1e-5, "relative error \(error)")
     }
@@ -40,7 +41,7 @@ struct RankInvarianceTests {
         let folder = try TemporaryDirectory()
         _ = try Program.run(SmallRun.arguments(folder.file("one")) + more)
         _ = try Program.run(SmallRun.arguments(folder.file("four")) + more + ["--accum_iter", "2"], ranks: 2)
-        let error = SmallRun.relativeError(
+        let error = relativeError(
             try SmallRun.weights(folder.file("four"), step: 20), try SmallRun.weights(folder.file("one"), step: 20))
         #expect(error < 1e-5, "relative error \(error)")
     }
@@ -55,7 +56,7 @@ struct RankInvarianceTests {
         for name in alone.names {
             let expected = try alone.floats(name)
             #expect(together[name]?.shape == alone[name]?.shape)
-            let error = SmallRun.relativeError(try together.floats(name), expected)
+            let error = relativeError(try together.floats(name), expected)
             #expect(error < 1e-5, "\(name): relative error \(error)")
         }
     }
@@ -71,7 +72,7 @@ struct RankInvarianceTests {
             let full = zip(try exact.floats(name), base).map { $0 - $1 }
             let part = zip(try reference.floats(name), base).map { Float(ranks) * ($0 - $1) }
             // A difference of gradients: its rounding is that of the larger terms.
-            #expect(SmallRun.relativeError(part, full) < 1e-4, "\(name)")
+            #expect(relativeError(part, full) < 1e-4, "\(name)")
             #expect(full.contains { abs($0) > 1e-4 })
         }
     }

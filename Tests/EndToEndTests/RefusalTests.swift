@@ -1,5 +1,6 @@
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 
 /// What the system or the launcher refuses: threads, calls of MPI from several threads, one instruction set for all.

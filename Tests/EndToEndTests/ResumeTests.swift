@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("A run that is stopped goes on as if it had not been", .serialized)
@@ -54,7 +55,7 @@ struct ResumeTests {
         try FileManager.default.removeItem(atPath: folder.file("parts/checkpoint-00000040"))
         let resumed = try Program.run(SmallRun.arguments(folder.file("parts"), epochs: 2) + ["--resume", "auto"])
         #expect(resumed.exitCode == 0, "\(resumed.errors)")
-        let error = SmallRun.relativeError(
+        let error = relativeError(
             try SmallRun.weights(folder.file("parts"), step: 40), try SmallRun.weights(folder.file("whole"), step: 40))
         // The first epoch's sums were formed over two ranks: rounding.
         #expect(error < 1e-5, "relative error \(error)")

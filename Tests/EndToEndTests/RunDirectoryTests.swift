@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// A run directory has one owner, and nothing is lost in it that the run did not write.

@@ -3,6 +3,7 @@ import Foundation
 import Pretraining
 import Settings
 import Tensors
+import TestSupport
 import Testing
 import Options
 

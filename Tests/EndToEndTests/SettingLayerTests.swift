@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("A setting means the same in recipe, environment and flags", .serialized)

@@ -36,15 +36,4 @@ enum SmallRun {
             return Array(values[..<width] + values[(2 * width)...])
         }
     }
-
-    /// |a - b| / |b|
-    static func relativeError(_ a: [Float], _ b: [Float]) -> Double {
-        guard a.count == b.count else { return .infinity }
-        var (difference, norm) = (0.0, 0.0)
-        for (x, y) in zip(a, b) {
-            difference += Double(x - y) * Double(x - y)
-            norm += Double(y) * Double(y)
-        }
-        return (difference / max(norm, 1e-300)).squareRoot()
-    }
 }

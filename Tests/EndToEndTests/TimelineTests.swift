@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("The timeline shows what every rank did, and messages under way behind it", .serialized)

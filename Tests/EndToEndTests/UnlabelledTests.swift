@@ -1,6 +1,7 @@
 import Safetensors
 import Checkpoints
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Images without labels are pretrained on", .serialized)

@@ -1,19 +1,15 @@
-import Foundation
+import TestSupport
 
 /// A made-up file system: what the kernel would tell on another machine.
-final class FileTree {
-    let root = NSTemporaryDirectory() + "umae-dist-host-" + UUID().uuidString
+struct FileTree {
+    private let directory: TemporaryDirectory
 
     init(_ files: [String: String]) throws {
-        for (path, text) in files {
-            let file = URL(fileURLWithPath: root + path)
-            try FileManager.default.createDirectory(
-                at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-            try (text + "\n").write(to: file, atomically: false, encoding: .utf8)
-        }
+        directory = try TemporaryDirectory()
+        for (path, text) in files { try directory.write(path, Array((text + "\n").utf8)) }
     }
 
-    deinit { try? FileManager.default.removeItem(atPath: root) }
+    var root: String { directory.path }
 }
 
 /// Lines of mountinfo.

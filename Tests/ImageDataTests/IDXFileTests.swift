@@ -1,4 +1,5 @@
 import ImageData
+import TestSupport
 import Testing
 
 @Suite("IDX files")

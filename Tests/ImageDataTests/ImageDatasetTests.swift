@@ -1,6 +1,7 @@
 import Foundation
 import ImageData
 import Tensors
+import TestSupport
 import Testing
 
 @Suite("Data set detection")

@@ -8,6 +8,7 @@ import Measurement
 import Models
 import Regularizers
 import Tensors
+import TestSupport
 import Testing
 import Pretraining
 
@@ -68,8 +69,8 @@ struct ParityTests {
 
     @Test("losses, outputs and every gradient", arguments: cases, [1, 2])
     func everything(_ example: Case, threads: Int) throws {
-        let out = NSTemporaryDirectory() + "umae-dist-parity-\(UUID().uuidString).safetensors"
-        defer { try? FileManager.default.removeItem(atPath: out) }
+        let directory = try TemporaryDirectory()
+        let out = directory.file("dump.safetensors")
         var step = StepConfiguration()
         (step.model, step.loss) = (example.model, example.loss)
         _ = try DebugDump(
@@ -81,7 +82,7 @@ struct ParityTests {
         #expect(dump.names.sorted() == expected.names.sorted())
         for name in expected.names {
             #expect(dump[name]?.shape == expected[name]?.shape, "\(name)")
-            let error = Self.relativeError(try dump.floats(name), try expected.floats(name))
+            let error = relativeError(try dump.floats(name), try expected.floats(name))
             #expect(error <= Self.tolerance, "\(name): \(error)")
         }
         #expect(try dump.floats("mask") == expected.floats("mask"))
@@ -102,12 +103,5 @@ struct ParityTests {
 
     static func fixture(_ name: String) throws -> String {
         try #require(Bundle.module.path(forResource: name, ofType: "safetensors", inDirectory: "Fixtures"), "\(name)")
-    }
-
-    static func relativeError(_ a: [Float], _ b: [Float]) -> Double {
-        guard a.count == b.count else { return .infinity }
-        let difference = zip(a, b).reduce(0.0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) }
-        let norm = b.reduce(0.0) { $0 + Double($1) * Double($1) }
-        return (difference / max(norm, 1e-24)).squareRoot()
     }
 }

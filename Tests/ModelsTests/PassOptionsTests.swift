@@ -1,15 +1,11 @@
 import Models
 import Tensors
+import TestSupport
 import Testing
 
 /// What a pass leaves out, computes again or packs anew is the same gradient.
 @Suite("Options of a pass change its memory, not its gradient")
 struct PassOptionsTests {
-    private static func relativeDifference(_ a: [Float], _ b: [Float]) -> Double {
-        let difference = zip(a, b).reduce(0.0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) }
-        return (difference / b.reduce(0.0) { $0 + Double($1) * Double($1) }).squareRoot()
-    }
-
     @Test(
         "visible patches need not be predicted", arguments: [1, 2, 4], VisionTransformerConfiguration.Positions.allCases
     )
@@ -19,7 +15,7 @@ struct PassOptionsTests {
         model.positions = positions
         let all = try RandomPass.gradient(model, .float32) { $0.predictsAll = true }
         let masked = try RandomPass.gradient(model, .float32)
-        #expect(Self.relativeDifference(masked.values, all.values) < 1e-6)
+        #expect(relativeError(masked.values, all.values) < 1e-6)
         #expect(abs(masked.losses[0] - all.losses[0]) < 1e-6 * all.losses[0])
     }
 

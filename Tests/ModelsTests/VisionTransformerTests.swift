@@ -2,6 +2,7 @@ import Layers
 import Models
 import Safetensors
 import Tensors
+import TestSupport
 import Testing
 
 @Suite("An encoder by itself, which sees every patch")
@@ -84,7 +85,7 @@ struct VisionTransformerTests {
         let names = expected.names.filter { $0.hasPrefix(prefix) }
         #expect(Set(names) == Set(own.keys.map { prefix + $0 }))
         for (name, values) in own {
-            let error = ParityTests.relativeError(values, try expected.floats(prefix + name))
+            let error = relativeError(values, try expected.floats(prefix + name))
             #expect(error <= ParityTests.tolerance, "\(name): \(error)")
         }
     }

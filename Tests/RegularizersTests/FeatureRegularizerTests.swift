@@ -3,6 +3,7 @@ import Layers
 import Regularizers
 import Safetensors
 import Tensors
+import TestSupport
 import Testing
 
 @Suite("Regularisers against PyTorch (scripts/fixtures/regularizers.py), whatever the ranks and the transport")
@@ -28,13 +29,6 @@ struct FeatureRegularizerTests {
     private static func fixture() throws -> SafetensorsFile {
         let path = Bundle.module.path(forResource: "regularizers", ofType: "safetensors", inDirectory: "Fixtures")
         return try SafetensorsFile(path: try #require(path))
-    }
-
-    private static func relativeError(_ a: [Float], _ b: [Float]) -> Double {
-        guard a.count == b.count else { return .infinity }
-        let difference = zip(a, b).reduce(0.0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) }
-        let norm = b.reduce(0.0) { $0 + Double($1) * Double($1) }
-        return (difference / max(norm, 1e-24)).squareRoot()
     }
 
     /// Ranks that are played one after another, their messages being copies.
@@ -122,7 +116,7 @@ struct FeatureRegularizerTests {
             ranks[0][0] += features.rows - division.reduce(0) { $0 + $1.reduce(0, +) }
             let result = try run(configuration, features, ranks: ranks, weight: 0.7)
             #expect(abs(result.loss / loss - 1) < example.tolerance, "\(division): \(result.loss), \(loss)")
-            let error = Self.relativeError(result.gradient, gradient)
+            let error = relativeError(result.gradient, gradient)
             #expect(error < example.tolerance, "\(division): \(error)")
             inverseRanks.append(result.inverseRank)
         }

@@ -1,6 +1,7 @@
 import CVectorKernels
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 
 /// Products and attention against double precision, with operands of both types, at sizes around tile, panel and block,
@@ -181,12 +182,12 @@ struct ProductKernelTests {
             let result = Self.runAttention(element, tokens: tokens, from: first, width: width, scale: 0.7)
             let expected = Self.attention(
                 result.qkv.array, result.dOut.array, tokens: tokens, from: first, width: width, scale: 0.7)
-            #expect(Self.relativeError(result.out.array, expected.out) < Self.tolerance(element))
+            #expect(relativeError(result.out.array, expected.out) < Self.tolerance(element))
             for third in 0..<3 {
                 let rows = third == 0 ? result.dQKV.rows(first..<tokens) : result.dQKV
                 let gradient = rows.columns(third * width..<(third + 1) * width).array
                 #expect(
-                    Self.relativeError(gradient, expected.gradients[third]) < Self.tolerance(element), "\(third)")
+                    relativeError(gradient, expected.gradients[third]) < Self.tolerance(element), "\(third)")
             }
         }
     }
@@ -241,15 +242,6 @@ struct ProductKernelTests {
     private static func slopeError(_ element: ElementType) -> Double { element == .float32 ? 1e-6 : 2e-4 }
     /// Rounded scores and their gradients, a few of them in a row.
     private static func tolerance(_ element: ElementType) -> Double { element == .float32 ? 3e-6 : 1e-2 }
-
-    private static func relativeError(_ a: [Float], _ b: [Double]) -> Double {
-        var (difference, norm) = (0.0, 0.0)
-        for (x, y) in zip(a, b) {
-            difference += (Double(x) - y) * (Double(x) - y)
-            norm += y * y
-        }
-        return (difference / max(norm, 1e-300)).squareRoot()
-    }
 
     /// softmax(scale·QKᵀ)·V for queries from `first` on, and the gradients of q, k and v, in double precision.
     private static func attention(

@@ -1,31 +1,7 @@
 import Checkpoints
 import Foundation
-import Host
 import Safetensors
 import Tensors
-
-/// A directory of a test's own, removed with the last reference.
-final class TemporaryDirectory: Sendable {
-    let path: String
-
-    init() throws {
-        let directory = FileManager.default.temporaryDirectory.appendingPathComponent("checkpoints-\(UUID())")
-        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-        path = directory.path
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
-
-    /// Writes a file of these bytes and returns its path.
-    func file(_ name: String, _ bytes: [UInt8]) throws -> String {
-        try Data(bytes).write(to: URL(fileURLWithPath: "\(path)/\(name)"))
-        return "\(path)/\(name)"
-    }
-
-    var names: [String] {
-        get throws { try FileManager.default.contentsOfDirectory(atPath: path).sorted() }
-    }
-}
 
 func content(_ path: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(fileURLWithPath: path))) }
 
@@ -33,20 +9,6 @@ func content(_ path: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(
 func safetensors(_ header: String, _ data: [UInt8] = []) -> [UInt8] {
     let text = Array(header.utf8)
     return (0..<8).map { UInt8(truncatingIfNeeded: text.count >> ($0 * 8)) } + text + data
-}
-
-/// The error of that type that `body` throws; nil if it throws none, or another.
-func failure<Result>(_ body: () throws -> Result) -> CheckpointError? { thrown(by: body) as? CheckpointError }
-func tensorFailure<Result>(_ body: () throws -> Result) -> SafetensorsError? { thrown(by: body) as? SafetensorsError }
-func fileFailure<Result>(_ body: () throws -> Result) -> FileError? { thrown(by: body) as? FileError }
-
-private func thrown<Result>(by body: () throws -> Result) -> (any Error)? {
-    do {
-        _ = try body()
-        return nil
-    } catch {
-        return error
-    }
 }
 
 /// A run whose weights, moments and state all carry the same number, so that a mixture of two saves is noticed.
