@@ -43,18 +43,24 @@ let package = Package(
         module("Host", ["CZlib"]),
         module("Tensors", ["CVectorKernels", "Host"]),
         module("Communication", ["CMPIShim", "Host", "Tensors"]),
-        // 2: layers, images and files of tensors
+        // 2: layers, images, files of tensors, settings
         module("Layers", ["Tensors", "CVectorKernels"]),
         module("ImageData", ["Host", "Tensors", "CZlib"]),
         module("Safetensors", ["Host", "Tensors"]),
-        // 3: the model, its update, its distribution
+        // Flags, recipes and the environment as one command line, whatever the command.
+        module(
+            "Settings",
+            [
+                "Communication", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"), "Yams",
+            ]),
+        // 3: the model, the loss of its features, its update, its distribution
         module("Models", ["Layers", "Safetensors", "Tensors", "CVectorKernels"]),
+        module("Regularizers", ["Layers", "Tensors", "CVectorKernels"]),
         module("Optimization", ["Tensors", "CVectorKernels"]),
         module("DataParallel", ["Communication", "Tensors", "CVectorKernels"]),
-        // Arithmetic about steps on machines that are not here; knows neither MPI nor the model.
-        module("Planning", []),
-        // 4: what is kept
+        // 4: what is kept; what a step would take on machines that are not here
         module("Checkpoints", ["Host", "Safetensors"]),
+        module("Planning", ["Communication", "DataParallel", "Models", "Regularizers", "Tensors"]),
         // 5: what every run has, whatever it computes: clocks, memory, signals
         module(
             "Runs",
@@ -70,7 +76,7 @@ let package = Package(
             "Pretraining",
             [
                 "Checkpoints", "Communication", "DataParallel", "Host", "ImageData", "Layers", "Models", "Optimization",
-                "Runs", "Safetensors", "Tensors", "Training",
+                "Regularizers", "Runs", "Safetensors", "Tensors", "Training",
             ]),
         // 8: what is measured of a step: its speed, its gradients, its cost elsewhere
         module(
@@ -78,16 +84,23 @@ let package = Package(
             [
                 "Checkpoints", "Communication", "CVectorKernels", "DataParallel", "Host", "ImageData", "Layers",
                 "Models",
-                "Optimization", "Planning", "Runs", "Safetensors", "Tensors", "Pretraining", "Training",
+                "Optimization", "Planning", "Pretraining", "Regularizers", "Runs", "Safetensors", "Tensors", "Training",
             ]),
-        // 9: commands
+        // 9: flags, and the configurations that they make
+        module(
+            "Options",
+            [
+                "Communication", "DataParallel", "ImageData", "Models", "Optimization", "Pretraining", "Regularizers",
+                "Runs", "Settings", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        // 10: commands
         .executableTarget(
             name: "umae-dist",
             dependencies: [
                 "BuildIdentity", "Checkpoints", "Communication", "DataParallel", "Host", "ImageData", "Layers",
-                "Measurement", "Models", "Optimization", "Planning", "Pretraining", "Runs", "Tensors", "Training",
+                "Measurement", "Models", "Optimization", "Options", "Planning", "Pretraining", "Regularizers", "Runs",
+                "Settings", "Tensors", "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                "Yams",
             ],
             swiftSettings: settings),
         // Tests, one target per module; EndToEndTests runs the program itself, under mpirun too.
@@ -101,7 +114,11 @@ let package = Package(
         tests("DataParallelTests", ["Communication", "DataParallel", "Tensors", "TestSupport"]),
         tests(
             "EndToEndTests",
-            ["AllocationCounter", "Models", "Safetensors", "Tensors", "TestSupport", "umae-dist"],
+            [
+                "AllocationCounter", "Models", "Options", "Pretraining", "Regularizers", "Safetensors", "Settings",
+                "Tensors", "TestSupport", "umae-dist",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             resources: [.copy("Fixtures")]),
         tests("HostTests", ["Host", "TestSupport"]),
         tests("ImageDataTests", ["ImageData", "Tensors", "TestSupport"], resources: [.copy("Fixtures")]),
@@ -109,33 +126,42 @@ let package = Package(
         tests(
             "MeasurementTests",
             [
-                "Communication", "DataParallel", "Measurement", "Models", "Optimization", "Planning", "Safetensors",
-                "Tensors", "TestSupport", "Pretraining",
+                "Communication", "DataParallel", "Layers", "Measurement", "Models", "Optimization", "Planning",
+                "Pretraining", "Regularizers", "Runs", "Safetensors", "Tensors", "TestSupport",
             ]),
         tests(
             "ModelsTests",
             [
                 "Checkpoints", "Communication", "DataParallel", "ImageData", "Layers", "Measurement", "Models",
-                "Pretraining",
-                "Runs", "Tensors", "TestSupport", "Training",
+                "Pretraining", "Regularizers", "Runs", "Tensors", "TestSupport", "Training",
             ],
             resources: [.copy("Fixtures")]),
-        tests("PlanningTests", ["Planning"]),
+        tests("PlanningTests", ["DataParallel", "Models", "Planning", "Regularizers", "Tensors"]),
+        tests(
+            "RegularizersTests", ["Layers", "Regularizers", "Safetensors", "Tensors", "TestSupport"],
+            resources: [.copy("Fixtures")]),
         tests("RunsTests", ["Communication", "Host", "Models", "Runs", "Tensors"]),
         tests(
             "PretrainingTests",
             [
                 "Communication", "DataParallel", "Host", "ImageData", "Layers", "Models", "Optimization", "Pretraining",
-                "Runs", "Tensors", "TestSupport", "Training",
+                "Regularizers", "Runs", "Tensors", "TestSupport", "Training",
             ]),
+        tests(
+            "SettingsTests", ["Settings", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         tests("OptimizationTests", ["Optimization", "Tensors"]),
+        tests(
+            "OptionsTests",
+            [
+                "DataParallel", "Models", "Options", "Pretraining", "Regularizers", "Settings",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
         tests("TensorsTests", ["Host", "CVectorKernels", "Tensors", "TestSupport"]),
         tests(
             "TrainingTests",
             [
                 "Communication", "DataParallel", "ImageData", "Layers", "Optimization", "Runs", "Tensors",
-                "TestSupport",
-                "Training",
+                "TestSupport", "Training",
             ]),
     ]
 )

@@ -59,7 +59,7 @@ static const kernel_table *table_of(umae_isa isa) {
 
 static umae_isa standard_isa = UMAE_ISA_BASELINE;
 static const kernel_table *standard = &table_baseline;
-// Of this thread, or NULL for the standard.
+// The kernels that this thread uses instead of the standard ones; NULL for those.
 static _Thread_local const kernel_table *chosen;
 static _Thread_local umae_isa chosen_isa;
 

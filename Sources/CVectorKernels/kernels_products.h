@@ -42,7 +42,7 @@ INLINE void finish_parts(const umae_product *p, const float *sums, size_t row0, 
             if (parts & RESULT) store_n(c + j, v, n);
             if (parts & OUTPUT) store_element(y, j, v, n, bf);
             if ((parts & GELU) && !(parts & GELU_INPUT)) {
-                // Of what was stored, so that backward finds the same.
+                // Rounded as stored, so that backward finds the same.
                 if (bf) v = widen(narrow(v));
                 store_element(g, j, gelu_of(v, gelu_cdf(v, bf)), n, bf);
             }

@@ -69,7 +69,7 @@ package struct Checkpoint: Equatable, Sendable {
 
 /// How run state becomes JSON. Finite floating-point numbers keep every bit; infinities and NaN become strings.
 enum StateCoding {
-    /// In bytes.
+    /// The largest state that is read, in bytes.
     static var maximumSize: Int { 1 << 28 }
 
     static func encode(_ state: some Encodable, path: String) throws -> [UInt8] {

@@ -13,7 +13,7 @@ struct CheckpointManifest: Codable, Equatable {
 
     static var fileName: String { "manifest.json" }
     static var currentVersion: Int { 1 }
-    /// In bytes; a manifest has some hundred.
+    /// The largest manifest that is read, in bytes; one has some hundred.
     private static var maximumSize: Int { 1 << 20 }
 
     init(step: Int, files: [String: FileRecord], isPermanent: Bool = false, run: String? = nil) {

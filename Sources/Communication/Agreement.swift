@@ -96,6 +96,13 @@ extension Communicator {
 /// An error of what was asked for: the same command line can never work, and a script need not try it again.
 package protocol PermanentError: Error {}
 
+/// Settings that do not fit: of a flag, a recipe or a variable, of several together, or of this machine.
+package struct SettingsError: PermanentError, CustomStringConvertible {
+    package let description: String
+
+    package init(_ description: String) { self.description = description }
+}
+
 /// An error that every rank throws alike, so that one of them may speak for all and none is left waiting.
 package protocol CollectiveError: Error, CustomStringConvertible {}
 

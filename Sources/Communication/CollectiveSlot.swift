@@ -4,7 +4,7 @@ internal import Tensors
 package final class CollectiveSlot: @unchecked Sendable {
     package internal(set) var isDone = true
     let request: Storage<UInt64>
-    /// Of the collective, as `HostTable` counts them; 0 where nobody does.
+    /// The collective's number as `HostTable` counts them; 0 where nobody counts.
     var number = 0
     private var send: AnyObject?
     private var receive: AnyObject?
@@ -23,7 +23,7 @@ package final class CollectiveSlot: @unchecked Sendable {
                 isOver: { () throws(CommunicationError) in try poll(slot, false) }))
     }
 
-    /// For a request that another slot has left behind.
+    /// Takes over a request that another slot leaves behind.
     private init(finishing request: Storage<UInt64>) { self.request = request }
 
     /// - Parameters:

@@ -36,7 +36,7 @@ struct Departure: Sendable {
             """
         var attributes = posix_spawnattr_t()
         unsafe posix_spawnattr_init(&attributes)
-        // In a group of its own: mpirun ends this one's.
+        // The child gets a process group of its own, since mpirun ends this one's.
         unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
         var files = unsafe posix_spawn_file_actions_t()
         unsafe posix_spawn_file_actions_init(&files)
@@ -55,7 +55,7 @@ struct Departure: Sendable {
     /// Ends this process at once: what is done at an orderly exit may wait for MPI again.
     static func leave(exitCode: Int32) -> Never { _exit(exitCode) }
 
-    /// To standard error, in one piece, so that lines of several ranks do not mix.
+    /// Writes a line to standard error in one piece, so that lines of several ranks do not mix.
     static func say(_ text: String) { write("umae-dist: \(text)\n") }
 
     static func write(_ text: String) {

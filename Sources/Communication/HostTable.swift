@@ -136,7 +136,7 @@ package final class HostTable: @unchecked Sendable {
 
     /// Notes that work is over that may have taken long.
     package func endWork(returningTo outer: Int64) {
-        // In this order: whoever reads in between sees work, or that it has just ended.
+        // Progress is noted first: whoever reads in between sees a rank at work, or one that has just ended it.
         noteProgress()
         set(.workEnded, Self.now())
         set(.work, outer)
@@ -217,7 +217,7 @@ package final class HostTable: @unchecked Sendable {
         }
     }
 
-    /// Of the clock that all processes of a host share, and that nobody sets.
+    /// Nanoseconds of CLOCK_MONOTONIC, which all processes of a host share and nobody sets.
     package static func now() -> Int64 {
         var time = timespec()
         unsafe clock_gettime(CLOCK_MONOTONIC, &time)

@@ -1,6 +1,6 @@
 internal import Tensors
 
-/// Where the part of each rank lies in a row of elements; kept where a collective can read it until it is done.
+/// The part of each rank in a row of elements, in memory that stays until a collective that reads it is done.
 package final class RankParts: Sendable {
     package let ranges: [Range<Int>]
     let counts: Storage<Int32>

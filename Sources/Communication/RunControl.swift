@@ -10,7 +10,7 @@ package protocol RunControl: AnyObject, Sendable {
     ///
     /// - Throws: `ThreadRefusal` if the system gives no thread to watch on.
     func watchForStalls(timeout: Double) throws
-    /// Where this rank notes what it does for the ranks of its host to see; nil where nobody watches.
+    /// The table in which this rank notes what it does, for the other ranks of its host; nil where nobody watches.
     var table: HostTable? { get }
     /// Says at which step this rank is, for such a report.
     func mark(step: Int)

@@ -12,7 +12,7 @@ import Synchronization
 @safe
 final class StallWatch: @unchecked Sendable {
     let table: HostTable
-    /// By rank.
+    /// The host of each rank.
     private let hosts: [String]
     private var timeout = 0.0
     private let departure: Departure
@@ -120,7 +120,7 @@ final class StallWatch: @unchecked Sendable {
 
     private func rank(_ row: Int) -> Int { Int(table.get(.rank, of: row)) }
 
-    /// Where no rank of this host is to blame: the others.
+    /// What to say where no rank of this host is to blame, so that it must be one of another host.
     private var waitingForOthers: String {
         let own = hosts[rank(table.localRank)]
         var others: [String: [Int]] = [:]

@@ -2,7 +2,7 @@ internal import Tensors
 
 /// Buckets that travel: how one is started, and how one finds out that its sum is there.
 protocol BucketTransport: AnyObject {
-    /// Where the sums are: [1, n].
+    /// The sums [1, n], each valid once its bucket is done.
     var sums: Matrix { get }
     /// Sends a bucket whose gradients are done. All ranks start all buckets in the same order.
     func start(_ bucket: Int) throws

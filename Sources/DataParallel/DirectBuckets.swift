@@ -16,7 +16,7 @@ final class DirectBuckets: BucketTransport {
     private let sent: Operand
     private let received: Operand
     private let buckets: [Bucket]
-    /// In the order in which they were started; how many of them are summed, and handed back.
+    /// The buckets under way, in the order in which they were started, and how many of them are summed and handed back.
     private var started: [Int] = []
     private var summed = 0
     private var returned = 0
@@ -24,9 +24,10 @@ final class DirectBuckets: BucketTransport {
     private struct Bucket {
         let range: Range<Int>
         let own: Range<Int>
-        /// In `received`.
+        /// Where in `received` the terms of the other ranks arrive.
         let arrivals: Range<Int>
-        /// What this rank sends, less what it keeps, and what it receives; relative to the two ranges.
+        /// What this rank sends to each other rank, relative to `range`, and what it receives from each, relative to
+        /// `arrivals`.
         let sendParts: RankParts
         let receiveParts: RankParts
         /// All parts, relative to `range`.

@@ -1,25 +1,6 @@
 package import Communication
 package import Tensors
 
-/// How the gradient of the regulariser treats the features of other ranks.
-package enum UniformityGradient: String, Codable, CaseIterable, Sendable {
-    /// The gradient of the global loss: the same update at any rank count.
-    case exact
-    /// The public U-MAE code's: its gather keeps only the own slot of the gradient and gradients are then averaged,
-    /// so the uniformity gradient is the exact one divided by the number of ranks.
-    case reference
-
-    package func factor(worldSize: Int) -> Double { self == .exact ? 1 : 1 / Double(worldSize) }
-}
-
-/// Which features a micro-batch is compared with.
-package enum Negatives: String, Codable, CaseIterable, Sendable {
-    /// Those of the whole effective batch: all ranks and all micro-batches of the update.
-    case effective
-    /// Those of the same micro-batch, on all ranks.
-    case micro
-}
-
 /// Brings class features, or their Gram matrices, of all ranks together while something else is computed.
 package final class FeatureExchange: InFlight {
     /// What travels.

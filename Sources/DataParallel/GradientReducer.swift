@@ -21,18 +21,18 @@ package final class GradientReducer: InFlight {
     package private(set) var exposedSeconds = 0.0
 
     package init(
-        _ communicator: any Communicator, _ exchange: GradientExchange, gradients: Matrix, plan: MemoryPlan
+        _ communicator: any Communicator, _ configuration: GradientSumConfiguration, gradients: Matrix, plan: MemoryPlan
     ) {
-        let layout = exchange.layout(count: gradients.columns, ranks: communicator.size)
+        let layout = configuration.layout(count: gradients.columns, ranks: communicator.size)
         self.layout = layout
         self.communicator = communicator
         missing = layout.buckets.map(\.count)
         departures = layout.buckets.map { _ in .now }
         owned =
-            exchange.owned(count: gradients.columns, rank: communicator.rank, ranks: communicator.size)
+            configuration.owned(count: gradients.columns, rank: communicator.rank, ranks: communicator.size)
             ?? [0..<gradients.columns]
-        let algorithm = exchange.resolvedAlgorithm(on: communicator.hostLayout)
-        bytesPerElement = algorithm == .allReduce ? 4 : exchange.wire.byteCount
+        let algorithm = configuration.resolvedAlgorithm(on: communicator.hostLayout)
+        bytesPerElement = algorithm == .allReduce ? 4 : configuration.wire.byteCount
         guard communicator.size > 1 else {
             transport = nil
             self.gradients = gradients
@@ -42,7 +42,8 @@ package final class GradientReducer: InFlight {
             algorithm == .allReduce
             ? AllReduceBuckets(communicator, layout, gradients: gradients, plan: plan)
             : DirectBuckets(
-                communicator, layout, gradients: gradients, wire: exchange.wire, gathers: !exchange.shardsOptimizer,
+                communicator, layout, gradients: gradients, wire: configuration.wire,
+                gathers: !configuration.shardsOptimizer,
                 plan: plan)
         self.transport = transport
         self.gradients = transport.sums

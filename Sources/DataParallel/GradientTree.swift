@@ -3,8 +3,8 @@ package import Tensors
 
 /// Adds up the gradients of a rank's micro-batches, a power of two, in a tree: neighbours in pairs, the pairs in pairs.
 ///
-/// With ranks that continue the tree, the sum's bits depend on how the batch is divided, and not on how many of the parts
-/// a rank has.
+/// Ranks continue the same tree. So the bits of the sum depend on the parts that the batch is divided into, and not on how
+/// many of the parts each rank has.
 package final class GradientTree {
     private let gradients: Matrix
     private let terms: Int

@@ -10,7 +10,7 @@ package final class MomentGather: InFlight {
     /// What the other ranks receive.
     private let nothing = Matrix(rows: 1, columns: 1)
     private let pieces: [Piece]
-    /// For every row and every bucket of it, in the order in which they are started.
+    /// One for every bucket of every row, in the order in which they are started.
     private let slots: [CollectiveSlot]
     private var arrived: Int
 

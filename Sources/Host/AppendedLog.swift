@@ -44,6 +44,6 @@ package struct AppendedLog: Sendable {
         return lines.count - kept.count
     }
 
-    /// In bytes; a line has some hundred.
+    /// The largest log that is read, in bytes; a line has some hundred.
     private static var maximumSize: Int { 1 << 30 }
 }

@@ -1,6 +1,6 @@
 /// What was written to a file: enough to recognise it later.
 package struct FileRecord: Equatable, Sendable, Codable {
-    /// In bytes.
+    /// The file's size in bytes.
     package let size: Int
     /// The CRC-32 of zlib and PNG.
     package let crc32: UInt32
@@ -27,7 +27,7 @@ package struct ChecksummedFile: ~Copyable {
             unsafe bytes.withUnsafeBytes { unsafe buffer.append(contentsOf: $0) }
             return
         }
-        // In pieces that are still in the cache when they are written.
+        // Sums are formed piece by piece, so that a piece is still in the cache when it is written.
         for begin in stride(from: 0, to: bytes.byteCount, by: Self.bufferSize) {
             try write(bytes.extracting(begin..<min(begin + Self.bufferSize, bytes.byteCount)))
         }

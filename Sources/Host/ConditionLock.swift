@@ -28,7 +28,7 @@ package final class ConditionLock: @unchecked Sendable {
     /// Sleeps until a signal, or without one; the caller holds the lock, and looks again whether it has to wait.
     package func wait() { unsafe pthread_cond_wait(condition, mutex) }
 
-    /// As `wait`, at most until the clock that nobody sets (CLOCK_MONOTONIC) shows `deadline`, in nanoseconds.
+    /// Like `wait`, but at most until CLOCK_MONOTONIC shows `deadline`, in nanoseconds.
     package func wait(until deadline: Int64) {
         var time = timespec(tv_sec: Int(deadline / 1_000_000_000), tv_nsec: Int(deadline % 1_000_000_000))
         unsafe pthread_cond_timedwait(condition, mutex, &time)

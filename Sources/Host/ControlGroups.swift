@@ -161,8 +161,8 @@ extension ControlGroups {
 
     /// The group at `path` and all above it that can be seen below `mount`, innermost first.
     static func chain(of path: String, below mount: Mount, root: String) -> [Group] {
-        // Where a part of the hierarchy is mounted, or the process is outside of what its namespace shows, the paths
-        // have nothing in common and what is mounted is all there is to see.
+        // If only a part of the hierarchy is mounted, or the process is outside of what its namespace shows, the paths
+        // have nothing in common, and what is mounted is all there is to see.
         var parts: [Substring] = []
         let prefix = mount.root == "/" ? "" : mount.root
         if path == prefix || path.hasPrefix(prefix + "/") {

@@ -4,11 +4,11 @@ import Foundation
 package struct HostMemory: Sendable {
     /// Whose memory a limit counts.
     package enum Scope: Codable, Equatable, Hashable, Sendable {
-        /// Of this process alone.
+        /// A limit of this process alone.
         case process
-        /// Of all processes in a control group.
+        /// A limit that all processes in a control group share.
         case group(String)
-        /// Of all processes on the host.
+        /// The memory that all processes on the host share.
         case host
     }
 

@@ -76,7 +76,7 @@ package struct OpenFile: ~Copyable, Sendable {
         return status
     }
 
-    /// In bytes.
+    /// The file's size in bytes.
     package func size() throws(FileError) -> Int { Int(try status().st_size) }
 
     /// Fills `bytes` from byte `position` of the file.

@@ -5,32 +5,34 @@ internal import CVectorKernels
 /// (Vaswani et al. 2017; the column order of qkv is timm's: q, k, v, each heads × d).
 ///
 /// One head of one image is computed at a time, so that its scores never leave the cache. Forward keeps the logarithm
-/// of each row's sum; backward forms the scores again with it (as in Dao et al. 2022).
+/// of each row's sum; backward forms the scores again with it (as in Dao et al. 2022). It has no weights, and so how many
+/// tokens an image has is up to each pass.
 package struct Attention: Sendable {
-    package let tokens: Int
     package let heads: Int
     package let headWidth: Int
 
-    package init(tokens: Int, heads: Int, width: Int) {
+    package init(heads: Int, width: Int) {
         precondition(width % heads == 0)
-        self.tokens = tokens
         self.heads = heads
         headWidth = width / heads
     }
 
     private var width: Int { heads * headWidth }
 
-    package func scratchBytes(_ element: ElementType) -> Int {
+    package func scratchBytes(_ element: ElementType, tokens: Int) -> Int {
         umae_attention_scratch(element.kernel, tokens, headWidth, true)
     }
 
     /// Overwrites `output` [N·Q, D] and `logSums` [N·H, Q]; `qkv` is [N·T, 3D].
     ///
-    /// - Parameter queries: the Q tokens of each image whose result is wanted; they attend to all T.
+    /// - Parameters:
+    ///   - tokens: T, of each image.
+    ///   - queries: the Q tokens of each image whose result is wanted; they attend to all T.
     package func forward(
-        _ qkv: Operand, queries: Range<Int>, into output: Operand, logSums: Matrix, in context: LayerContext
+        _ qkv: Operand, tokens: Int, queries: Range<Int>, into output: Operand, logSums: Matrix,
+        in context: LayerContext
     ) {
-        unsafe forEachHead(qkv, queries, logSums: logSums, in: context) { head, image, column in
+        unsafe forEachHead(qkv, tokens, queries, logSums: logSums, in: context) { head, image, column in
             unsafe head.out = output.address(row: image * queries.count, column: column)
             unsafe head.out_stride = output.stride
             unsafe umae_attention_forward(&head, context.scratch.pointer)
@@ -39,7 +41,7 @@ package struct Attention: Sendable {
 
     /// Overwrites `dQKV` [N·T, 3D]; `dOutput` is [N·Q, D].
     package func backward(
-        _ dOutput: Operand, qkv: Operand, queries: Range<Int>, logSums: Matrix, into dQKV: Operand,
+        _ dOutput: Operand, qkv: Operand, tokens: Int, queries: Range<Int>, logSums: Matrix, into dQKV: Operand,
         in context: LayerContext
     ) {
         if queries.count < tokens {
@@ -51,7 +53,7 @@ package struct Attention: Sendable {
                 }
             }
         }
-        unsafe forEachHead(qkv, queries, logSums: logSums, in: context) { head, image, column in
+        unsafe forEachHead(qkv, tokens, queries, logSums: logSums, in: context) { head, image, column in
             unsafe head.d_out = UnsafeRawPointer(dOutput.address(row: image * queries.count, column: column))
             unsafe head.d_out_stride = dOutput.stride
             unsafe head.dq = dQKV.address(row: image * tokens + queries.lowerBound, column: column)
@@ -65,10 +67,10 @@ package struct Attention: Sendable {
     /// Calls `body` with what is known of a head, the image, and the head's first column within q, k, v and outputs.
     /// Addresses and not views, whose reference counts would be a few percent of a small model's step.
     private func forEachHead(
-        _ qkv: Operand, _ queries: Range<Int>, logSums: Matrix, in context: LayerContext,
+        _ qkv: Operand, _ tokens: Int, _ queries: Range<Int>, logSums: Matrix, in context: LayerContext,
         _ body: (_ head: inout umae_attention, _ image: Int, _ column: Int) -> Void
     ) {
-        context.scratch.require(scratchBytes(qkv.element))
+        context.scratch.require(scratchBytes(qkv.element, tokens: tokens))
         context.member.forEachPiece(of: qkv.rows / tokens * heads) { range in
             var head = unsafe umae_attention()
             unsafe head.type = qkv.element.kernel

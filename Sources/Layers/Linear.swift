@@ -33,11 +33,20 @@ package struct Linear: Sendable {
         sharesPacking = space != nil
     }
 
-    /// What a space for this layer's weights needs.
-    package static func packingBytes(_ element: ElementType, inFeatures: Int, outFeatures: Int) -> Int {
+    private static func packingBytes(_ element: ElementType, inFeatures: Int, outFeatures: Int) -> Int {
         max(
             PackedOperand.bytes(rows: inFeatures, columns: outFeatures, element),
             PackedOperand.bytes(rows: outFeatures, columns: inFeatures, element))
+    }
+
+    /// A space that the weights of all linear layers among these tensors fit into, one at a time.
+    package static func packingSpace(
+        for specifications: [ParameterSpecification], _ element: ElementType, plan: MemoryPlan
+    ) -> PackingSpace {
+        let bytes = specifications.filter { $0.initialization == .xavierUniform }.map {
+            packingBytes(element, inFeatures: $0.count / $0.shape[0], outFeatures: $0.shape[0])
+        }
+        return PackingSpace("weights of a layer", bytes: bytes.reduce(0, max), .workspace, plan: plan)
     }
 
     package static func specifications(_ name: String, inFeatures: Int, outFeatures: Int) -> [ParameterSpecification] {

@@ -32,7 +32,7 @@ package struct ParameterSpecification: Sendable, Equatable {
 package struct Parameter: Sendable {
     /// [shape[0], rest], or [1, n] for tensors of one dimension.
     package let value: Matrix
-    /// As `value`; an empty matrix for tensors that are not trained.
+    /// The gradient, in the shape of `value`; an empty matrix for tensors that are not trained.
     package let gradient: Matrix
 
     package init(value: Matrix, gradient: Matrix) {
@@ -52,6 +52,9 @@ package final class ParameterSet: Sendable {
     package let gradients: Matrix
     /// [1, m]: what is not trained.
     package let constants: Matrix
+    /// Gradients that are summed over rows and micro-batches: all but those of the weights of linear layers, which the first
+    /// micro-batch of an update overwrites.
+    private let summedGradients: [Matrix]
     private let ranges: [String: Range<Int>]
     private let byName: [String: ParameterSpecification]
 
@@ -69,7 +72,10 @@ package final class ParameterSet: Sendable {
         self.ranges = ranges
         byName = Dictionary(uniqueKeysWithValues: specifications.map { ($0.name, $0) })
         values = plan.matrix(.weights, "parameters", rows: 1, columns: trainable)
-        gradients = plan.matrix(.gradients, "gradients", rows: 1, columns: trainable)
+        let gradients = plan.matrix(.gradients, "gradients", rows: 1, columns: trainable)
+        self.gradients = gradients
+        summedGradients = specifications.filter { $0.isTrainable && $0.initialization != .xavierUniform }
+            .compactMap { ranges[$0.name].map(gradients.columns) }
         constants = plan.matrix(.weights, "fixed positions", rows: 1, columns: constant)
     }
 
@@ -79,6 +85,20 @@ package final class ParameterSet: Sendable {
     package func range(of name: String) -> Range<Int> {
         guard let range = ranges[name] else { preconditionFailure("no tensor \(name)") }
         return range
+    }
+
+    /// The elements of `values` that hold these tensors, which follow one another; those that are not trained have none.
+    package func range(of specifications: [ParameterSpecification]) -> Range<Int> {
+        let trained = specifications.filter(\.isTrainable)
+        guard let first = trained.first, let last = trained.last else { return 0..<0 }
+        let whole = range(of: first.name).lowerBound..<range(of: last.name).upperBound
+        precondition(whole.count == trained.reduce(0) { $0 + $1.count }, "other tensors are between these")
+        return whole
+    }
+
+    /// Prepares the gradients for the first micro-batch of an update.
+    package func clearSummedGradients() {
+        for gradient in summedGradients { gradient.clear() }
     }
 
     package subscript(name: String) -> Parameter {

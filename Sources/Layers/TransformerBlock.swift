@@ -13,15 +13,13 @@ package struct TransformerBlock: Sendable {
     let fc1: Linear
     let fc2: Linear
 
-    /// The sizes of a block.
+    /// The sizes of a block, which works on any number of tokens.
     package struct Shape: Sendable {
-        package var tokens: Int
         package var heads: Int
         package var width: Int
         package var hiddenWidth: Int
 
-        package init(tokens: Int, heads: Int, width: Int, hiddenWidth: Int) {
-            self.tokens = tokens
+        package init(heads: Int, width: Int, hiddenWidth: Int) {
             self.heads = heads
             self.width = width
             self.hiddenWidth = hiddenWidth
@@ -38,20 +36,20 @@ package struct TransformerBlock: Sendable {
         }
         norm1 = LayerNorm(parameters, "\(name).norm1")
         qkv = linear("attn.qkv")
-        attention = Attention(tokens: shape.tokens, heads: shape.heads, width: shape.width)
+        attention = Attention(heads: shape.heads, width: shape.width)
         proj = linear("attn.proj")
         norm2 = LayerNorm(parameters, "\(name).norm2")
         fc1 = linear("mlp.fc1")
         fc2 = linear("mlp.fc2")
     }
 
-    /// Scratch memory for at most `rows` rows.
-    package func scratchBytes(_ element: ElementType, rows: Int) -> Int {
+    /// Scratch memory for images of `tokens` tokens, at most `rows` in all.
+    package func scratchBytes(_ element: ElementType, tokens: Int, rows: Int) -> Int {
         let layers = linearLayers.map {
             Linear.scratchBytes(
                 element, rows: rows, inFeatures: $0.weight.value.columns, outFeatures: $0.weight.value.rows)
         }
-        return layers.reduce(attention.scratchBytes(element), max)
+        return layers.reduce(attention.scratchBytes(element, tokens: tokens), max)
     }
 
     package var linearLayers: [Linear] { [qkv, proj, fc1, fc2] }
@@ -67,7 +65,9 @@ package struct TransformerBlock: Sendable {
 
     /// What forward keeps for backward.
     package struct Activations: Sendable {
-        /// The tokens of each image whose result is wanted; they attend to all.
+        /// T, of each image.
+        let tokens: Int
+        /// Those whose result is wanted; they attend to all.
         let queries: Range<Int>
         let norm1: LayerNorm.Kept
         /// [N·T, 3D]
@@ -84,12 +84,13 @@ package struct TransformerBlock: Sendable {
         ///   - queries: all tokens if nil.
         ///   - projectedRows: rows that `project` is given, where they are not one for each token.
         package init(
-            _ name: String, images: Int, _ shape: Shape, queries: Range<Int>? = nil, projectedRows: Int? = nil,
-            _ element: ElementType, plan: MemoryPlan
+            _ name: String, images: Int, tokens: Int, _ shape: Shape, queries: Range<Int>? = nil,
+            projectedRows: Int? = nil, _ element: ElementType, plan: MemoryPlan
         ) {
-            let rows = images * shape.tokens
-            let queries = queries ?? 0..<shape.tokens
+            let rows = images * tokens
+            let queries = queries ?? 0..<tokens
             let queryRows = images * queries.count
+            self.tokens = tokens
             self.queries = queries
             func operand(_ part: String, _ rows: Int, _ columns: Int) -> Operand {
                 plan.operand(.activations, "\(name).\(part)", rows: rows, columns: columns, element)
@@ -149,7 +150,7 @@ package struct TransformerBlock: Sendable {
                 : plan.operand(.workspace, "\(name), operand", rows: values.rows, columns: values.columns, element)
         }
 
-        /// Where whoever writes `values` has to leave a copy; nil if they are one.
+        /// A copy of `values` in the type that products read, for whoever writes `values` to fill; nil if that is fp32 too.
         package var copy: Operand? { operand.element == .float32 ? nil : operand }
     }
 
@@ -160,7 +161,7 @@ package struct TransformerBlock: Sendable {
         finish(x, a, w, in: context)
     }
 
-    /// As much of `forward` as fills `a`; `x` is of no use afterwards.
+    /// The part of `forward` that fills `a`. Overwrites `x`.
     package func recompute(_ x: Matrix, _ a: Activations, _ w: Workspace, in context: LayerContext) {
         project(x, into: a.qkv, a, w, in: context)
         attend(a, in: context)
@@ -180,7 +181,8 @@ package struct TransformerBlock: Sendable {
     }
 
     package func attend(_ a: Activations, in context: LayerContext) {
-        attention.forward(a.qkv, queries: a.queries, into: a.attended, logSums: a.logSums, in: context)
+        attention.forward(
+            a.qkv, tokens: a.tokens, queries: a.queries, into: a.attended, logSums: a.logSums, in: context)
     }
 
     /// Everything after attention; `x` [N·Q, D] holds the stream of the queries.
@@ -211,7 +213,7 @@ package struct TransformerBlock: Sendable {
     /// From `w.narrow` to `w.qkv`.
     package func attendBackward(_ a: Activations, _ w: Workspace, in context: LayerContext) {
         attention.backward(
-            w.narrow.rows(0..<a.attended.rows), qkv: a.qkv, queries: a.queries, logSums: a.logSums,
+            w.narrow.rows(0..<a.attended.rows), qkv: a.qkv, tokens: a.tokens, queries: a.queries, logSums: a.logSums,
             into: w.qkv.rows(0..<a.qkv.rows), in: context)
     }
 

@@ -3,9 +3,10 @@ internal import DataParallel
 internal import ImageData
 internal import Layers
 internal import Models
-internal import Tensors
 internal import Pretraining
+internal import Regularizers
 internal import Runs
+internal import Tensors
 internal import Training
 
 /// A model and random images, on which losses and their gradients can be asked for again and again.
@@ -14,7 +15,7 @@ final class RandomDebugBatch {
     private let network: MaskedAutoencoder
     private let communicator: any Communicator
     private let images: Matrix
-    /// Of the global batch, this rank's.
+    /// This rank's images among those of the global batch.
     private let own: Range<Int>
     private let configured: LossConfiguration
     let seed: UInt64
@@ -26,21 +27,22 @@ final class RandomDebugBatch {
     }
 
     /// Lays everything out; `prepare` fills it.
-    init(_ report: DebugReport, communicator: any Communicator, team: Team, plan: MemoryPlan) {
+    init(_ report: DebugReport, on resources: RankResources) {
+        let (communicator, team, memory) = (resources.communicator, resources.team, resources.memory)
         let batch = BatchPlan(dividing: report.images, ranks: communicator.size)
         own = batch.rows(of: communicator.rank)
         // Finite differences need all of fp32.
-        network = MaskedAutoencoder(report.model, .float32, plan: plan)
-        var options = MaskedAutoencoder.Activations.Options()
+        network = MaskedAutoencoder(report.model, .float32, plan: memory)
+        var options = PassOptions()
         options.predictsAll = true
         options.keepsStages = true
         options.recomputes = report.recomputesActivations
         let objective = PretrainObjective(
             network, loss: report.loss, classes: nil, batch: batch, masks: .given, options: options,
-            communicator: communicator, team: team, memory: plan)
+            communicator: communicator, team: team, memory: memory)
         pass = GradientPass(
-            objective, accumulation: 1, communicator: communicator, team: team, clock: PhaseClock(), plan: plan)
-        images = plan.matrix(.batches, "images", rows: own.count, columns: report.model.imageValues)
+            objective, accumulation: 1, communicator: communicator, team: team, clock: PhaseClock(), plan: memory)
+        images = memory.matrix(.batches, "images", rows: own.count, columns: report.model.imageValues)
         self.communicator = communicator
         configured = report.loss
         seed = report.seed
@@ -56,7 +58,7 @@ final class RandomDebugBatch {
         pass.objective.activations(for: 0).masking.draw(
             seed: seed, epoch: 0, samples: MatrixView(rows: own.count, columns: 1, values: Array(own)))
         _ = try losses(lamb: configured.lamb)
-        pass.objective.keepNeighbors()
+        pass.objective.keepChoices()
     }
 
     var activations: MaskedAutoencoder.Activations { pass.objective.activations(for: 0) }
@@ -68,7 +70,7 @@ final class RandomDebugBatch {
         network.parameters.trainable.first { $0.name == tensor }?.shape ?? []
     }
 
-    /// Of all parameters, one after another.
+    /// The values of all parameters, one after another.
     var weights: Matrix { network.parameters.values }
 
     /// One pass with this λ in place of the configured one. Collective.
@@ -85,5 +87,5 @@ final class RandomDebugBatch {
     }
 
     /// What the gradient of the regulariser was multiplied with.
-    var uniformityFactor: Double { configured.uniformityGradient.factor(worldSize: communicator.size) }
+    var regularizerFactor: Double { configured.uniformityGradient.factor(worldSize: communicator.size) }
 }

@@ -2,7 +2,7 @@ package import Communication
 package import Planning
 package import Tensors
 package import Pretraining
-internal import Runs
+package import Runs
 
 /// Measures what a plan for other machines starts from.
 package enum ScalingMeasurement {
@@ -11,26 +11,37 @@ package enum ScalingMeasurement {
     /// rank returns the same.
     package static func compute(
         _ configuration: PretrainConfiguration, images: Int, encodesTwice: Bool, steps: Int,
-        recomputesActivations: Bool, communicator: any Communicator, team: Team
+        computing: ComputeConfiguration, communicator: any Communicator, team: Team
     ) throws -> ComputeCost.Sample {
-        var c = configuration
-        c.accumulation = encodesTwice ? 2 : 1
-        c.effectiveBatchSize = images * c.accumulation
-        let own = c
+        var alone = configuration
+        alone.accumulation = encodesTwice ? 2 : 1
+        alone.effectiveBatchSize = images * alone.accumulation
         let result = try Benchmark(
-            name: "", configuration: own, steps: steps, warmupSteps: 1,
-            recomputesActivations: recomputesActivations, neighbors: communicator
-        ).run(communicator: SingleProcess(inStepWith: communicator), team: team)
-        var phases = Sample.phases(of: result)
-        try communicator.allReduce(&phases, .maximum)
-        return Sample.make(phases, images: images, accumulation: own.accumulation, encodesTwice: encodesTwice)
+            name: "", configuration: alone.step, steps: steps, warmupSteps: 1, compute: computing,
+            neighbors: communicator
+        ).run(on: RankResources(SingleProcess(inStepWith: communicator), team))
+        var seconds = self.computing(in: result)
+        try communicator.allReduce(&seconds, .maximum)
+        return sample(of: result, seconds, encodesTwice: encodesTwice)
     }
 
     /// What `umae-dist bench --json` wrote elsewhere.
     package static func sample(from result: Benchmark.Result, encodesTwice: Bool) -> ComputeCost.Sample {
-        Sample.make(
-            Sample.phases(of: result), images: result.batchSizePerRank, accumulation: result.accumIter,
-            encodesTwice: encodesTwice)
+        sample(of: result, computing(in: result), encodesTwice: encodesTwice)
+    }
+
+    /// Seconds of a step in each phase but communication.
+    private static func computing(in result: Benchmark.Result) -> [Double] {
+        [PhaseClock.Phase.data, .forward, .backward, .optimizer].map { result.secondsPerPhase[$0.name] ?? 0 }
+    }
+
+    private static func sample(
+        of result: Benchmark.Result, _ seconds: [Double], encodesTwice: Bool
+    ) -> ComputeCost.Sample {
+        let parts = seconds.map { $0 / Double(result.accumIter) }
+        return ComputeCost.Sample(
+            images: result.batchSizePerRank, encodesTwice: encodesTwice, data: parts[0], forward: parts[1],
+            backward: parts[2], update: seconds[3])
     }
 
     /// A cluster's `rankBandwidth` and `messageOverhead` from sums over the ranks of this host, all of them at once and
@@ -43,17 +54,19 @@ package enum ScalingMeasurement {
     ) throws -> (rankBandwidth: Double, messageOverhead: Double)? {
         let ranks = communicator.size
         guard ranks > 1 && communicator.localSize == ranks else { return nil }
-        func rounds(_ elements: Int) -> [CollectiveRound] {
-            SumAlgorithm.nonBlocking(ranks: ranks, elements: elements).rounds(ranks: ranks, ranksPerNode: ranks)
+        /// What the busiest ranks receive of the sum, in messages and in parts of it.
+        func received(_ elements: Int) -> (messages: Double, share: Double) {
+            let bytes = elements * MemoryLayout<Float>.stride
+            let rounds = Collective.sum(ranks: ranks, elements: elements, bytes: bytes)
+                .rounds(ranks: ranks, ranksPerNode: ranks)
+            return rounds.reduce((0, 0)) { ($0.0 + Double($1.messages), $0.1 + $1.received) }
         }
-        let few = rounds(1)
-        let overhead =
-            try seconds(elements: 1, repeats: 101, communicator) / few.reduce(0) { $0 + Double($1.messages) }
+        let overhead = try seconds(elements: 1, repeats: 101, communicator) / received(1).messages
         let elements = bucketBytes / MemoryLayout<Float>.stride
-        let large = rounds(elements)
+        let large = received(elements)
         let whole = try seconds(elements: elements, repeats: 11, communicator)
-        let moving = max(whole - overhead * large.reduce(0) { $0 + Double($1.messages) }, whole / 100)
-        return (large.reduce(0) { $0 + $1.received } * Double(bucketBytes) / moving, overhead)
+        let moving = max(whole - overhead * large.messages, whole / 100)
+        return (large.share * Double(bucketBytes) / moving, overhead)
     }
 
     /// The median over the repeats of the slowest rank's time. Each repeat has other memory than the ones before it, as
@@ -77,21 +90,5 @@ package enum ScalingMeasurement {
         }
         try communicator.allReduce(&times, .maximum)
         return times.sorted()[repeats / 2]
-    }
-}
-
-private typealias Sample = ComputeCost.Sample
-
-extension ComputeCost.Sample {
-    /// Seconds of a step in each phase but communication.
-    fileprivate static func phases(of result: Benchmark.Result) -> [Double] {
-        [PhaseClock.Phase.data, .forward, .backward, .optimizer].map { result.secondsPerPhase[$0.name] ?? 0 }
-    }
-
-    fileprivate static func make(_ phases: [Double], images: Int, accumulation: Int, encodesTwice: Bool) -> Self {
-        let parts = phases.map { $0 / Double(accumulation) }
-        return Self(
-            images: images, encodesTwice: encodesTwice, data: parts[0], forward: parts[1], backward: parts[2],
-            update: phases[3])
     }
 }

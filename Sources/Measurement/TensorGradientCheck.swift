@@ -1,5 +1,6 @@
 import Foundation
 internal import Models
+internal import Regularizers
 internal import Tensors
 internal import Pretraining
 internal import Runs
@@ -7,7 +8,7 @@ internal import Runs
 /// Holds the gradients of a model against finite differences, tensor by tensor, reconstruction and regulariser each by
 /// itself: in their sum a regulariser of small λ would not be seen.
 struct TensorGradientCheck {
-    /// Of one tensor.
+    /// What was found of one tensor.
     struct Result {
         /// Derivative and slope of reconstruction and regulariser.
         let columns: [String]
@@ -18,9 +19,9 @@ struct TensorGradientCheck {
     /// Reconstruction + λ · regulariser, as configured.
     let total: Double
     private let batch: RandomDebugBatch
-    /// Of reconstruction and regulariser, of all parameters.
+    /// The gradients of reconstruction and of regulariser with respect to all parameters.
     private let gradients: [[Double]]
-    /// As configured, and what it should be.
+    /// The gradient of the configured sum of both losses, and its length.
     private let whole: [Double]
     private let wholeLength: Double
     private let lamb: Double
@@ -42,7 +43,7 @@ struct TensorGradientCheck {
         let regularizer: [Double] =
             hasRegularizer
             ? zip(try batch.gradient(lamb: Self.largeLamb), reconstruction).map {
-                ($0 - $1) / (Self.largeLamb * batch.uniformityFactor)
+                ($0 - $1) / (Self.largeLamb * batch.regularizerFactor)
             } : []
         gradients = hasRegularizer ? [reconstruction, regularizer] : [reconstruction]
         whole = try batch.gradient(lamb: loss.lamb)
@@ -78,7 +79,7 @@ struct TensorGradientCheck {
     /// Collective.
     func check(_ tensor: String) throws -> Result {
         let first = try check(tensor, attempt: 0)
-        // Of many slopes one may be off by chance; not again in another direction with other steps.
+        // One of many slopes may be off by chance, but hardly again in another direction with other steps.
         return first.passed ? first : try check(tensor, attempt: 1)
     }
 
@@ -112,12 +113,12 @@ struct TensorGradientCheck {
             }
         }
         // Their sum is what trains.
-        let factor = lamb * batch.uniformityFactor
+        let factor = lamb * batch.regularizerFactor
         let (sum, own) = (
             range.map { gradients[0][$0] + (gradients.count > 1 ? factor * gradients[1][$0] : 0) }, Array(whole[range])
         )
         let difference = Self.length(zip(sum, own).map { $0 - $1 })
-        // Where the tensor's own is nothing but rounding, that of what it is made from.
+        // A tensor whose gradient is nothing but rounding is measured by the length of the whole gradient.
         if !(difference <= 1e-4 * Self.length(own) + 1e-6 * wholeLength) { faults.append("the sum DIFFERS") }
         let ok = isFlat ? "ok, too flat for fp32" : "ok"
         return Result(
@@ -126,8 +127,8 @@ struct TensorGradientCheck {
             }, verdict: faults.isEmpty ? ok : faults.joined(separator: ", "), passed: faults.isEmpty)
     }
 
-    /// Of length 1: the gradients of both losses, each for as much, and as much at random, which a part that the gradient
-    /// lacks shows up along.
+    /// A direction of length 1: in equal parts the gradient of each loss and a random vector. Along the random part shows
+    /// what a gradient lacks.
     private func direction(_ gradients: [[Double]], seed: Int) -> [Double] {
         var random = SampleRandom(seed: batch.seed, epoch: 2, sample: seed, purpose: .initialization)
         let count = gradients[0].count

@@ -10,43 +10,44 @@ package struct CollectiveRound: Equatable, Sendable {
     package var messages = 0
     package var meanMessages = 0.0
 
+    /// What one rank sends another.
+    struct Message {
+        let share: Double
+        let sender: Int
+        let receiver: Int
+
+        init(_ share: Double, from sender: Int, to receiver: Int) {
+            self.share = share
+            self.sender = sender
+            self.receiver = receiver
+        }
+    }
+
     /// A copy that every rank makes of its whole message.
     static let ownCopy = CollectiveRound(received: 1, meanReceived: 1)
 }
 
-/// Counts the messages of one round.
-struct RoundTally {
-    let ranks: Int
-    let ranksPerNode: Int
-    private var outgoing: [Double]
-    private var incoming: [Double]
-    private var received: [Double]
-    private var messages: [Int]
-
-    init(ranks: Int, ranksPerNode: Int) {
-        self.ranks = ranks
-        self.ranksPerNode = ranksPerNode
+extension CollectiveRound {
+    /// Counts the messages of a round.
+    init(_ messages: [Message], ranks: Int, ranksPerNode: Int) {
         let nodes = (ranks + ranksPerNode - 1) / ranksPerNode
-        outgoing = [Double](repeating: 0, count: nodes)
-        incoming = outgoing
-        received = [Double](repeating: 0, count: ranks)
-        messages = [Int](repeating: 0, count: ranks)
-    }
-
-    mutating func send(_ share: Double, from sender: Int, to receiver: Int) {
-        let (there, here) = (sender / ranksPerNode, receiver / ranksPerNode)
-        if there != here {
-            outgoing[there] += share
-            incoming[here] += share
+        var outgoing = [Double](repeating: 0, count: nodes)
+        var incoming = outgoing
+        var received = [Double](repeating: 0, count: ranks)
+        var counts = [Int](repeating: 0, count: ranks)
+        for message in messages {
+            let (there, here) = (message.sender / ranksPerNode, message.receiver / ranksPerNode)
+            if there != here {
+                outgoing[there] += message.share
+                incoming[here] += message.share
+            }
+            received[message.receiver] += message.share
+            counts[message.receiver] += 1
         }
-        received[receiver] += share
-        messages[receiver] += 1
-    }
-
-    var round: CollectiveRound {
-        CollectiveRound(
-            link: max(outgoing.max() ?? 0, incoming.max() ?? 0), received: received.max() ?? 0,
-            meanReceived: received.reduce(0, +) / Double(ranks), messages: messages.max() ?? 0,
-            meanMessages: Double(messages.reduce(0, +)) / Double(ranks))
+        link = max(outgoing.max() ?? 0, incoming.max() ?? 0)
+        self.received = received.max() ?? 0
+        meanReceived = received.reduce(0, +) / Double(ranks)
+        self.messages = counts.max() ?? 0
+        meanMessages = Double(messages.count) / Double(ranks)
     }
 }

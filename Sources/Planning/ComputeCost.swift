@@ -2,47 +2,27 @@
 package struct ComputeCost: Sendable {
     /// Seconds of one micro-batch.
     package struct MicroBatch: Equatable, Sendable {
-        package var data: Double
+        package let data: Double
         /// Encoding it once before, where the regulariser spans several micro-batches.
-        package var collecting: Double
-        package var forward: Double
-        package var backward: Double
+        package let collecting: Double
+        package let forward: Double
+        package let backward: Double
 
-        package var seconds: Double { data + collecting + forward + backward }
-
-        package init(data: Double, collecting: Double, forward: Double, backward: Double) {
-            self.data = data
-            self.collecting = collecting
-            self.forward = forward
-            self.backward = backward
-        }
-
-        fileprivate func times(_ factor: Double) -> MicroBatch {
-            MicroBatch(
-                data: data * factor, collecting: collecting * factor, forward: forward * factor,
-                backward: backward * factor)
-        }
-
-        fileprivate func mixed(with other: MicroBatch, _ part: Double) -> MicroBatch {
-            func mix(_ a: Double, _ b: Double) -> Double { a + part * (b - a) }
-            return MicroBatch(
-                data: mix(data, other.data), collecting: mix(collecting, other.collecting),
-                forward: mix(forward, other.forward), backward: mix(backward, other.backward))
-        }
+        var seconds: Double { data + collecting + forward + backward }
     }
 
     /// One measurement.
     package struct Sample: Equatable, Sendable {
         /// Images of the micro-batch.
-        package var images: Int
+        package let images: Int
         /// Whether every image was encoded twice, as where the regulariser spans several micro-batches.
-        package var encodesTwice: Bool
+        package let encodesTwice: Bool
         /// Seconds of a micro-batch; `forward` with the first encoding, if there were two.
-        package var data: Double
-        package var forward: Double
-        package var backward: Double
+        package let data: Double
+        package let forward: Double
+        package let backward: Double
         /// Seconds of an update's norm and optimizer.
-        package var update: Double
+        package let update: Double
 
         package init(
             images: Int, encodesTwice: Bool, data: Double, forward: Double, backward: Double, update: Double
@@ -56,36 +36,39 @@ package struct ComputeCost: Sendable {
         }
     }
 
-    private let samples: [Sample]
+    package let samples: [Sample]
     /// The encoder's share of a forward pass.
     private let encoderShare: Double
 
-    /// - Parameter samples: at least one.
+    /// - Parameter samples: none only where no micro-batch will be asked for.
     package init(samples: [Sample], encoderShare: Double) {
-        precondition(!samples.isEmpty)
-        self.samples = samples.sorted { $0.images < $1.images }
+        self.samples = samples
         self.encoderShare = encoderShare
     }
 
     /// Seconds of an update besides its micro-batches: the mean of what was measured.
-    package var update: Double { samples.reduce(0) { $0 + $1.update } / Double(samples.count) }
+    package var update: Double {
+        samples.isEmpty ? 0 : samples.reduce(0) { $0 + $1.update } / Double(samples.count)
+    }
 
     /// A micro-batch of `images`: between two measured sizes interpolated linearly, beyond them in proportion. Where
     /// nothing was measured with (or without) the second encoding, that is the encoder's share of forward, and the images
     /// prepared once more.
     package func microBatch(images: Int, encodesTwice: Bool) -> MicroBatch {
         let same = samples.filter { $0.encodesTwice == encodesTwice }
-        let known = (same.isEmpty ? samples : same).map { (images: $0.images, cost: cost(of: $0, encodesTwice)) }
-        let upper = known.first { $0.images >= images }
-        let lower = known.last { $0.images <= images }
-        switch (lower, upper) {
-        case (let lower?, let upper?) where lower.images < upper.images:
-            let part = Double(images - lower.images) / Double(upper.images - lower.images)
-            return lower.cost.mixed(with: upper.cost, part)
-        case (let nearest?, _), (_, let nearest?):
-            return nearest.cost.times(Double(images) / Double(nearest.images))
-        default: preconditionFailure("nothing was measured")
+        let known = (same.isEmpty ? samples : same).sorted { $0.images < $1.images }
+        let (below, above) = (known.last { $0.images <= images }, known.first { $0.images >= images })
+        guard let lower = below ?? above, let upper = above ?? below else {
+            preconditionFailure("nothing was measured")
         }
+        let (a, b) = (cost(of: lower, encodesTwice), cost(of: upper, encodesTwice))
+        let part = Double(images - lower.images) / Double(upper.images - lower.images)
+        func between(_ a: Double, _ b: Double) -> Double {
+            lower.images < upper.images ? a + part * (b - a) : a * (Double(images) / Double(lower.images))
+        }
+        return MicroBatch(
+            data: between(a.data, b.data), collecting: between(a.collecting, b.collecting),
+            forward: between(a.forward, b.forward), backward: between(a.backward, b.backward))
     }
 
     private func cost(of sample: Sample, _ encodesTwice: Bool) -> MicroBatch {

@@ -49,13 +49,11 @@ package struct Overlap: Sendable {
     package static func exposedSeconds(_ intervals: [Interval], window: Double = .infinity) -> Double {
         var state = Overlap(window: window)
         for interval in intervals {
-            for _ in 1..<interval.looks {
+            for look in 1...interval.looks {
                 state.now += interval.seconds / Double(interval.looks)
+                if look == interval.looks { interval.posted.forEach { state.post($0) } }
                 state.look()
             }
-            state.now += interval.seconds / Double(interval.looks)
-            for rounds in interval.posted { state.post(rounds) }
-            state.look()
         }
         state.waitForAll()
         return state.now - intervals.reduce(0) { $0 + $1.seconds }

@@ -119,7 +119,7 @@ package final class BackgroundSaver<State: RunProgress>: @unchecked Sendable {
     }
 
     private func saveBehind() {
-        // Of this thread alone; 0 means the caller.
+        // On Linux this is the niceness of the calling thread alone.
         if isPatient { setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Self.niceness) }
         save()
     }

@@ -28,7 +28,7 @@ package enum CheckpointInterval: Equatable, Sendable {
         "hours": 3600,
     ]
 
-    /// As `init` reads it.
+    /// The text that `init` reads as this interval.
     package var text: String {
         switch self {
         case .epochs(let count): "\(count)"

@@ -29,7 +29,7 @@ package struct MemoryCheck {
     /// What one rank needs, and what it knows of limits.
     package struct Need: Codable, Sendable {
         package var host: String
-        /// By purpose.
+        /// What the rank needs, in bytes by purpose.
         package var bytes: [String: Int]
         /// What of it the rank holds already, so that it is missing from what is left.
         package var held: Int
@@ -87,7 +87,7 @@ package struct MemoryCheck {
             let host: String
             let scope: HostMemory.Scope
             let name: String
-            /// Where the limit is one process's.
+            /// The rank whose process has the limit; nil for limits that ranks share.
             let rank: Int?
         }
         var members: [Share: [(rank: Int, limit: HostMemory.Limit)]] = [:]

@@ -12,12 +12,12 @@ package enum MemoryReport {
         return parts + [line("total", plan.totalBytes)]
     }
 
-    /// For a column of figures.
+    /// Bytes as MiB, in a width that suits a column.
     package static func mebibytes(_ bytes: Int) -> String {
         String(format: "%10.1f MiB", Double(bytes) / Double(1 << 20))
     }
 
-    /// For a sentence.
+    /// Bytes in the unit that suits a sentence.
     package static func amount(_ bytes: Double) -> String {
         let units = [("EiB", 60.0), ("PiB", 50), ("TiB", 40), ("GiB", 30), ("MiB", 20)]
         let (unit, power) = units.first { bytes >= exp2($0.1) } ?? ("MiB", 20)
@@ -28,7 +28,7 @@ package enum MemoryReport {
 }
 
 extension String {
-    /// For a column of text.
+    /// Filled up with spaces to the width of a column.
     package func padded(_ width: Int) -> String {
         count >= width ? self + " " : self + String(repeating: " ", count: width - count)
     }

@@ -20,7 +20,7 @@ package final class PhaseClock {
     private var last: ContinuousClock.Instant
     private var seconds = [Double](repeating: 0, count: Phase.allCases.count)
 
-    /// Where laps are shown too, if anywhere.
+    /// Gets a span for each stretch of a phase, if it is wanted.
     package let timeline: Timeline?
 
     package init(timeline: Timeline? = nil) {

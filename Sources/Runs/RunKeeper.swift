@@ -1,6 +1,5 @@
 internal import Checkpoints
 import Foundation
-internal import Tensors
 
 /// What rank 0 keeps of a run, its log and its checkpoints, and what becomes of those that cannot be written: each failure
 /// is said when it happens and tried again at the next occasion; only the last one fails the run.
@@ -9,7 +8,7 @@ package final class RunKeeper<State: RunProgress> {
     private let saver: BackgroundSaver<State>
     private let say: (String) -> Void
     private let interval: CheckpointInterval
-    /// Of the last save that was asked for.
+    /// The step of the last save that was asked for, and when that was.
     private var savedStep: Int
     private var savedAt = ContinuousClock.now
     private var touchedAt = ContinuousClock.now

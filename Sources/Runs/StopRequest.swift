@@ -26,6 +26,6 @@ package enum StopRequest {
         unsafe umae_stop_announce(UnsafeRawPointer(text.utf8Start).assumingMemoryBound(to: CChar.self))
     }
 
-    /// For commands that have nothing to save: signals end them, also one that has come already.
+    /// Gives signals back their usual effect, also one that has come already: for commands that have nothing to save.
     package static func leaveToSystem() { umae_stop_restore() }
 }

@@ -20,7 +20,7 @@ package final class Timeline {
         let start: Int64
         let end: Int64
         let step: Int32
-        /// Of the message, 0 for phases.
+        /// The message's size; 0 for phases.
         let bytes: Int32
     }
 

@@ -6,7 +6,7 @@ internal import Host
 /// and one for each sort of message. It is written a rank at a time, and appears under its name when it is whole.
 final class TraceFile {
     private let path: String
-    /// Where it is written: beside `path`, unless that is a link, or no file, as a pipe is.
+    /// The file that is written, and renamed to `path` in the end; `path` itself if that is a link or no file (a pipe).
     private let temporary: String
     /// Nanoseconds that count as zero.
     private let origin: Int64

@@ -21,7 +21,7 @@ package enum Dtype: String, Sendable, CaseIterable {
     case f6e3m2 = "F6_E3M2"
     case f4 = "F4"
 
-    /// Of one element; those of less than a byte lie packed.
+    /// Bits of one element. Elements of less than a byte lie packed.
     package var bits: Int {
         switch self {
         case .f64, .i64, .u64, .c64: 64

@@ -12,7 +12,7 @@ package final class SafetensorsFile: Sendable {
     }
 
     package let path: String
-    /// In the order of their data.
+    /// The names of all tensors, in the order of their data.
     package let names: [String]
     /// The strings of `__metadata__`.
     package let metadata: [String: String]

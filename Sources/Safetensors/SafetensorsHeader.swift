@@ -4,7 +4,7 @@
 struct SafetensorsHeader: Sendable {
     struct Tensor: Sendable {
         let name: String
-        /// As the file has it; a name of a later version of the format may be unknown here.
+        /// The dtype's name in the file, which may be of a later version of the format and unknown here.
         let dtypeName: String
         let shape: [Int]
         /// Bytes of the data section.
@@ -13,7 +13,7 @@ struct SafetensorsHeader: Sendable {
         var dtype: Dtype? { Dtype(rawValue: dtypeName) }
     }
 
-    /// In the order of their data.
+    /// All tensors, in the order of their data.
     let tensors: [Tensor]
     let metadata: [String: String]
 
@@ -55,7 +55,7 @@ struct SafetensorsHeader: Sendable {
             SafetensorsError(path: path, tensor: entry.name, reason)
         }
         let (begin, end) = entry.offsets
-        // Of a dtype that is not known here nothing more than its place can be checked; nobody reads its elements.
+        // A dtype that is not known here has no size to check; nobody reads its elements either.
         let bytes = try Dtype(rawValue: entry.dtype).map { (dtype) throws(SafetensorsError) in
             try byteCount(dtype, entry.shape, failure)
         }

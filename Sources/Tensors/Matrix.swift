@@ -32,7 +32,7 @@ package struct MatrixView<Element: BitwiseCopyable>: @unchecked Sendable {
         self.init(storage: Storage(unbacked: Self.elements(rows, columns)), rows: rows, columns: columns)
     }
 
-    /// As many elements as that; what cannot be counted in bytes cannot be had.
+    /// rows × columns. Traps where so many elements have more bytes than can be counted.
     private static func elements(_ rows: Int, _ columns: Int) -> Int {
         let (count, isTooLarge) = rows.multipliedReportingOverflow(by: columns)
         guard !isTooLarge && count <= Int.max / MemoryLayout<Element>.stride else { RefusedMemory.end(bytes: nil) }

@@ -114,7 +114,7 @@ package struct ScratchMemory: Sendable {
     /// Aligned to a cache line.
     package var pointer: UnsafeMutableRawPointer { unsafe UnsafeMutableRawPointer(units.pointer) }
 
-    /// As one row of floats.
+    /// The memory as one row of floats.
     package func row(of columns: Int) -> Matrix {
         require(columns * MemoryLayout<Float>.stride)
         return units.columns(0..<columns)

@@ -14,7 +14,7 @@ package struct PackedOperand: Sendable {
                 name, bytes: Self.bytes(rows: rows, columns: columns, element), .weights, plan: plan))
     }
 
-    /// In memory that others use too, before and after.
+    /// Packs into memory that other operands use too, before and after.
     package init(rows: Int, columns: Int, _ element: ElementType, in space: PackingSpace) {
         precondition(Self.bytes(rows: rows, columns: columns, element) <= space.units.byteCount)
         self.element = element
@@ -29,7 +29,7 @@ package struct PackedOperand: Sendable {
 
     package var pointer: UnsafeRawPointer { unsafe UnsafeRawPointer(units.pointer) }
 
-    /// Where packed columns from `column` on begin; a multiple of 64.
+    /// The packed columns from `column` on, which is a multiple of 64.
     package func pointer(toColumn column: Int) -> UnsafeRawPointer {
         let depth = element == .bfloat16 ? (rows + 1) / 2 : rows
         return unsafe pointer + depth * column * MemoryLayout<UInt32>.stride

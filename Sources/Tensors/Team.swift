@@ -113,9 +113,9 @@ package struct TeamMember: Sendable {
         wait()
     }
 
-    /// As `forEachChunk`, for long operations whose parts may be computed by anybody: where another program takes a core
-    /// now and then, each member's part comes in pieces, and who is done with his own takes those that others have not begun.
-    /// `body` may be called several times, and only with what no other call has. Every member calls it.
+    /// Like `forEachChunk`, for long operations. Where another program takes a core now and then, each member's part is
+    /// divided into pieces, and a member that is done with its own takes pieces that others have not begun. `body` may be
+    /// called several times, each time with other elements. Every member calls it.
     package func forEachPiece(of total: Int, multipleOf multiple: Int = 1, _ body: (Range<Int>) -> Void) {
         let pieces = core.pieces
         guard pieces > 1 else {

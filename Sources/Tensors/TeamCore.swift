@@ -103,8 +103,8 @@ final class TeamCore: @unchecked Sendable {
         }
     }
 
-    /// For a late member; a meeting without one takes one point off. Left alone, a team has one in fifty; beside a busy
-    /// program, three in four.
+    /// Points for a meeting to which a member came late; one without takes a point off. A team that has the cores for itself
+    /// has a late member at one meeting in fifty; beside a busy program, at three in four.
     private static var latePoints: Int { 8 }
     private static var mostPoints: Int { 200 }
     private static var piecesBits: Int { 8 }
@@ -149,8 +149,8 @@ final class TeamCore: @unchecked Sendable {
         // other.
         sleepers.add(1, ordering: .sequentiallyConsistent)
         while !isDone() {
-            // In naps: the system looks for somebody to run on this core when it falls idle, and passes over a thread that
-            // ran a moment ago. A little later it takes it.
+            // In naps: when a core falls idle, the system looks for a waiting thread to move there, and passes over one
+            // that ran a moment ago. After a nap it looks again, and takes it.
             sleep.wait(until: Wait.now() + Self.nap)
         }
         sleepers.subtract(1, ordering: .sequentiallyConsistent)

@@ -28,7 +28,7 @@ package enum Wait {
         }
     }
 
-    /// As `spin`, while whoever is ready to run on this core goes first.
+    /// Like `spin`, but lets any other thread that is ready to run on this core go first.
     static func makeWay(for duration: Int64, until isDone: () -> Bool) -> Bool {
         let deadline = now() + duration
         while now() < deadline {

@@ -21,7 +21,7 @@ package final class GradientPass<O: Objective>: TeamJob {
     private let team: Team
     /// What the threads work on, set before they start.
     private var turn = Turn(micro: 0, isAhead: false)
-    /// Of the micro-batch; written by the first thread.
+    /// The micro-batch's figures, written by the first thread.
     private var figures = O.Figures()
 
     private struct Turn {
@@ -31,7 +31,8 @@ package final class GradientPass<O: Objective>: TeamJob {
 
     /// - Parameter accumulation: micro-batches of an update.
     package init(
-        _ objective: O, accumulation: Int, exchange: GradientExchange = .init(), communicator: any Communicator,
+        _ objective: O, accumulation: Int, gradientSum: GradientSumConfiguration = .init(),
+        communicator: any Communicator,
         team: Team, clock: PhaseClock, plan: MemoryPlan
     ) {
         let gradients = objective.parameters.gradients
@@ -39,8 +40,8 @@ package final class GradientPass<O: Objective>: TeamJob {
         self.accumulation = accumulation
         self.communicator = communicator
         self.team = team
-        reducer = GradientReducer(communicator, exchange, gradients: gradients, plan: plan)
-        tree = exchange.fixedShards == 0 ? nil : GradientTree(gradients, terms: accumulation, plan: plan)
+        reducer = GradientReducer(communicator, gradientSum, gradients: gradients, plan: plan)
+        tree = gradientSum.fixedShards == 0 ? nil : GradientTree(gradients, terms: accumulation, plan: plan)
         messages = MessagePump(clock)
         messages.add(objective.messages + [reducer])
         if let timeline = clock.timeline {
@@ -91,7 +92,7 @@ package final class GradientPass<O: Objective>: TeamJob {
         guard !turn.isAhead else { return objective.lookAhead(in: context, messages) }
         let startsAnew = turn.micro == 0 || tree != nil
         context.addsToWeightGradients = !startsAnew
-        if startsAnew { member.serially { objective.clearSummedGradients() } }
+        if startsAnew { member.serially { objective.parameters.clearSummedGradients() } }
         let figures = objective.differentiate(in: context, messages, done: send)
         if member.isFirst { self.figures = figures }
         if !isLast { tree?.keep(term: turn.micro, by: member) }

@@ -23,9 +23,6 @@ package protocol Objective: AnyObject {
     /// Keeps what the losses of other micro-batches need to know of this one; only where `looksAhead`. Every member calls it.
     func lookAhead(in context: LayerContext, _ messages: MessagePump)
 
-    /// Sets those gradients to zero that backward adds to even where it starts anew.
-    func clearSummedGradients()
-
     /// Computes losses and their gradient. Every member calls it; the first has the figures.
     ///
     /// - Parameter done: called by the first member with each range of the gradients that no later part touches.

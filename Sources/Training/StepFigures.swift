@@ -9,6 +9,14 @@ package protocol SummedFigures: Sendable {
 }
 
 extension SummedFigures {
+    /// How many numbers these are.
+    static var count: Int {
+        var count = 0
+        var figures = Self()
+        figures.combine(with: Self()) { _, _ in count += 1 }
+        return count
+    }
+
     package static func += (sum: inout Self, other: Self) { sum.combine(with: other) { $0 += $1 } }
 
     package static func + (first: Self, second: Self) -> Self {
@@ -17,7 +25,7 @@ extension SummedFigures {
         return sum
     }
 
-    /// In the tree in which gradients are added.
+    /// Adds up in the tree in which gradients are added.
     static func sum(_ shares: [Self]) -> Self { GradientTree.sum(shares, +) ?? Self() }
 
     /// Adds up those of all ranks in one message. Collective.

@@ -3,7 +3,7 @@ package import Optimization
 
 /// What one update did; the same on every rank.
 package struct StepOutcome<Figures: StepFigures>: Sendable {
-    /// Of the global batch.
+    /// Images of the global batch, and what was found of them.
     package var images = 0
     package var figures = Figures()
     package var learningRate = 0.0

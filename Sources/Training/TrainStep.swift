@@ -23,9 +23,10 @@ package final class TrainStep<O: Objective> {
 
     /// - Parameters:
     ///   - loader: this rank's micro-batches, positioned at the first step to run.
-    ///   - exchange: how ranks add up gradients.
+    ///   - gradientSum: how ranks add up gradients.
     package init(
-        _ objective: O, optimizer: any Optimizer, loader: BatchLoader, rules: StepRules, exchange: GradientExchange,
+        _ objective: O, optimizer: any Optimizer, loader: BatchLoader, rules: StepRules,
+        gradientSum: GradientSumConfiguration,
         timeline: Timeline? = nil, communicator: any Communicator, team: Team, plan: MemoryPlan
     ) {
         self.loader = loader
@@ -33,11 +34,12 @@ package final class TrainStep<O: Objective> {
         self.communicator = communicator
         clock = PhaseClock(timeline: timeline)
         pass = GradientPass(
-            objective, accumulation: loader.division.plan.accumulation, exchange: exchange, communicator: communicator,
+            objective, accumulation: loader.division.plan.accumulation, gradientSum: gradientSum,
+            communicator: communicator,
             team: team, clock: clock, plan: plan)
         update = WeightUpdate(
             optimizer, values: objective.parameters.values,
-            isShared: exchange.shardsOptimizer && communicator.size > 1, reducer: pass.reducer,
+            isShared: gradientSum.shardsOptimizer && communicator.size > 1, reducer: pass.reducer,
             messages: pass.messages, communicator: communicator, team: team, plan: plan)
         shares.reserveCapacity(loader.division.plan.accumulation)
     }
@@ -92,6 +94,9 @@ package final class TrainStep<O: Objective> {
         clock.enter(.data)
         return try loader.next()
     }
+
+    /// Figures that all ranks add up and agree on before an update.
+    package static var agreedFigures: Int { Ballot<O.Figures>.count }
 
     /// Adds up the shares of all ranks; stops all of them if a loss is not finite.
     private func agree(on own: O.Figures, step: Int, savesAfter: Bool) throws -> StepOutcome<O.Figures> {

@@ -13,7 +13,7 @@ package final class WeightUpdate: TeamJob {
     private let communicator: any Communicator
     private let team: Team
     private let norm: GradientNorm
-    /// Where each rank updates its share of the weights.
+    /// Gives every rank the weights that the others updated; nil where every rank updates all.
     private let gather: WeightGather?
     /// What the threads do, set before they start.
     private var order = Order(step: 0, learningRate: 0, gradientScale: 1)
@@ -49,7 +49,7 @@ package final class WeightUpdate: TeamJob {
     package var isShared: Bool { gather != nil }
     package var exposedSeconds: Double { gather?.exposedSeconds ?? 0 }
 
-    /// Of the gradients of all ranks. Collective.
+    /// The L2 norm of the summed gradients. Collective.
     func gradientNorm() throws -> Double {
         team.run(norm)
         squaredNorm[0] = norm.squaredNorm

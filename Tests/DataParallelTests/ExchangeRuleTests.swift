@@ -11,7 +11,7 @@ struct ExchangeRuleTests {
 
     @Test("by itself: directly within a host or with one rank on each, up to 16 ranks, and by MPI elsewhere")
     func automatic() {
-        let exchange = GradientExchange()
+        let exchange = GradientSumConfiguration()
         for direct in [layout(1, 1), layout(1, 2), layout(1, 16), layout(2, 1), layout(16, 1)] {
             #expect(exchange.resolvedAlgorithm(on: direct) == .direct, "\(direct)")
         }
@@ -24,8 +24,8 @@ struct ExchangeRuleTests {
 
     @Test("what is asked for is done, and what only ranks themselves can do is done by them")
     func asked() {
-        var exchange = GradientExchange()
-        for algorithm in [GradientExchange.Algorithm.direct, .allReduce] {
+        var exchange = GradientSumConfiguration()
+        for algorithm in [GradientSumConfiguration.Algorithm.direct, .allReduce] {
             exchange.algorithm = algorithm
             for layout in [layout(1, 2), layout(2, 8), layout(64, 1)] {
                 #expect(exchange.resolvedAlgorithm(on: layout) == algorithm)
@@ -33,7 +33,7 @@ struct ExchangeRuleTests {
             }
         }
         for (flag, change) in [
-            ("--shard-optimizer", { (e: inout GradientExchange) in e.shardsOptimizer = true }),
+            ("--shard-optimizer", { (e: inout GradientSumConfiguration) in e.shardsOptimizer = true }),
             ("--gradient-wire bf16", { $0.wire = .bfloat16 }), ("--deterministic", { $0.fixedShards = 8 }),
         ] {
             var forced = exchange

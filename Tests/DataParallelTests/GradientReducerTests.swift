@@ -7,15 +7,15 @@ import Testing
 @Suite("Gradients of all ranks are added up, bucket by bucket")
 struct GradientReducerTests {
     struct Variant: CustomTestStringConvertible, Sendable {
-        var algorithm = GradientExchange.Algorithm.direct
+        var algorithm = GradientSumConfiguration.Algorithm.direct
         var wire = ElementType.float32
         var shards = false
 
         var testDescription: String { "\(algorithm.rawValue), \(wire.rawValue)\(shards ? ", shared" : "")" }
 
         /// Small buckets: 64 elements, or what gives each rank sixteen.
-        var exchange: GradientExchange {
-            var exchange = GradientExchange()
+        var exchange: GradientSumConfiguration {
+            var exchange = GradientSumConfiguration()
             (exchange.algorithm, exchange.wire, exchange.shardsOptimizer) = (algorithm, wire, shards)
             exchange.bucketBytes = 256
             return exchange

@@ -8,12 +8,13 @@ import Testing
 struct NonFiniteRanksTests {
     /// Whom each of three ranks suspects if `spoiled` is in place of a gradient of `rank`.
     private func suspects(
-        of rank: Int, at index: Int, _ spoiled: Float, _ algorithm: GradientExchange.Algorithm, _ wire: ElementType
+        of rank: Int, at index: Int, _ spoiled: Float, _ algorithm: GradientSumConfiguration.Algorithm,
+        _ wire: ElementType
     ) throws -> [Set<Int>] {
         try InProcessWorld.run(ranks: 3) { world in
             let gradients = Matrix(rows: 1, columns: 48, values: (0..<48).map { Float(world.rank * 48 + $0) })
             if world.rank == rank { gradients[0, index] = spoiled }
-            var exchange = GradientExchange()
+            var exchange = GradientSumConfiguration()
             exchange.algorithm = algorithm
             exchange.wire = wire
             let reducer = GradientReducer(world, exchange, gradients: gradients, plan: MemoryPlan())

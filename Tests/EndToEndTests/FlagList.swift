@@ -24,6 +24,13 @@ struct FlagList: Decodable {
 
     let command: Command
 
+    /// Every command but `help`.
+    static func commands() throws -> [String] {
+        let result = try Program.run(["--experimental-dump-help"])
+        let list = try JSONDecoder().decode(FlagList.self, from: Data(result.output.utf8)).command
+        return (list.subcommands ?? []).map(\.commandName).filter { $0 != "help" }
+    }
+
     /// Without the second half of pairs such as `--deterministic` and `--no-deterministic`, and without `--help` and `--version`.
     static func of(_ command: String) throws -> [Flag] {
         let result = try Program.run([command, "--experimental-dump-help"])

@@ -1,6 +1,11 @@
+import ArgumentParser
 import Foundation
+import Pretraining
+import Settings
+import Tensors
 import TestSupport
 import Testing
+import Options
 
 @Suite("config.yaml is the run", .serialized)
 struct RunSettingTests {
@@ -20,24 +25,85 @@ struct RunSettingTests {
         "spike-guard": "skip", "spike-threshold": "4", "replica-check-every": "10", "precision": "fp32", "threads": "3",
         "recompute-activations": "true", "stall-timeout": "30",
     ]
-    /// Flags that say where a run is kept and what is done with it, and those that have no effect.
-    static let exempt: Set<String> = [
-        "recipe", "output-dir", "resume", "print-config", "dry-run", "timeline", "device", "log-dir", "val-interval",
-        "pin-mem", "world-size", "local-rank", "dist-on-itp", "dist-url",
+    /// Flags that no recipe holds, by the reason.
+    static let exempt: [String: Set<String>] = [
+        "where a run is kept and what is done with it": [
+            "recipe", "output-dir", "resume", "print-config", "dry-run", "timeline",
+        ],
+        "of main_pretrain.py, without effect": [
+            "device", "log-dir", "val-interval", "pin-mem", "world-size", "local-rank", "dist-on-itp", "dist-url",
+        ],
+        "the machine that is planned for": [
+            "nodes", "ranks-per-node", "bandwidth", "latency", "transport", "local-bandwidth", "local-latency",
+            "scaling",
+        ],
+        "what is measured, and how it is printed": [
+            "steps", "warmup-steps", "seconds-per-image", "seconds-per-update", "bench-json", "json",
+        ],
+        "files of a dump": ["weights", "batch", "dump"],
     ]
 
-    @Test("every flag of pretrain is printed, and read back from what is printed")
+    @Test("every flag of every command is a setting of the recipe, or is none for a reason")
+    func everyCommand() throws {
+        let names = try FlagList.commands()
+        #expect(names.count > 3 && names.contains("pretrain"))
+        let flags = Set(try names.flatMap { try FlagList.of($0).map(\.name) })
+        let exempt = Self.exempt.values.reduce(into: Set<String>()) { $0.formUnion($1) }
+        let unknown = flags.symmetricDifference(exempt.union(Self.others.keys))
+        #expect(unknown.isEmpty, "\(unknown) is in neither list, in both, or gone")
+        #expect(exempt.isDisjoint(with: Self.others.keys))
+    }
+
+    @Test("every setting is a key of what is printed, which is read back as the same")
     func everyFlag() throws {
-        let flags = Set(try FlagList.of("pretrain").map(\.name))
-        #expect(flags == Set(Self.others.keys).union(Self.exempt), "a flag is in neither list, or is gone")
         let folder = try TemporaryDirectory()
         let plain = try Program.run(["--print-config"])
         for (flag, value) in Self.others.sorted(by: { $0.key < $1.key }) {
             let first = try Program.run(["--\(flag)=\(value)", "--print-config"])
             #expect(first.exitCode == 0 && first.output != plain.output, "--\(flag) \(value): \(first.errors)")
+            let key = flag.replacingOccurrences(of: "-", with: "_")
+            #expect(first.output.contains("\n\(key): "), "--\(flag) \(value): \(first.output)")
             try first.output.write(toFile: folder.file("r.yaml"), atomically: true, encoding: .utf8)
             let second = try Program.run(["--recipe", folder.file("r.yaml"), "--print-config"])
             #expect(second.output == first.output, "--\(flag) \(value): \(second.errors)")
+        }
+    }
+
+    @Test("flags that are no settings change nothing of what is printed")
+    func exemptFlags() throws {
+        let plain = try Program.run(["--print-config"])
+        let values = [
+            "recipe": "/dev/null", "output-dir": "x", "resume": "", "timeline": "t.json", "device": "cpu",
+            "log-dir": "x",
+            "val-interval": "3", "pin-mem": "true", "world-size": "2", "local-rank": "0", "dist-on-itp": "true",
+            "dist-url": "x", "dry-run": "true", "print-config": "true",
+        ]
+        for name in try FlagList.of("pretrain").map(\.name) where Self.others[name] == nil {
+            let value = try #require(values[name], "--\(name)")
+            let result = try Program.run(["--\(name)=\(value)", "--print-config"])
+            #expect(result.output == plain.output, "--\(name): \(result.errors)")
+        }
+    }
+
+    @Test("every setting changes the configuration, or how the run is computed or kept")
+    func everySetting() throws {
+        func lines(_ arguments: [String], channels: Int = 1) throws -> [String] {
+            try PretrainOptions.parse(arguments).configuration(ranks: 1, channels: channels, precision: .float32)
+                .settings.map(\.line)
+        }
+        let others: Set<String> = [
+            "num-workers", "threads", "recompute-activations", "stall-timeout", "checkpoint-every", "keep-checkpoints",
+            "keep-every",
+            // Looked at with the images, and with all ranks.
+            "images", "precision",
+        ]
+        for (flag, value) in Self.others {
+            let arguments =
+                ["true", "false"].contains(value) ? ["--\(value == "true" ? "" : "no-")\(flag)"] : ["--\(flag)", value]
+            // Without the other it counts for nothing.
+            let besides = flag == "deterministic-shards" ? ["--deterministic"] : []
+            let given = try lines(besides + arguments, channels: flag == "in-chans" ? 3 : 1)
+            #expect((try lines(besides) == given) == others.contains(flag), "--\(flag)")
         }
     }
 

@@ -38,15 +38,18 @@ struct FiniteDifferenceTests {
 
     @Test("attention of all tokens and of some", arguments: [1, 3], [0..<5, 2..<4])
     func attention(threads: Int, queries: Range<Int>) throws {
-        let layer = Attention(tokens: 5, heads: 2, width: 6)
-        let bench = try LayerBench([], rows: 10, threads: threads, scratchBytes: layer.scratchBytes(.float32))
+        let layer = Attention(heads: 2, width: 6)
+        let bench = try LayerBench(
+            [], rows: 10, threads: threads, scratchBytes: layer.scratchBytes(.float32, tokens: 5))
         let y = Matrix(rows: 2 * queries.count, columns: 6)
         let logSums = Matrix(rows: 4, columns: queries.count)
         bench.check(input: 18, output: y) { x, context in
-            layer.forward(Operand(x), queries: queries, into: Operand(y), logSums: logSums, in: context)
+            layer.forward(
+                Operand(x), tokens: 5, queries: queries, into: Operand(y), logSums: logSums, in: context)
         } backward: { dY, x, dX, context in
             layer.backward(
-                Operand(dY), qkv: Operand(x), queries: queries, logSums: logSums, into: Operand(dX), in: context)
+                Operand(dY), qkv: Operand(x), tokens: 5, queries: queries, logSums: logSums, into: Operand(dX),
+                in: context)
         }
     }
 
@@ -55,11 +58,11 @@ struct FiniteDifferenceTests {
         let bench = try LayerBench(
             TransformerBlock.specifications("b", width: 8, hiddenWidth: 20), rows: 10, threads: threads,
             scratchBytes: 1 << 20)
-        let shape = TransformerBlock.Shape(tokens: 5, heads: 2, width: 8, hiddenWidth: 20)
+        let shape = TransformerBlock.Shape(heads: 2, width: 8, hiddenWidth: 20)
         let layer = TransformerBlock(bench.parameters, "b", shape, .float32, plan: bench.plan)
         let stream = Matrix(rows: 10, columns: 8)
         let d = TransformerBlock.StreamGradient("d", Matrix(rows: 10, columns: 8), .float32, plan: bench.plan)
-        let activations = TransformerBlock.Activations("b", images: 2, shape, .float32, plan: bench.plan)
+        let activations = TransformerBlock.Activations("b", images: 2, tokens: 5, shape, .float32, plan: bench.plan)
         let workspace = TransformerBlock.Workspace(
             "b", rows: 10, width: 8, hiddenWidth: 20, .float32, plan: bench.plan)
         bench.check(input: 8, output: stream) { x, context in

@@ -1,9 +1,12 @@
 import Communication
 import DataParallel
+import Layers
 import Measurement
 import Models
 import Optimization
 import Pretraining
+import Regularizers
+import Runs
 import Safetensors
 import Tensors
 import TestSupport
@@ -14,12 +17,12 @@ import Testing
 struct GlobalBatchTests {
     struct Case: CustomTestStringConvertible, Sendable {
         let kind: Regularizer
-        let exchange: UniformityExchange
-        var testDescription: String { "\(kind.rawValue) by \(exchange.rawValue)" }
+        let transport: FeatureTransport
+        var testDescription: String { "\(kind.rawValue) by \(transport.rawValue)" }
     }
 
     static let cases = Regularizer.allCases.filter { $0 != .none }.flatMap { kind in
-        (kind.dependsOnGram ? [UniformityExchange.gather, .gram] : [.gather]).map { Case(kind: kind, exchange: $0) }
+        kind.transports.map { Case(kind: kind, transport: $0) }
     }
 
     /// Ranks and micro-batches; 17 images, so that shares are uneven.
@@ -30,7 +33,7 @@ struct GlobalBatchTests {
         let files = try DumpFiles(images: 17)
         let loss = DumpFiles.loss(example.kind)
         var divided = loss
-        divided.regularizer.exchange = example.exchange
+        divided.regularizer.transport = example.transport
         let whole = try files.dump(loss)
         for (ranks, micros) in Self.divisions {
             let parts = try files.dump(divided, ranks: ranks, micros: micros)
@@ -86,18 +89,16 @@ struct GlobalBatchTests {
     func sharded(ranks: Int) throws {
         let files = try DumpFiles(images: 17)
         let loss = DumpFiles.loss(.spectral)
-        let update = DebugDump.Update(learningRate: 1e-2, optimizer: AdamW.Configuration(weightDecay: 0.3))
-        let whole = try files.dump(loss) { $0.update = update }
-        let variants: [(name: String, micros: Int, change: @Sendable (inout GradientExchange) -> Void)] = [
+        let whole = try files.dump(loss, rate: 1e-2)
+        let variants: [(name: String, micros: Int, change: (inout GradientSumConfiguration) -> Void)] = [
             ("direct", 1, { $0.algorithm = .direct }), ("all-reduce", 1, { $0.algorithm = .allReduce }),
             ("sharded", 1, { $0.shardsOptimizer = true }), ("sharded, micro-batches", 2, { $0.shardsOptimizer = true }),
         ]
         for (name, micros, change) in variants {
-            let parts = try files.dump(loss, ranks: ranks, micros: micros) {
-                $0.update = update
+            let parts = try files.dump(loss, ranks: ranks, micros: micros, rate: 1e-2) {
                 // Small buckets, so that there are several.
-                $0.exchange.bucketBytes = 10 << 10
-                change(&$0.exchange)
+                $0.bucketBytes = 10 << 10
+                change(&$0)
             }
             #expect(parts.keys.sorted() == whole.keys.sorted())
             for (tensor, expected) in whole {
@@ -110,7 +111,7 @@ struct GlobalBatchTests {
             }
         }
         // The update is there.
-        let before = try files.dump(loss) { $0.update = DebugDump.Update(learningRate: 0, optimizer: .init()) }
+        let before = try files.dump(loss, rate: 0)
         let name = "updated.decoder_pred.weight"
         #expect(relativeError(try #require(before[name]), try #require(whole[name])) > 1e-3)
     }
@@ -132,7 +133,7 @@ private struct DumpFiles {
         folder = try TemporaryDirectory()
         let network = MaskedAutoencoder(Self.model, .float32, plan: MemoryPlan())
         network.initialize(seed: 7)
-        try SafetensorsWriter.write(network.namedTensors, to: folder.file("weights"))
+        try SafetensorsWriter.write(network.namedTensors(network.parameters.values), to: folder.file("weights"))
         let pixels = Matrix(rows: images, columns: Self.model.imageValues)
         let noise = Matrix(rows: images, columns: Self.model.patches)
         for image in 0..<images {
@@ -154,18 +155,21 @@ private struct DumpFiles {
     }
 
     /// All tensors that are dumped, by name.
+    ///
+    /// - Parameter rate: of an update, which is dumped too; nil for none.
     func dump(
-        _ loss: LossConfiguration, ranks: Int = 1, micros: Int = 1,
-        _ change: @escaping @Sendable (inout DebugDump) -> Void = { _ in }
+        _ loss: LossConfiguration, ranks: Int = 1, micros: Int = 1, rate: Double? = nil,
+        _ change: (inout GradientSumConfiguration) -> Void = { _ in }
     ) throws -> [String: [Float]] {
-        let out = folder.file("dump")
-        let (weights, batch) = (folder.file("weights"), folder.file("batch"))
-        _ = try InProcessWorld.run(ranks: ranks) { communicator in
-            var debug = DebugDump(
-                model: Self.model, loss: loss, precision: .float32, accumulation: micros, weightsPath: weights,
-                batchPath: batch, dumpPath: out)
-            change(&debug)
-            _ = try debug.run(communicator: communicator, team: Team(threads: 1))
+        var configuration = StepConfiguration()
+        (configuration.model, configuration.loss, configuration.accumulation) = (Self.model, loss, micros)
+        configuration.optimizer = AdamW.Configuration(weightDecay: 0.3)
+        change(&configuration.gradientExchange)
+        let (weights, batch, out) = (folder.file("weights"), folder.file("batch"), folder.file("dump"))
+        _ = try InProcessWorld.run(ranks: ranks) { [configuration] communicator in
+            _ = try DebugDump(
+                configuration, weightsPath: weights, batchPath: batch, dumpPath: out, learningRate: rate
+            ).run(on: RankResources(communicator, Team(threads: 1)))
         }
         let file = try SafetensorsFile(path: out)
         return Dictionary(uniqueKeysWithValues: try file.names.map { ($0, try file.floats($0)) })

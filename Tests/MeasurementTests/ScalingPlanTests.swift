@@ -3,6 +3,8 @@ import Measurement
 import Models
 import Optimization
 import Planning
+import Regularizers
+import Runs
 import Tensors
 import Testing
 import Pretraining
@@ -13,19 +15,17 @@ struct ScalingPlanTests {
         effective: Int = 4096, perNode: Int = 8, most: Int = 32, nodes: [Int], scaling: ScalingPlan.Scaling = .strong,
         change: (inout PretrainConfiguration) -> Void = { _ in }
     ) throws -> ScalingPlan {
-        var configuration = PretrainConfiguration(
-            model: try ModelPreset.configuration(named: "mae_vit_micro_patch4"), loss: LossConfiguration(),
-            precision: .float32, dataPath: "synthetic", syntheticImages: 0, epochs: 10, startEpoch: 0, warmupEpochs: 0,
-            effectiveBatchSize: effective, accumulation: 1, learningRate: 1e-3, minimumLearningRate: 0,
-            optimizer: AdamW.Configuration(), clipGradient: nil, seed: 0)
+        var configuration = PretrainConfiguration()
+        configuration.model = try ModelPreset.configuration(named: "mae_vit_micro_patch4")
+        configuration.epochs = 10
+        configuration.effectiveBatchSize = effective
         change(&configuration)
+        var cluster = Cluster()
+        (cluster.ranksPerNode, cluster.linkBandwidth, cluster.linkLatency) = (perNode, 1e9, 1e-5)
+        (cluster.rankBandwidth, cluster.messageOverhead) = (3e9, 1e-6)
         return ScalingPlan(
-            configuration: configuration, scaling: scaling, mostImages: most,
-            cluster: Cluster(
-                nodes: 1, ranksPerNode: perNode, linkBandwidth: 1e9, linkLatency: 1e-5, rankBandwidth: 3e9,
-                messageOverhead: 1e-6),
-            nodes: nodes, datasetImages: 50_000, classes: 10, prefetch: 2,
-            recomputesActivations: false)
+            configuration: configuration, scaling: scaling, mostImages: most, cluster: cluster, nodes: nodes,
+            trainingSet: ScalingPlan.TrainingSet(images: 50_000, classes: 10), computing: ComputeConfiguration())
     }
 
     private let compute = ComputeCost(
@@ -74,11 +74,11 @@ struct ScalingPlanTests {
     func exchange() throws {
         // 128 wide: Gram matrices for batches of more than twice that.
         let plan = try plan(effective: 512, nodes: [1])
-        #expect(plan.exchange(for: plan.divisions[0]) == .gram)
+        #expect(plan.transport(for: plan.divisions[0]) == .gram)
         let even = try self.plan(effective: 256, nodes: [1])
-        #expect(even.exchange(for: even.divisions[0]) == .gather)
+        #expect(even.transport(for: even.divisions[0]) == .gather)
         let micro = try self.plan(effective: 512, perNode: 1, nodes: [1]) { $0.loss.negatives = .micro }
-        #expect(micro.exchange(for: micro.divisions[0]) == .gather)
+        #expect(micro.transport(for: micro.divisions[0]) == .gather)
     }
 
     @Test("figures of a row belong together")

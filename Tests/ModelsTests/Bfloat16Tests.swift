@@ -11,8 +11,8 @@ import Testing
 /// of 2% at a right angle to the gradient is a cosine of 0.9998.
 @Suite("Gradients in bf16 follow those in fp32, tensor by tensor")
 struct Bfloat16Tests {
-    @Test("cosine and norm", arguments: MaskedAutoencoderConfiguration.Feature.allCases)
-    func gradients(feature: MaskedAutoencoderConfiguration.Feature) throws {
+    @Test("cosine and norm", arguments: VisionTransformerConfiguration.Feature.allCases)
+    func gradients(feature: VisionTransformerConfiguration.Feature) throws {
         var model = RandomPass.model
         (model.embedDim, model.decoderEmbedDim) = (64, 48)
         model.feature = feature

@@ -1,3 +1,4 @@
+import Foundation
 import Layers
 import Models
 import Testing
@@ -55,5 +56,36 @@ struct ConfigurationTests {
                 $0.embedDim = 6; $0.heads = 2
             }.contains("divisible by 4"))
         #expect(throws: ModelError.self) { try ModelPreset.configuration(named: "vit") }
+    }
+
+    @Test("an encoder alone has no masks that could be wrong")
+    func encoderAlone() throws {
+        var c = VisionTransformerConfiguration()
+        try c.validate()
+        c.heads = 7
+        #expect(throws: ModelError.self) { try c.validate() }
+    }
+
+    /// As every checkpoint's state.json has it.
+    private static let saved = """
+        {"channels":2,"decoderDepth":3,"decoderEmbedDim":12,"decoderHeads":1,"depth":4,"embedDim":24,
+        "feature":"cls-once","heads":6,"imageHeight":8,"imageWidth":16,"maskRatio":0.625,"mlpRatio":2.5,
+        "normPixLoss":false,"patchSize":4,"positions":"learned"}
+        """
+
+    @Test("values of encoder and decoder are saved side by side, none missing and none more")
+    func savedForm() throws {
+        let c = try JSONDecoder().decode(MaskedAutoencoderConfiguration.self, from: Data(Self.saved.utf8))
+        var expected = MaskedAutoencoderConfiguration()
+        (expected.channels, expected.imageHeight, expected.imageWidth, expected.patchSize) = (2, 8, 16, 4)
+        (expected.embedDim, expected.depth, expected.heads, expected.mlpRatio) = (24, 4, 6, 2.5)
+        (expected.positions, expected.feature) = (.learned, .clsOnce)
+        (expected.decoderEmbedDim, expected.decoderDepth, expected.decoderHeads) = (12, 3, 1)
+        (expected.maskRatio, expected.normPixLoss) = (0.625, false)
+        #expect(c == expected)
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        let text = String(decoding: try encoder.encode(c), as: UTF8.self)
+        #expect(text == Self.saved.replacing("\n", with: ""))
     }
 }

@@ -12,8 +12,8 @@ import Runs
 @Suite("Stages of the gradient are those that backward finishes")
 struct GradientStagesTests {
     @Test(
-        "in this order, with these elements", arguments: [1, 3], MaskedAutoencoderConfiguration.Feature.allCases)
-    func order(decoderDepth: Int, feature: MaskedAutoencoderConfiguration.Feature) throws {
+        "in this order, with these elements", arguments: [1, 3], VisionTransformerConfiguration.Feature.allCases)
+    func order(decoderDepth: Int, feature: VisionTransformerConfiguration.Feature) throws {
         var model = RandomPass.model
         (model.decoderDepth, model.feature, model.positions) = (decoderDepth, feature, .learned)
         let plan = MemoryPlan()

@@ -7,9 +7,9 @@ import Testing
 @Suite("Options of a pass change its memory, not its gradient")
 struct PassOptionsTests {
     @Test(
-        "visible patches need not be predicted", arguments: [1, 2, 4], MaskedAutoencoderConfiguration.Positions.allCases
+        "visible patches need not be predicted", arguments: [1, 2, 4], VisionTransformerConfiguration.Positions.allCases
     )
-    func predictsAll(decoderDepth: Int, positions: MaskedAutoencoderConfiguration.Positions) throws {
+    func predictsAll(decoderDepth: Int, positions: VisionTransformerConfiguration.Positions) throws {
         var model = RandomPass.model
         model.decoderDepth = decoderDepth
         model.positions = positions
@@ -40,7 +40,7 @@ struct PassOptionsTests {
         var model = RandomPass.model
         (model.depth, model.decoderDepth) = (12, 8)
         func activationBytes(_ recomputes: Bool) -> Int {
-            var options = MaskedAutoencoder.Activations.Options()
+            var options = PassOptions()
             options.recomputes = recomputes
             let plan = MemoryPlan()
             let network = MaskedAutoencoder(model, .bfloat16, plan: plan)

@@ -20,9 +20,9 @@ enum RandomPass {
     /// The gradient of one micro-batch, and the losses.
     static func gradient(
         _ model: MaskedAutoencoderConfiguration, _ element: ElementType, images: Int = 5,
-        keepsPackedWeights: Bool = false, _ change: (inout MaskedAutoencoder.Activations.Options) -> Void = { _ in }
+        keepsPackedWeights: Bool = false, _ change: (inout PassOptions) -> Void = { _ in }
     ) throws -> (values: [Float], losses: [Double]) {
-        var options = MaskedAutoencoder.Activations.Options()
+        var options = PassOptions()
         change(&options)
         let plan = MemoryPlan()
         let network = MaskedAutoencoder(model, element, keepsPackedWeights: keepsPackedWeights, plan: plan)

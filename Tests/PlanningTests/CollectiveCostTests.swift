@@ -3,29 +3,28 @@ import Testing
 
 @Suite("Collectives cost what their messages do")
 struct CollectiveCostTests {
-    private func rounds(_ algorithm: SumAlgorithm, _ ranks: Int, perNode: Int = 1) -> [CollectiveRound] {
-        algorithm.rounds(ranks: ranks, ranksPerNode: perNode)
+    private func rounds(_ collective: Collective, _ ranks: Int, perNode: Int = 1) -> [CollectiveRound] {
+        collective.rounds(ranks: ranks, ranksPerNode: perNode)
     }
 
     @Test("the algorithm is the one that Open MPI's non-blocking sum takes")
     func selection() {
-        func taken(_ ranks: Int, _ elements: Int) -> SumAlgorithm {
-            SumAlgorithm.nonBlocking(ranks: ranks, elements: elements)
+        func taken(_ ranks: Int, _ elements: Int) -> Collective {
+            Collective.sum(ranks: ranks, elements: elements, bytes: 4 * elements)
         }
         #expect([2, 3].map { taken($0, 2 << 20) } == [.binomialTree, .binomialTree])
         #expect(taken(4, 16383) == .binomialTree && taken(4, 16384) == .rabenseifner)
         #expect(taken(32767, 16384) == .rabenseifner && taken(32768, 32768) == .rabenseifner)
         #expect(taken(32768, 32767) == .ring)
-        #expect(SumAlgorithm.blockingSmall(ranks: 127) == .recursiveDoubling)
-        #expect(SumAlgorithm.blockingSmall(ranks: 128) == .binomialTree)
+        #expect(Collective.smallSum(ranks: 127) == .recursiveDoubling)
+        #expect(Collective.smallSum(ranks: 128) == .binomialTree)
     }
 
     @Test("one rank sends nothing")
     func alone() {
-        for algorithm in [SumAlgorithm.binomialTree, .rabenseifner, .ring, .recursiveDoubling] {
-            #expect(rounds(algorithm, 1).isEmpty)
+        for collective in [Collective.binomialTree, .rabenseifner, .ring, .recursiveDoubling, .gather, .parts] {
+            #expect(rounds(collective, 1).isEmpty)
         }
-        #expect(LinearGather.rounds(ranks: 1, ranksPerNode: 1).isEmpty)
     }
 
     @Test("up a tree and down again, the whole message")
@@ -83,14 +82,21 @@ struct CollectiveCostTests {
 
     @Test("gathering brings every rank all others' parts, at once")
     func gather() {
-        let rounds = LinearGather.rounds(ranks: 8, ranksPerNode: 4)
+        let all = rounds(.gather, 8, perNode: 4)
         // 4 ranks send to 4 elsewhere.
-        #expect(rounds.count == 1 && rounds[0].link == 16 && rounds[0].received == 7 && rounds[0].messages == 7)
-        #expect(LinearGather.rounds(ranks: 4, ranksPerNode: 4)[0].link == 0)
+        #expect(all.count == 1 && all[0].link == 16 && all[0].received == 7 && all[0].messages == 7)
+        #expect(rounds(.gather, 4, perNode: 4)[0].link == 0)
+        // An eighth of a message that all share.
+        let parts = rounds(.parts, 8, perNode: 4)
+        #expect(parts.count == 1 && parts[0].link == 2 && parts[0].received == 7.0 / 8 && parts[0].messages == 7)
     }
 
-    private let cluster = Cluster(
-        nodes: 2, ranksPerNode: 1, linkBandwidth: 1e9, linkLatency: 50e-6, rankBandwidth: 4e9, messageOverhead: 1e-6)
+    private var cluster: Cluster {
+        var cluster = Cluster()
+        (cluster.nodes, cluster.linkBandwidth, cluster.linkLatency) = (2, 1e9, 50e-6)
+        (cluster.rankBandwidth, cluster.messageOverhead) = (4e9, 1e-6)
+        return cluster
+    }
 
     @Test("seconds are latency, bytes over the link, and bytes and messages taken in")
     func seconds() {
@@ -113,9 +119,7 @@ struct CollectiveCostTests {
 
     @Test("without limits nothing costs anything")
     func unlimited() {
-        let free = Cluster(
-            nodes: 4, ranksPerNode: 2, linkBandwidth: .infinity, linkLatency: 0, rankBandwidth: .infinity,
-            messageOverhead: 0)
-        #expect(rounds(.rabenseifner, 8, perNode: 2).costs(bytes: 1 << 30, on: free).allSatisfy { $0.seconds == 0 })
+        let costs = rounds(.rabenseifner, 8, perNode: 2).costs(bytes: 1 << 30, on: Cluster())
+        #expect(costs.allSatisfy { $0.seconds == 0 })
     }
 }

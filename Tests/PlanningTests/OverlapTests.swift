@@ -4,7 +4,9 @@ import Testing
 @Suite("What computing does not hide of messages is exposed")
 struct OverlapTests {
     private func round(link: Double = 0, latency: Double = 0, handling: Double = 0, mean: Double = 0) -> RoundCost {
-        RoundCost(link: link, latency: latency, handling: handling, meanHandling: mean, isOwnCopy: false)
+        var cost = RoundCost()
+        (cost.link, cost.latency, cost.handling, cost.meanHandling) = (link, latency, handling, mean)
+        return cost
     }
 
     private func exposed(_ intervals: (Double, [[RoundCost]])...) -> Double {
@@ -67,7 +69,8 @@ struct OverlapTests {
 
     @Test("a rank's own copy is made at once and never hidden")
     func ownCopy() {
-        let copy = RoundCost(link: 0, latency: 0, handling: 0.3, meanHandling: 0.3, isOwnCopy: true)
+        var copy = round(handling: 0.3, mean: 0.3)
+        copy.isOwnCopy = true
         #expect(abs(exposed((1, [[copy]]), (1, [])) - 0.3) < 1e-12)
         #expect(abs(exposed((1, [[copy, round(link: 0.2)]]), (1, [])) - 0.3) < 1e-12)
     }

@@ -1,4 +1,8 @@
+import DataParallel
+import Models
 import Planning
+import Regularizers
+import Tensors
 import Testing
 
 @Suite("A step is computing and what is exposed of its messages")
@@ -7,43 +11,50 @@ struct StepModelTests {
         samples: [
             ComputeCost.Sample(images: 1, encodesTwice: false, data: 0, forward: 1, backward: 2, update: 0.5)
         ], encoderShare: 0.5)
-    private let one = StepModel.Division(images: 1, accumulation: 1, spansMicroBatches: false)
 
     private func cluster(
         nodes: Int, perNode: Int = 1, bandwidth: Double = 1e6, latency: Double = 0.1, local: Double = .infinity
     ) -> Cluster {
-        Cluster(
-            nodes: nodes, ranksPerNode: perNode, linkBandwidth: bandwidth, linkLatency: latency, rankBandwidth: local,
-            messageOverhead: 0)
+        var cluster = Cluster()
+        (cluster.nodes, cluster.ranksPerNode) = (nodes, perNode)
+        (cluster.linkBandwidth, cluster.linkLatency, cluster.rankBandwidth) = (bandwidth, latency, local)
+        return cluster
     }
 
-    /// A gradient of 4 MB that is finished at backward's end, and a feature of 4 bytes.
-    private let small = StepModel(
-        gradientStages: [StepModel.GradientStage(elements: 1_000_000, share: 1)],
-        gradientSum: StepModel.GradientSum(bucketBytes: 8 << 20, isDirect: false),
-        decoderBlockShares: [1], exchange: .sum(elements: 1, bytesPerElement: 4))
+    /// Gradients and features summed by MPI_Iallreduce.
+    private func step(width: Int, _ stages: [GradientStage]) -> StepModel {
+        var configuration = MaskedAutoencoderConfiguration()
+        configuration.embedDim = width
+        var step = StepModel(configuration, gradientStages: stages)
+        step.gradients.algorithm = .allReduce
+        step.regularizer.transport = .gram
+        step.agreedFigures = 6
+        return step
+    }
+
+    /// A gradient of 4 MB that is finished at backward's end, and features one number wide: their square and their mean
+    /// are 16 bytes.
+    private var small: StepModel { step(width: 1, [GradientStage(elements: 1_000_000, share: 1)]) }
 
     /// ViT-B/16's size.
-    private let large = StepModel(
-        gradientStages: (0..<21).map { _ in StepModel.GradientStage(elements: 5_300_000, share: 1 / 21) },
-        gradientSum: StepModel.GradientSum(bucketBytes: 8 << 20, isDirect: false),
-        decoderBlockShares: [Double](repeating: 1 / 16, count: 8),
-        exchange: .sum(elements: 296_000, bytesPerElement: 8))
+    private var large: StepModel {
+        step(width: 768, (0..<21).map { _ in GradientStage(elements: 5_300_000, share: 1 / 21) })
+    }
 
     @Test("one rank only computes")
     func oneRank() {
-        let prediction = small.predict(one, compute: compute, on: cluster(nodes: 1))
+        let prediction = small.predict(compute, on: cluster(nodes: 1))
         #expect(prediction.stepSeconds == 3.5 && prediction.exposedSeconds == 0)
         #expect(prediction.communicationSeconds == 0)
     }
 
     @Test("two nodes, worked out by hand")
     func byHand() {
-        let prediction = small.predict(one, compute: compute, on: cluster(nodes: 2))
+        let prediction = small.predict(compute, on: cluster(nodes: 2))
         // The gradient leaves when nothing is left to hide it: 4 s and 0.1 s, up and down the tree. The feature's two
         // rounds are over when the decoder ends. The agreement is one exchange.
         let gradient = 2 * (4 + 0.1)
-        let (feature, agreement) = (0.1 + 4e-6, 0.1 + 48e-6)
+        let (feature, agreement) = (0.1 + 16e-6, 0.1 + 48e-6)
         #expect(abs(prediction.exposedSeconds - (gradient + agreement)) < 1e-9)
         #expect(abs(prediction.stepSeconds - (3.5 + gradient + agreement)) < 1e-9)
         #expect(abs(prediction.communicationSeconds - (gradient + 2 * feature + agreement)) < 1e-9)
@@ -52,16 +63,19 @@ struct StepModelTests {
     @Test("parts sent to who adds them up and sums handed back, on four nodes, worked out by hand")
     func direct() {
         var model = small
-        model.gradientSum.isDirect = true
+        model.gradients.algorithm = .auto
+        // Where the ranks of a node share its link, that is MPI_Iallreduce again.
+        let shared = cluster(nodes: 4, perNode: 2)
+        #expect(model.predict(compute, on: shared) == small.predict(compute, on: shared))
         // Each rank receives 3 quarters of 4 MB, then 3 quarters of the sum; nothing hides it.
         let gradient = 2 * (3 + 0.1)
-        let feature = 4 * (0.1 + 4e-6)
-        let rest = small.predict(one, compute: compute, on: cluster(nodes: 4)).communicationSeconds - 2 * (3 + 2 * 0.1)
+        let feature = 4 * (0.1 + 16e-6)
+        let rest = small.predict(compute, on: cluster(nodes: 4)).communicationSeconds - 2 * (3 + 2 * 0.1)
         #expect(abs(rest - feature - 2 * (0.1 + 48e-6)) < 1e-9)
-        let prediction = model.predict(one, compute: compute, on: cluster(nodes: 4))
+        let prediction = model.predict(compute, on: cluster(nodes: 4))
         #expect(abs(prediction.communicationSeconds - rest - gradient) < 1e-9)
-        model.gradientSum.wireBytes = 2
-        let rounded = model.predict(one, compute: compute, on: cluster(nodes: 4))
+        model.gradients.wire = .bfloat16
+        let rounded = model.predict(compute, on: cluster(nodes: 4))
         #expect(abs(prediction.communicationSeconds - rounded.communicationSeconds - 3) < 1e-9)
         #expect(abs(prediction.exposedSeconds - rounded.exposedSeconds - 3) < 1e-9)
     }
@@ -69,11 +83,9 @@ struct StepModelTests {
     @Test("each of four nodes updates its part of the weights and hands it on, worked out by hand")
     func sharded() {
         var model = small
-        let whole = small.predict(one, compute: compute, on: cluster(nodes: 4))
-        model.gradientSum = StepModel.GradientSum(
-            bucketBytes: 8 << 20, isDirect: false, wireBytes: 2, sharesUpdate: true)
-        #expect(model.gradientSum.isDirect)
-        let prediction = model.predict(one, compute: compute, on: cluster(nodes: 4))
+        let whole = small.predict(compute, on: cluster(nodes: 4))
+        (model.gradients.wire, model.gradients.shardsOptimizer) = (.bfloat16, true)
+        let prediction = model.predict(compute, on: cluster(nodes: 4))
         #expect(abs(whole.computeSeconds - prediction.computeSeconds - 0.5 * 3 / 4) < 1e-9)
         // Three quarters of 2 MB of gradients, then of 4 MB of weights, and one more sum over four ranks, of the norm.
         // All was summed by halving and doubling.
@@ -82,43 +94,40 @@ struct StepModelTests {
         #expect(abs(prediction.communicationSeconds - rest - norm - (1.5 + 0.1) - (3 + 0.1)) < 1e-9)
         #expect(abs(prediction.exposedSeconds - (whole.exposedSeconds - 2 * (3 + 2 * 0.1)) - norm - 4.7) < 1e-9)
         // Weights of all buckets but the last travel while those of later ones are updated.
-        model.gradientSum.bucketBytes = 400_000
-        let buckets = model.predict(one, compute: compute, on: cluster(nodes: 4, bandwidth: 1e9))
+        model.gradients.bucketBytes = 400_000
+        let buckets = model.predict(compute, on: cluster(nodes: 4, bandwidth: 1e9))
         #expect(buckets.exposedSeconds < buckets.communicationSeconds - 0.1)
     }
 
     @Test("messages between losses and gradient are waited for at every exchange")
     func followUp() {
-        var model = small
-        model.followUp = .sum
-        let division = StepModel.Division(images: 1, accumulation: 3, spansMicroBatches: false)
-        let plain = small.predict(division, compute: compute, on: cluster(nodes: 2))
-        let more = model.predict(division, compute: compute, on: cluster(nodes: 2))
-        #expect(abs(more.stepSeconds - plain.stepSeconds - 3 * (0.1 + 8e-6)) < 1e-9)
-        model.followUp = .gather(bytes: 1000)
-        let gathered = model.predict(one, compute: compute, on: cluster(nodes: 2))
-        let alone = small.predict(one, compute: compute, on: cluster(nodes: 2))
-        #expect(abs(gathered.stepSeconds - alone.stepSeconds - (0.1 + 1e-3)) < 1e-9)
+        var plain = small
+        plain.regularizer.transport = .gather
+        (plain.images, plain.accumulation, plain.spansMicroBatches) = (250, 3, false)
+        var more = plain
+        more.regularizer.kind = .uniformity
+        func seconds(_ model: StepModel) -> Double { model.predict(compute, on: cluster(nodes: 2)).stepSeconds }
+        #expect(abs(seconds(more) - seconds(plain) - 3 * (0.1 + 8e-6)) < 1e-9)
+        more.regularizer.kind = .koleo
+        #expect(abs(seconds(more) - seconds(plain) - 3 * (0.1 + 1e-3)) < 1e-9)
     }
 
     @Test("a regulariser that spans micro-batches encodes twice and exchanges once")
     func spanning() {
-        let apart = StepModel.Division(images: 1, accumulation: 4, spansMicroBatches: false)
-        let spanning = StepModel.Division(images: 1, accumulation: 4, spansMicroBatches: true)
-        let alone = cluster(nodes: 1)
-        #expect(abs(small.predict(apart, compute: compute, on: alone).stepSeconds - 12.5) < 1e-12)
-        #expect(abs(small.predict(spanning, compute: compute, on: alone).stepSeconds - 14.5) < 1e-12)
-        let two = cluster(nodes: 2)
-        let (a, b) = (
-            small.predict(apart, compute: compute, on: two), small.predict(spanning, compute: compute, on: two)
-        )
-        #expect(abs(a.communicationSeconds - b.communicationSeconds - 3 * 2 * (0.1 + 4e-6)) < 1e-9)
+        var apart = small
+        (apart.accumulation, apart.spansMicroBatches) = (4, false)
+        var spanning = small
+        (spanning.accumulation, spanning.encodesTwice) = (4, true)
+        #expect(abs(apart.predict(compute, on: cluster(nodes: 1)).stepSeconds - 12.5) < 1e-12)
+        #expect(abs(spanning.predict(compute, on: cluster(nodes: 1)).stepSeconds - 14.5) < 1e-12)
+        let (a, b) = (apart.predict(compute, on: cluster(nodes: 2)), spanning.predict(compute, on: cluster(nodes: 2)))
+        #expect(abs(a.communicationSeconds - b.communicationSeconds - 3 * 2 * (0.1 + 16e-6)) < 1e-9)
     }
 
     @Test("a network without limits exposes nothing")
     func unlimited() {
         let free = cluster(nodes: 64, perNode: 8, bandwidth: .infinity, latency: 0)
-        let prediction = large.predict(one, compute: compute, on: free)
+        let prediction = large.predict(compute, on: free)
         #expect(abs(prediction.exposedSeconds) < 1e-12 && prediction.communicationSeconds == 0)
     }
 
@@ -126,7 +135,7 @@ struct StepModelTests {
     func monotone(perNode: Int) {
         func step(_ nodes: Int, _ bandwidth: Double, _ latency: Double) -> Double {
             large.predict(
-                one, compute: compute,
+                compute,
                 on: cluster(nodes: nodes, perNode: perNode, bandwidth: bandwidth, latency: latency, local: 3e9)
             ).stepSeconds
         }
@@ -145,7 +154,7 @@ struct StepModelTests {
         func exposed(_ window: Double) -> Double {
             var tcp = cluster(nodes: 2, bandwidth: 1.25e9, latency: 5e-5, local: 3e9)
             tcp.window = window
-            return large.predict(one, compute: compute, on: tcp).exposedSeconds
+            return large.predict(compute, on: tcp).exposedSeconds
         }
         // 20 × 12 looks while buckets are under way in backward hide so much each, those in the decoder all of the
         // features.
@@ -157,7 +166,7 @@ struct StepModelTests {
     @Test("hidden messages are not exposed, all of them are at most")
     func bounds() {
         for nodes in [1, 2, 5, 64, 1024] {
-            let prediction = large.predict(one, compute: compute, on: cluster(nodes: nodes, perNode: 8, local: 3e9))
+            let prediction = large.predict(compute, on: cluster(nodes: nodes, perNode: 8, local: 3e9))
             #expect(prediction.exposedSeconds > 0)
             #expect(prediction.exposedSeconds <= prediction.communicationSeconds + 1e-9)
         }
@@ -165,10 +174,9 @@ struct StepModelTests {
 
     @Test("buckets leave as soon as they are full, the last with what is left")
     func buckets() {
-        let model = StepModel(
-            gradientStages: [10, 20, 5, 40, 3].map { StepModel.GradientStage(elements: $0, share: 0.2) },
-            gradientSum: StepModel.GradientSum(bucketBytes: 100, isDirect: false), decoderBlockShares: [],
-            exchange: .sum(elements: 1, bytesPerElement: 4))
+        var model = step(
+            width: 1, [10, 20, 5, 40, 3].map { GradientStage(elements: $0, share: 0.2) })
+        model.gradients.bucketBytes = 100
         #expect(model.bucketElements.map(\.stage) == [1, 3, 3, 4])
         #expect(model.bucketElements.map(\.elements) == [25, 25, 25, 3])
     }

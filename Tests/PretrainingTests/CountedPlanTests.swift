@@ -4,6 +4,7 @@ import Foundation
 import ImageData
 import Models
 import Optimization
+import Regularizers
 import Tensors
 import Testing
 import Pretraining
@@ -22,12 +23,20 @@ struct CountedPlanTests {
         (model.imageHeight, model.imageWidth, model.patchSize, model.channels) = (8, 8, 2, 1)
         (model.embedDim, model.depth, model.heads) = (16, 2, 2)
         (model.decoderEmbedDim, model.decoderDepth, model.decoderHeads) = (8, 2, 2)
-        var configuration = PretrainConfiguration(
-            model: model, loss: LossConfiguration(), precision: .float32, dataPath: "synthetic", syntheticImages: 64,
-            epochs: 1, startEpoch: 0, warmupEpochs: 0, effectiveBatchSize: 16, accumulation: 1, learningRate: 1e-3,
-            minimumLearningRate: 0, optimizer: AdamW.Configuration(), clipGradient: nil, seed: 1)
+        var configuration = PretrainConfiguration()
+        configuration.model = model
+        configuration.effectiveBatchSize = 16
+        configuration.seed = 1
         change(&configuration)
         return configuration
+    }
+
+    private static func layout(of source: SyntheticImages, recomputes: Bool = false) -> StepLayout {
+        var computing = ComputeConfiguration()
+        computing.recomputesActivations = recomputes
+        return StepLayout(
+            source: source, statistics: .unknown(channels: source.channels), classes: source.classCount,
+            compute: computing)
     }
 
     struct Case: CustomTestStringConvertible, Sendable {
@@ -55,13 +64,11 @@ struct CountedPlanTests {
     func sameBytes(_ wanted: Case) throws {
         let source = try #require(Self.source)
         let team = try Team(threads: 2)
+        let layout = Self.layout(of: source, recomputes: wanted.recomputes)
         let counted = try PretrainRun.plan(
-            wanted.configuration, source: source, saves: false, prefetch: 2, recomputesActivations: wanted.recomputes,
-            communicator: SingleProcess(), team: team)
+            wanted.configuration, layout, saves: false, on: RankResources(SingleProcess(), team))
         let run = try PretrainRun(
-            wanted.configuration, source: source, statistics: ChannelStatistics(of: source), saves: false,
-            resume: nil,
-            prefetch: 2, recomputesActivations: wanted.recomputes, communicator: SingleProcess(), team: team,
+            wanted.configuration, layout, saves: false, on: RankResources(SingleProcess(), team),
             reporter: Reporter(isSilent: true, isTerminal: false, write: { _ in }))
         for purpose in MemoryPlan.Purpose.allCases where purpose != .data {
             #expect(counted.bytes(for: purpose) == run.plan.bytes(for: purpose), "\(purpose)")
@@ -73,8 +80,8 @@ struct CountedPlanTests {
     func saving() throws {
         let source = try #require(Self.source)
         let plan = try PretrainRun.plan(
-            Self.configuration(), source: source, saves: true, prefetch: 0, recomputesActivations: false,
-            communicator: SingleProcess(), team: try Team(threads: 1))
+            Self.configuration(), Self.layout(of: source), saves: true,
+            on: RankResources(SingleProcess(), try Team(threads: 1)))
         #expect(plan.bytes(for: .saving) == plan.bytes(for: .gradients) + plan.bytes(for: .moments))
     }
 
@@ -100,9 +107,9 @@ struct CountedPlanTests {
     func estimate(_ wanted: Case) throws {
         let source = try #require(Self.source)
         let plan = try PretrainRun.plan(
-            wanted.configuration, source: source, saves: false, prefetch: 0, recomputesActivations: wanted.recomputes,
-            communicator: SingleProcess(), team: try Team(threads: 1))
-        let estimate = MemoryEstimate(wanted.configuration, ranks: 1).bytes
+            wanted.configuration, Self.layout(of: source, recomputes: wanted.recomputes), saves: false,
+            on: RankResources(SingleProcess(), try Team(threads: 1)))
+        let estimate = MemoryEstimate(wanted.configuration.step, ranks: 1).bytes
         #expect(estimate < Double(plan.totalBytes))
         #expect(estimate > Double(plan.totalBytes - source.heldBytes) / 30)
     }

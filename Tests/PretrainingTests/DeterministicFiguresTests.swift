@@ -5,6 +5,8 @@ import Layers
 import Models
 import Optimization
 import Pretraining
+import Regularizers
+import Runs
 import Tensors
 import TestSupport
 import Testing
@@ -20,45 +22,37 @@ struct DeterministicFiguresTests {
         var spikeGuard = SpikeGuard()
     }
 
-    private static func configuration(_ regularizer: Regularizer, batch: Int) -> PretrainConfiguration {
-        var model = MaskedAutoencoderConfiguration()
-        (model.imageHeight, model.imageWidth, model.patchSize, model.channels) = (16, 16, 4, 1)
-        (model.embedDim, model.depth, model.heads) = (24, 1, 2)
-        (model.decoderEmbedDim, model.decoderDepth, model.decoderHeads) = (16, 1, 2)
-        var loss = LossConfiguration()
-        (loss.regularizer.kind, loss.regularizer.exchange, loss.lamb) = (regularizer, .gather, 0.1)
-        var configuration = PretrainConfiguration(
-            model: model, loss: loss, precision: .float32, dataPath: "synthetic", syntheticImages: 3 * batch, epochs: 1,
-            startEpoch: 0, warmupEpochs: 0, effectiveBatchSize: batch, accumulation: 1, learningRate: 1e-3,
-            minimumLearningRate: 0, optimizer: AdamW.Configuration(), clipGradient: nil, seed: 7)
-        configuration.gradientExchange.fixedShards = 8
-        configuration.spikeGuard = .skip
-        return configuration
+    private static func configuration(_ regularizer: Regularizer, batch: Int, ranks: Int) -> StepConfiguration {
+        var c = StepConfiguration()
+        (c.model.imageHeight, c.model.imageWidth, c.model.patchSize, c.model.channels) = (16, 16, 4, 1)
+        (c.model.embedDim, c.model.depth, c.model.heads) = (24, 1, 2)
+        (c.model.decoderEmbedDim, c.model.decoderDepth, c.model.decoderHeads) = (16, 1, 2)
+        (c.loss.regularizer.kind, c.loss.regularizer.transport, c.loss.lamb) = (regularizer, .gather, 0.1)
+        (c.effectiveBatchSize, c.accumulation, c.gradientExchange.fixedShards) = (batch, 8 / ranks, 8)
+        (c.spikeGuard, c.seed) = (.skip, 7)
+        return c
     }
 
     /// Those of three steps.
     private func figures(_ regularizer: Regularizer, batch: Int, ranks: Int) throws -> [Figures] {
-        var configuration = Self.configuration(regularizer, batch: batch)
-        configuration.accumulation = 8 / ranks
+        let configuration = Self.configuration(regularizer, batch: batch, ranks: ranks)
         let source = try SyntheticImages(
             SyntheticImageParameters(count: 3 * batch, channels: 1, size: ImageSize(height: 16, width: 16), seed: 7),
             split: .train)
         let statistics = try ChannelStatistics(of: source)
-        return try InProcessWorld.run(ranks: ranks) { [configuration] communicator in
+        return try InProcessWorld.run(ranks: ranks) { communicator in
             let layout = StepLayout(
-                source: source, statistics: statistics, classes: source.classCount, prefetch: 0,
-                recomputesActivations: false, timeline: nil)
-            let (step, _) = try layout.make(
-                configuration, communicator: communicator, team: Team(threads: 1), plan: MemoryPlan())
-            let model = step.pass.objective.model
-            model.initialize(seed: configuration.seed)
+                source: source, statistics: statistics, classes: source.classCount, compute: ComputeConfiguration())
+            let parts = try layout.make(configuration, on: RankResources(communicator, Team(threads: 1)))
+            parts.model.initialize(seed: configuration.seed)
+            let step = parts.step
             var figures = Figures()
             for number in 1...3 {
                 let outcome = try step.run(number, learningRate: 1e-3)
                 figures.losses.append(outcome.figures)
                 figures.norms.append(outcome.gradientNorm)
             }
-            figures.weights = step.pass.objective.parameters.values.array
+            figures.weights = parts.model.parameters.values.array
             figures.spikeGuard = step.spikeGuard
             return figures
         }

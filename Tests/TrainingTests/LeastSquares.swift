@@ -73,9 +73,6 @@ final class LeastSquares: Objective {
         }
     }
 
-    /// The bias alone is added to where backward starts anew.
-    func clearSummedGradients() { bias.gradient.clear() }
-
     func differentiate(in context: LayerContext, _ messages: MessagePump, done: (Range<Int>) -> Void) -> Figures {
         predict(in: context)
         var figures = Figures()

@@ -36,8 +36,8 @@ struct RefusedStepTests {
 
     @Test(
         "a gradient that is not finite while the losses are names the rank whose it is",
-        arguments: [1, 2, 4], [GradientExchange.Algorithm.direct, .allReduce])
-    func gradient(ranks: Int, algorithm: GradientExchange.Algorithm) throws {
+        arguments: [1, 2, 4], [GradientSumConfiguration.Algorithm.direct, .allReduce])
+    func gradient(ranks: Int, algorithm: GradientSumConfiguration.Algorithm) throws {
         var run = ToyRun()
         run.exchange.algorithm = algorithm
         run.spoilt = run.samples(of: 2)[0]

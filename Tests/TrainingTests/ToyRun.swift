@@ -17,7 +17,7 @@ struct ToyRun: Sendable {
     var lambda = 0.0
     var rate = 0.02
     var rules = StepRules()
-    var exchange = GradientExchange()
+    var exchange = GradientSumConfiguration()
     /// Targets in place of the images' own.
     var targets: [Int: Float] = [:]
     /// The image whose gradient is not finite.
@@ -57,7 +57,7 @@ struct ToyRun: Sendable {
             division: EpochDivision(imageCount: imageCount, plan, rank: communicator.rank),
             repeats: objective.looksAhead ? 2 : 1, seed: Self.seed, prefetch: 0, plan: MemoryPlan())
         return TrainStep(
-            objective, optimizer: optimizer, loader: loader, rules: rules, exchange: exchange,
+            objective, optimizer: optimizer, loader: loader, rules: rules, gradientSum: exchange,
             communicator: communicator, team: team, plan: MemoryPlan())
     }
 

@@ -55,7 +55,7 @@ struct TrainStepTests {
     @Test("however gradients travel and whoever updates which weights", arguments: [2, 3, 4], [0, 0.5])
     func exchange(ranks: Int, lambda: Double) throws {
         let alone = try run((1, 1, 1)) { $0.lambda = lambda }.train(steps: 7, ranks: 1)[0]
-        let variants: [(name: String, isRounded: Bool, change: (inout GradientExchange) -> Void)] = [
+        let variants: [(name: String, isRounded: Bool, change: (inout GradientSumConfiguration) -> Void)] = [
             ("direct", false, { $0.algorithm = .direct }), ("all-reduce", false, { $0.algorithm = .allReduce }),
             ("shared", false, { $0.shardsOptimizer = true }), ("rounded", true, { $0.wire = .bfloat16 }),
             (

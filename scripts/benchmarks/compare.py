@@ -5,8 +5,8 @@ import sys
 
 import environment
 import options
-import ours
 import parity
+import programs
 import report
 import tuning
 from comparison import Comparison, Conditions, say
@@ -38,20 +38,17 @@ def conditions(chosen: argparse.Namespace) -> tuple[Conditions, str]:
     python, preloads, compiles, version = None, [], False, "PyTorch not measured"
     if not chosen.no_pytorch:
         python, line = environment.find_python(chosen.python)
-        if python:
-            version = line
-            say(line)
-            preloads, lines = tuning.preloads()
-            for line in lines:
-                say(line)
-            reason = "--skip-compile" if chosen.skip_compile else tuning.why_not_compile(python)
-            compiles = reason is None
-            say("PyTorch, tuned: eager and torch.compile" if compiles else f"PyTorch: no torch.compile: {reason}")
-            for line in parity.check(python):
-                say(line)
-        else:
-            say(f"{line}; umae-dist is measured alone")
-    return Conditions(python, preloads, compiles, chosen.rounds, chosen.quick, chosen.steps, chosen.load), version
+        say(line if python else f"{line}; umae-dist is measured alone")
+    if python:
+        version = line
+        preloads, lines = tuning.preloads()
+        reason = "--skip-compile" if chosen.skip_compile else tuning.why_not_compile(python)
+        compiles = reason is None
+        lines.append("PyTorch, tuned: eager and torch.compile" if compiles else f"PyTorch: no torch.compile: {reason}")
+        say("\n".join(lines))
+        say("\n".join(parity.check(python)))
+    return Conditions(
+        python, tuple(preloads), compiles, chosen.rounds, chosen.quick, chosen.steps, chosen.load), version
 
 
 def main() -> int:
@@ -59,7 +56,7 @@ def main() -> int:
     chosen = options.parse()
     end_on_signals()
     announce(chosen)
-    ours.build()
+    programs.build()
     cores = tuning.cores()
     if len(cores) < 2:
         say("note: there is one core only, which the two ranks or threads share")

@@ -20,28 +20,24 @@ def find_python(given: str | None) -> tuple[str | None, str]:
     """
     if given:
         try:
-            return given, "PyTorch " + run([given, "-B", "-c", PROBE]).strip()
-        except (Failed, OSError) as reason:
+            return given, _version(given)
+        except Failed as reason:
             raise Failed(f"--python {given} cannot import torch, timm and safetensors: {reason}") from None
     python = str(HOME / "bin/python")
-    version = _probe(python)
-    if version:
-        return python, version
-    print(f"making a Python environment with PyTorch in {HOME}: several GB, some minutes", flush=True)
+    try:
+        return python, _version(python)
+    except Failed:
+        print(f"making a Python environment with PyTorch in {HOME}: several GB, some minutes", flush=True)
     try:
         run([sys.executable, "-m", "venv", "--clear", str(HOME)], timeout=300)
         run([python, "-m", "pip", "install", "--quiet", *_torch(python), *PACKAGES], timeout=3600)
-    except (Failed, OSError) as reason:
+        return python, _version(python)
+    except Failed as reason:
         return None, f"PyTorch could not be installed: {reason}"
-    version = _probe(python)
-    return (python, version) if version else (None, f"PyTorch was installed in {HOME} but does not work")
 
 
-def _probe(python: str) -> str | None:
-    try:
-        return "PyTorch " + run([python, "-B", "-c", PROBE]).strip()
-    except (Failed, OSError):
-        return None
+def _version(python: str) -> str:
+    return "PyTorch " + run([python, "-B", "-c", PROBE]).strip()
 
 
 def _torch(python: str) -> list[str]:
@@ -55,10 +51,9 @@ def _torch(python: str) -> list[str]:
             listed = run([python, "-m", "pip", "index", "versions", package], timeout=300)
         except Failed:
             return ["torch", "torchvision"]
-        found = re.search(r"Available versions:\s*(.*)", listed)
-        versions = [version.strip() for version in found[1].split(",")] if found else []
-        newest = versions[0].partition("+")[0] if versions else ""
-        if f"{newest}+cpu" not in versions:
+        versions = re.findall(r"[^\s,]+", listed.partition("Available versions:")[2].partition("\n")[0])
+        newest = f"{versions[0].partition('+')[0]}+cpu" if versions else ""
+        if newest not in versions:
             return ["torch", "torchvision"]
-        wanted.append(f"{package}=={newest}+cpu")
+        wanted.append(f"{package}=={newest}")
     return wanted

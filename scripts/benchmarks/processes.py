@@ -6,7 +6,10 @@ import pathlib
 import signal
 import subprocess
 import time
+import uuid
 from typing import Any, Iterator
+
+MARK = "UMAE_BENCH_PROCESS"
 
 
 class Failed(Exception):
@@ -25,13 +28,17 @@ def end_on_signals() -> None:
 
 def run(command: list[str], environment: dict[str, str] | None = None, timeout: float = 900) -> str:
     """Standard output of `command`, which runs in a process group of its own."""
-    process = subprocess.Popen(
-        command, env={**os.environ, **(environment or {})}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True)
+    mark = str(uuid.uuid4())
+    try:
+        process = subprocess.Popen(
+            command, env={**os.environ, **(environment or {}), MARK: mark}, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True)
+    except OSError as reason:
+        raise Failed(str(reason)) from None
     try:
         output, errors = process.communicate(timeout=timeout)
     except BaseException as reason:
-        _end(process)
+        _end(process, mark)
         if isinstance(reason, subprocess.TimeoutExpired):
             raise Failed(f"{_name(command)} still ran after {timeout:.0f} s") from None
         raise
@@ -73,58 +80,30 @@ def _name(command: list[str]) -> str:
 def _telling(lines: list[str]) -> str:
     """The line of an error output that most likely says why; launchers put summaries after it."""
     said = [line for line in lines if "Error" in line or line.lower().startswith("error")]
-    return (said or lines or ["it said nothing"])[-1 if not said else 0][:300]
+    return (said or lines[-1:] or ["it said nothing"])[0][:300]
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _end(process: subprocess.Popen[str], mark: str) -> None:
     """Ends `process` and all that came of it, those in groups of their own included, as launchers' workers are."""
-    family = _descendants(process.pid)
-    _signal_group(process, signal.SIGTERM)
+    # Once the leader has been waited for, its number may be another's.
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
     deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and (process.poll() is None or any(_is_alive(member) for member in family)):
+    while time.monotonic() < deadline and (process.poll() is None or _family(mark)):
         time.sleep(0.1)
-    _signal_group(process, signal.SIGKILL)
-    for pid, started in family:
-        if _is_alive((pid, started)):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+    for pid in _family(mark):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     process.communicate()
 
 
-def _signal_group(process: subprocess.Popen[str], number: signal.Signals) -> None:
-    # Once the leader has been waited for, its number may be another's.
-    if process.returncode is None:
-        try:
-            os.killpg(process.pid, number)
-        except ProcessLookupError:
-            pass
-
-
-def _stat(pid: int) -> list[str] | None:
-    """The fields of /proc/PID/stat after the name: state, parent, ...; None if there is no such process."""
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return None
-
-
-def _descendants(root: int) -> list[tuple[int, str]]:
-    """(pid, start time) of the processes below `root`; both together name a process for good."""
-    children: dict[int, list[tuple[int, str]]] = {}
+def _family(mark: str) -> list[int]:
+    """The processes that were started with `mark` in their environment, as all are that a marked one starts."""
+    found = []
     for entry in pathlib.Path("/proc").iterdir():
-        if entry.name.isdigit() and (fields := _stat(int(entry.name))):
-            children.setdefault(int(fields[1]), []).append((int(entry.name), fields[19]))
-    found: list[tuple[int, str]] = []
-    waiting = [root]
-    while waiting:
-        below = children.get(waiting.pop(), [])
-        found += below
-        waiting += [pid for pid, _ in below]
+        # Others' processes cannot be read, and some have ended meanwhile.
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and f"{MARK}={mark}".encode() in (entry / "environ").read_bytes():
+                found.append(int(entry.name))
     return found
-
-
-def _is_alive(member: tuple[int, str]) -> bool:
-    fields = _stat(member[0])
-    return fields is not None and fields[19] == member[1] and fields[0] != "Z"

@@ -11,37 +11,41 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-LAMB = 0.01
-"""λ, the weight of the uniformity loss: the default of umae-dist."""
+
+def image_size(model: dict) -> tuple[int, int]:
+    """Height and width."""
+    height, _, width = model["input_size"].partition("x")
+    return int(height), int(width)
 
 
 class MaskedAutoencoder(nn.Module):
-    """Forward gives the reconstruction loss and the class feature of each image."""
+    """Forward gives the reconstruction loss and the class feature of each image. `model` has settings of umae-dist."""
 
-    def __init__(self, shape: dict) -> None:
+    def __init__(self, model: dict) -> None:
         super().__init__()
         norm = partial(nn.LayerNorm, eps=1e-6)
-        self.patch, self.channels = shape["patch"], shape["channels"]
-        self.patch_embed = PatchEmbed(shape["image"], shape["patch"], shape["channels"], shape["width"])
+        self.patch, self.channels = model["patch_size"], model["in_chans"]
+        width, decoder_width = model["embed_dim"], model["decoder_embed_dim"]
+        self.patch_embed = PatchEmbed(image_size(model), self.patch, self.channels, width)
         patches = self.patch_embed.num_patches
         # As int(L * (1 - mask_ratio)) in the public code.
-        self.kept = int(patches * (1 - shape["mask_ratio"]))
+        self.kept = int(patches * (1 - model["mask_ratio"]))
 
         def fixed(width: int) -> nn.Parameter:
             return nn.Parameter(torch.randn(1, 1 + patches, width) * 0.02, requires_grad=False)
 
         def blocks(depth: int, width: int, heads: int) -> nn.ModuleList:
-            return nn.ModuleList(Block(width, heads, 4, qkv_bias=True, norm_layer=norm) for _ in range(depth))
+            return nn.ModuleList(
+                Block(width, heads, model["mlp_ratio"], qkv_bias=True, norm_layer=norm) for _ in range(depth))
 
-        width, decoder_width = shape["width"], shape["decoder_width"]
         self.cls_token = nn.Parameter(torch.randn(1, 1, width) * 0.02)
         self.pos_embed = fixed(width)
-        self.blocks = blocks(shape["depth"], width, shape["heads"])
+        self.blocks = blocks(model["depth"], width, model["num_heads"])
         self.norm = norm(width)
         self.decoder_embed = nn.Linear(width, decoder_width)
         self.mask_token = nn.Parameter(torch.randn(1, 1, decoder_width) * 0.02)
         self.decoder_pos_embed = fixed(decoder_width)
-        self.decoder_blocks = blocks(shape["decoder_depth"], decoder_width, shape["decoder_heads"])
+        self.decoder_blocks = blocks(model["decoder_depth"], decoder_width, model["decoder_num_heads"])
         self.decoder_norm = norm(decoder_width)
         self.decoder_pred = nn.Linear(decoder_width, self.patch**2 * self.channels)
 

@@ -7,7 +7,7 @@ import statistics
 from typing import Any
 
 from cases import CASES
-from ours import PACKAGE
+from programs import PACKAGE
 
 PAGE = PACKAGE / "docs/performance.md"
 BEGIN, END = "<!-- bench-vs-pytorch:begin -->", "<!-- bench-vs-pytorch:end -->"

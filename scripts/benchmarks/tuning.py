@@ -6,6 +6,7 @@ import shutil
 
 from environment import CACHE
 from processes import Failed, run
+from programs import SCRIPTS
 
 
 def preloads() -> tuple[list[str], list[str]]:
@@ -22,37 +23,26 @@ def preloads() -> tuple[list[str], list[str]]:
         try:
             paths.append(_mkl_switch())
             lines.append("PyTorch, tuned: MKL told to use its AVX2 and AVX-512 kernels on AMD")
-        except (Failed, OSError) as reason:
+        except Failed as reason:
             lines.append(f"PyTorch, tuned: MKL left to its slower kernels on AMD: {reason}")
     return paths, lines
 
 
 def _tcmalloc() -> str | None:
-    def find() -> str | None:
+    """Its path, installed if need be; the package has a second name on Debian and Ubuntu of 2024 and later."""
+    for package in (None, "libtcmalloc-minimal4", "libtcmalloc-minimal4t64"):
         try:
+            if package and shutil.which("apt-get") and os.geteuid() == 0:
+                print(f"installing {package}", flush=True)
+                run([str(SCRIPTS / "install-dependencies"), package])
             cache = run(["/sbin/ldconfig", "-p"])
-        except (Failed, OSError):
-            return None
+        except Failed:
+            continue
         # The one that does nothing but allocate first; the other can profile too.
         for name in ("libtcmalloc_minimal.so.4", "libtcmalloc.so.4"):
             if found := re.search(rf"{re.escape(name)} .*=> (\S+)", cache):
                 return found[1]
-        return None
-
-    if not find() and shutil.which("apt-get") and os.geteuid() == 0:
-        print("installing libtcmalloc-minimal4", flush=True)
-        quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-        # The first is its name; Debian and Ubuntu of 2024 and later have the second.
-        for update, name in ((False, "libtcmalloc-minimal4"), (True, "libtcmalloc-minimal4"),
-                             (False, "libtcmalloc-minimal4t64")):
-            try:
-                if update:
-                    run(["apt-get", "update"], quiet, timeout=300)
-                run(["apt-get", "install", "--yes", "--no-install-recommends", name], quiet, timeout=300)
-                break
-            except Failed:
-                continue
-    return find()
+    return None
 
 
 def _mkl_switch() -> str:

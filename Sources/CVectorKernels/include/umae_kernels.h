@@ -42,7 +42,7 @@ void umae_set_meanwhile(void (*body)(void *context), void *context);
 /// v = A·B + bias + residual; with z: v = v·GELU'(z). Then c = v, y = v, and with g: g = GELU(y), or GELU(z) if there
 /// is a z. Whichever of bias, residual, z, c, y and g is NULL is left out. Strides count elements.
 typedef struct umae_product {
-    /// Of A, B, y, z and g.
+    /// The element type of A, B, y, z and g.
     umae_type type;
     size_t m, n, k;
     /// [m, k], or [k, m] if transposed.
@@ -73,7 +73,7 @@ typedef struct umae_product {
 
 /// The gradient of a layer norm with respect to what it was given.
 typedef struct umae_layernorm_gradient {
-    /// Of dy, hat, copy and y.
+    /// The element type of dy, hat, copy and y.
     umae_type type;
     size_t rows, width;
     /// [rows, width]: the gradient of the result.

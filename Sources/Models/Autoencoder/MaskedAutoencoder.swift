@@ -1,44 +1,17 @@
 package import Layers
 package import Tensors
 
-/// The ViT masked autoencoder of He et al. 2022, with the feature of U-MAE (Zhang, Wang and Wang 2022).
-///
-/// Tensor names are facebookresearch/mae's. In the comments of its parts: N images, L patches, K kept, D width, E
-/// decoder width, P = p·p·C values of a patch.
+/// The ViT masked autoencoder of He et al. 2022, with the feature of U-MAE (Zhang, Wang and Wang 2022): an encoder of the
+/// patches that a masking keeps, and a decoder that predicts the others.
 package final class MaskedAutoencoder: Sendable {
     package let configuration: MaskedAutoencoderConfiguration
     /// What matrix products read.
     package let element: ElementType
     package let parameters: ParameterSet
-
-    let patchEmbed: Linear
-    let clsToken: Parameter
-    /// [1 + L, D]
-    let posEmbed: Parameter
-    let blocks: [TransformerBlock]
-    let norm: LayerNorm
-    /// Only for the pooled feature.
-    let fcNorm: LayerNorm?
-    let decoderEmbed: Linear
-    let maskToken: Parameter
-    /// [1 + L, E]
-    let decoderPosEmbed: Parameter
-    let decoderBlocks: [TransformerBlock]
-    let decoderNorm: LayerNorm
-    let decoderPred: Linear
-    /// Where in the gradient buffer the parts begin that backward finishes one after another.
-    let stageStarts: (blocks: [BlockStart], decoderEmbed: Int, decoderBlocks: [BlockStart], end: Int)
-
-    /// Of a block's gradients, those of what follows attention are finished first.
-    struct BlockStart {
-        let all: Int
-        let afterAttention: Int
-    }
-
-    private let linearLayers: [Linear]
-    /// What is summed over rows and micro-batches: everything but the weights of linear layers, whose gradients the
-    /// first micro-batch of an update overwrites.
-    private let summedGradients: [Matrix]
+    package let encoder: VisionTransformer
+    let decoder: MaskedDecoder
+    /// Of the linear classifier, if there is one.
+    private let classes: Int?
 
     /// - Parameters:
     ///   - classes: adds a linear classifier `fc` on the detached feature, as the public U-MAE code does.
@@ -50,133 +23,101 @@ package final class MaskedAutoencoder: Sendable {
     ) {
         let c = configuration
         var specifications = Self.specifications(c)
-        if let classes { specifications += OnlineClassifier.specifications(width: c.embedDim, classes: classes) }
+        let space = keepsPackedWeights ? nil : Linear.packingSpace(for: specifications, element, plan: plan)
+        if let classes {
+            specifications += OnlineClassifier.specifications(width: c.encoder.embedDim, classes: classes)
+        }
         let parameters = ParameterSet(specifications, plan: plan)
         self.configuration = c
         self.element = element
         self.parameters = parameters
-        let packedBytes = specifications.filter { $0.initialization == .xavierUniform }.map {
-            Linear.packingBytes(element, inFeatures: $0.count / $0.shape[0], outFeatures: $0.shape[0])
-        }
-        let space =
-            keepsPackedWeights
-            ? nil : PackingSpace("weights of a layer", bytes: packedBytes.reduce(0, max), .workspace, plan: plan)
-        func linear(_ name: String, hasInputGradient: Bool = true) -> Linear {
-            Linear(parameters, name, element, hasInputGradient: hasInputGradient, packing: space, plan: plan)
-        }
-        let (encoderShape, decoderShape) = (c.encoderShape, c.decoderShape)
-        patchEmbed = linear("patch_embed.proj", hasInputGradient: false)
-        clsToken = parameters["cls_token"]
-        posEmbed = parameters["pos_embed"].asTable(rows: 1 + c.patches)
-        blocks = (0..<c.depth).map {
-            TransformerBlock(parameters, "blocks.\($0)", encoderShape, element, packing: space, plan: plan)
-        }
-        norm = LayerNorm(parameters, "norm")
-        fcNorm = c.feature == .pooled ? LayerNorm(parameters, "fc_norm") : nil
-        decoderEmbed = linear("decoder_embed")
-        maskToken = parameters["mask_token"]
-        decoderPosEmbed = parameters["decoder_pos_embed"].asTable(rows: 1 + c.patches)
-        decoderBlocks = (0..<c.decoderDepth).map {
-            TransformerBlock(parameters, "decoder_blocks.\($0)", decoderShape, element, packing: space, plan: plan)
-        }
-        decoderNorm = LayerNorm(parameters, "decoder_norm")
-        decoderPred = linear("decoder_pred")
-        linearLayers =
-            [patchEmbed, decoderEmbed, decoderPred] + (blocks + decoderBlocks).flatMap { $0.linearLayers }
-        func start(of block: String) -> BlockStart {
-            BlockStart(
-                all: parameters.range(of: "\(block).norm1.weight").lowerBound,
-                afterAttention: parameters.range(of: "\(block).attn.proj.weight").lowerBound)
-        }
-        stageStarts = (
-            (0..<c.depth).map { start(of: "blocks.\($0)") },
-            parameters.range(of: "decoder_embed.weight").lowerBound,
-            (0..<c.decoderDepth).map { start(of: "decoder_blocks.\($0)") },
-            parameters.range(of: "decoder_pred.bias").upperBound
-        )
-        summedGradients = parameters.trainable.filter { $0.initialization != .xavierUniform }
-            .map { parameters.gradients.columns(parameters.range(of: $0.name)) }
+        self.classes = classes
+        encoder = VisionTransformer(c.encoder, parameters, element, packing: space, plan: plan)
+        decoder = MaskedDecoder(c, parameters, element, packing: space, plan: plan)
     }
 
     /// Every tensor in forward order.
     package static func specifications(_ c: MaskedAutoencoderConfiguration) -> [ParameterSpecification] {
-        let learned = c.positions == .learned
-        func positions(_ name: String, _ width: Int) -> ParameterSpecification {
-            ParameterSpecification(
-                name, [1, 1 + c.patches, width], learned ? .normal(0.02) : .computed, isTrainable: learned)
-        }
-        var all = [
-            ParameterSpecification(
-                "patch_embed.proj.weight", [c.embedDim, c.channels, c.patchSize, c.patchSize], .xavierUniform),
-            ParameterSpecification("patch_embed.proj.bias", [c.embedDim], .zeros),
-            ParameterSpecification("cls_token", [1, 1, c.embedDim], .normal(0.02)),
-            positions("pos_embed", c.embedDim),
-        ]
-        for index in 0..<c.depth {
-            all += TransformerBlock.specifications(
-                "blocks.\(index)", width: c.embedDim, hiddenWidth: c.hiddenWidth)
-        }
-        all += LayerNorm.specifications("norm", width: c.embedDim)
-        if c.feature == .pooled { all += LayerNorm.specifications("fc_norm", width: c.embedDim) }
-        all += Linear.specifications("decoder_embed", inFeatures: c.embedDim, outFeatures: c.decoderEmbedDim)
-        all.append(ParameterSpecification("mask_token", [1, 1, c.decoderEmbedDim], .normal(0.02)))
-        all.append(positions("decoder_pos_embed", c.decoderEmbedDim))
-        for index in 0..<c.decoderDepth {
-            all += TransformerBlock.specifications(
-                "decoder_blocks.\(index)", width: c.decoderEmbedDim, hiddenWidth: c.decoderHiddenWidth)
-        }
-        all += LayerNorm.specifications("decoder_norm", width: c.decoderEmbedDim)
-        all += Linear.specifications("decoder_pred", inFeatures: c.decoderEmbedDim, outFeatures: c.patchValues)
-        return all
+        VisionTransformer.specifications(c.encoder) + MaskedDecoder.specifications(c)
     }
 
     /// Contexts, one for each thread, whose scratch memory fits this model.
     ///
     /// - Parameters:
     ///   - images: of this rank in one micro-batch.
-    ///   - ownFeatures, globalFeatures: images that the regulariser spans, of this rank and of all.
-    package func makeContexts(
-        team: Team, images: Int, ownFeatures: Int, globalFeatures: Int, plan: MemoryPlan
-    ) -> [LayerContext] {
-        let c = configuration
-        let encoderRows = images * (1 + c.keptPatches)
-        let decoderRows = images * (1 + c.patches)
-        func linear(_ rows: Int, _ inFeatures: Int, _ outFeatures: Int) -> Int {
-            Linear.scratchBytes(element, rows: rows, inFeatures: inFeatures, outFeatures: outFeatures)
-        }
+    ///   - others: bytes that whatever else is computed in these contexts needs.
+    package func makeContexts(team: Team, images: Int, others: Int, plan: MemoryPlan) -> [LayerContext] {
         let needs = [
-            linear(encoderRows, c.patchValues, c.embedDim), linear(encoderRows, c.embedDim, c.decoderEmbedDim),
-            linear(decoderRows, c.decoderEmbedDim, c.patchValues),
-            blocks.first?.scratchBytes(element, rows: encoderRows) ?? 0,
-            // The first block may be given more distinct tokens than there are tokens.
-            decoderBlocks.first?.scratchBytes(element, rows: max(decoderRows, encoderRows + c.patches)) ?? 0,
-            3 * c.decoderEmbedDim * MemoryLayout<Float>.stride,
-            FeatureRegularizer.scratchBytes(images: ownFeatures, globalImages: globalFeatures, width: c.embedDim),
-            OnlineClassifier.scratchBytes(self, images: images),
+            encoder.scratchBytes(images: images, tokens: 1 + configuration.keptPatches),
+            decoder.scratchBytes(images: images),
+            classes.map {
+                OnlineClassifier.scratchBytes(images: images, width: configuration.encoder.embedDim, classes: $0)
+            } ?? 0, others,
         ]
         return LayerContext.makeAll(
-            team: team,
-            maximumWidth: max(
-                3 * c.embedDim, c.hiddenWidth, 3 * c.decoderEmbedDim, c.decoderHiddenWidth, c.patchValues),
+            team: team, maximumWidth: max(encoder.maximumWidth, decoder.maximumWidth),
             scratchBytes: needs.reduce(0, max), plan: plan)
+    }
+
+    /// Fills the fixed position tables; trained ones are left alone.
+    package func computePositions() {
+        encoder.computePositions()
+        decoder.positions.compute()
     }
 
     /// Rounds and packs all weights if they stay packed; after every change of them, before the next pass.
     package func packWeights(in context: LayerContext) {
-        for layer in linearLayers { layer.pack(in: context) }
+        encoder.packWeights(in: context)
+        decoder.packWeights(in: context)
     }
 
-    /// Prepares the gradients for the first micro-batch of an update.
-    package func clearSummedGradients() {
-        for gradient in summedGradients { gradient.clear() }
+    /// Patches → encoder → latent and features, for the masking that `a` holds.
+    ///
+    /// - Parameter images: [N, C·H·W], planar and normalised.
+    package func encode(_ images: Matrix, _ a: Activations, in context: LayerContext) {
+        encoder.forward(images, a.encoder, in: context)
     }
-}
 
-extension Parameter {
-    /// The same tensor as `rows` rows; its gradient stays empty if it has none.
-    fileprivate func asTable(rows: Int) -> Parameter {
-        let table = value.reshaped(rows: rows, columns: value.count / rows)
-        guard gradient.rows > 0 else { return Parameter(value: table, gradient: gradient) }
-        return Parameter(value: table, gradient: gradient.reshaped(rows: rows, columns: table.columns))
+    /// Latent → decoder → predicted pixels.
+    package func decode(_ a: Activations, in context: LayerContext) {
+        decoder.forward(a.latent, a.decoder, in: context)
+    }
+
+    /// The reconstruction loss (`forward_loss`), with its gradient left in `a` for `backward`.
+    ///
+    /// - Parameters:
+    ///   - images: [N, C·H·W], the batch given to `encode`.
+    ///   - globalImages: images that the mean is over, on all ranks and micro-batches.
+    /// - Returns: this batch's share of the loss: its sum over masked patches of the mean squared error of a patch,
+    ///   divided by the number of masked patches of `globalImages`. Shares of all ranks add up to the loss.
+    package func reconstructionLoss(
+        _ images: Matrix, _ a: Activations, globalImages: Int, in context: LayerContext
+    ) -> Double {
+        decoder.reconstructionLoss(images, a.decoder, globalImages: globalImages, in: context)
+    }
+
+    /// Forms the gradient of the reconstruction loss, and of what `dFeatures` says of the features, in
+    /// `parameters.gradients`; last layer first. What is summed there is added to; gradients of the weights of linear
+    /// layers are overwritten where `context` says so.
+    ///
+    /// - Parameters:
+    ///   - dFeatures: gradient with respect to `a.features` [N, D], or nil if no loss depends on them.
+    ///   - done: called, by the first member alone, with each range of `parameters.gradients` that no later part of
+    ///     this pass touches.
+    package func backward(
+        _ a: Activations, dFeatures: Matrix?, in context: LayerContext, done: (Range<Int>) -> Void = { _ in }
+    ) {
+        decoder.backward(a.decoder, into: a.encoder.dLatent, in: context, done: done)
+        encoder.backward(a.encoder, addingToLatent: true, dFeatures: dFeatures, in: context, done: done)
+    }
+
+    /// The parts of the gradient as backward finishes them, last layer first; the online classifier's, if there is one,
+    /// is the first of all. Shares are those of the published model's FLOPs.
+    package var gradientStages: [GradientStage] {
+        var stages = decoder.gradientStages() + encoder.gradientStages(tokens: 1 + configuration.keptPatches)
+        let others = parameters.gradients.columns - decoder.range.upperBound
+        if others > 0 { stages.insert((others, 0), at: 0) }
+        let total = configuration.forwardFlops.total(configuration)
+        return stages.map { GradientStage(elements: $0.elements, share: $0.flops / total) }
     }
 }

@@ -10,19 +10,19 @@ package struct OnlineClassifier: Sendable {
     private let logits: Matrix
     private let range: Range<Int>
 
-    package init(_ model: MaskedAutoencoder, images: Int, classes: Int, plan: MemoryPlan) {
-        fc = Linear(model.parameters, "fc", .float32, hasInputGradient: false, plan: plan)
+    /// - Parameter parameters: a set that holds `specifications`.
+    package init(_ parameters: ParameterSet, images: Int, classes: Int, plan: MemoryPlan) {
+        fc = Linear(parameters, "fc", .float32, hasInputGradient: false, plan: plan)
         logits = plan.matrix(.activations, "fc", rows: images, columns: classes)
-        range = model.parameters.range(of: "fc.weight").lowerBound..<model.parameters.range(of: "fc.bias").upperBound
+        range = parameters.range(of: "fc.weight").lowerBound..<parameters.range(of: "fc.bias").upperBound
     }
 
     package static func specifications(width: Int, classes: Int) -> [ParameterSpecification] {
         Linear.specifications("fc", inFeatures: width, outFeatures: classes)
     }
 
-    static func scratchBytes(_ model: MaskedAutoencoder, images: Int) -> Int {
-        guard let fc = model.parameters.specifications.first(where: { $0.name == "fc.weight" }) else { return 0 }
-        return Linear.scratchBytes(.float32, rows: images, inFeatures: fc.shape[1], outFeatures: fc.shape[0])
+    static func scratchBytes(images: Int, width: Int, classes: Int) -> Int {
+        Linear.scratchBytes(.float32, rows: images, inFeatures: width, outFeatures: classes)
     }
 
     /// Packs the weights; after every change of them.

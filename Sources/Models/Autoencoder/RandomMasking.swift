@@ -10,27 +10,25 @@ package struct RandomMasking: Sendable {
     package let idsShuffle: IndexMatrix
     /// [N, L]: where each patch stands in that order.
     package let idsRestore: IndexMatrix
-    /// [N, 1 + L]: the row of the position table of each token in that order, the class token first.
-    let positions: IndexMatrix
-    /// [N, 1 + L]: the distinct decoder token behind each token, see `MaskedAutoencoder.spread`.
-    let distinctRows: IndexMatrix
     package let keptPatches: Int
 
     package init(images: Int, configuration: MaskedAutoencoderConfiguration, plan: MemoryPlan) {
-        let patches = configuration.patches
+        let patches = configuration.encoder.patches
         keptPatches = configuration.keptPatches
         noise = plan.matrix(.batches, "masking noise", rows: images, columns: patches)
         mask = plan.matrix(.batches, "mask", rows: images, columns: patches)
         idsShuffle = plan.indices(.batches, "idsShuffle", rows: images, columns: patches)
         idsRestore = plan.indices(.batches, "idsRestore", rows: images, columns: patches)
-        distinctRows = plan.indices(.batches, "distinct tokens", rows: images, columns: 1 + patches)
-        positions = plan.indices(.batches, "token positions", rows: images, columns: 1 + patches)
     }
 
     /// [N, K]: the kept patches.
     package var idsKeep: IndexMatrix { idsShuffle.columns(0..<keptPatches) }
     /// [N, L - K]: the masked patches, in the order of the decoder's mask tokens.
     package var idsMask: IndexMatrix { idsShuffle.columns(keptPatches..<idsShuffle.columns) }
+
+    /// The row of a position table that belongs to a token of an image, where tokens stand in ascending order of noise
+    /// behind the class token.
+    func position(ofToken token: Int, of image: Int) -> Int { token == 0 ? 0 : 1 + Int(idsShuffle[image, token - 1]) }
 
     /// Draws the noise that belongs to each of `samples` [N, 1], then sorts.
     ///
@@ -57,17 +55,10 @@ package struct RandomMasking: Sendable {
                     heapSort(&order, by: keys)
                 }
             }
-            let firstRow = image * (1 + keptPatches)
-            let firstMasked = noise.rows * (1 + keptPatches)
-            positions[image, 0] = 0
-            distinctRows[image, 0] = Int32(firstRow)
             for place in 0..<order.columns {
                 let patch = order[0, place]
                 idsRestore[image, Int(patch)] = Int32(place)
                 mask[image, Int(patch)] = place < keptPatches ? 0 : 1
-                positions[image, 1 + place] = 1 + patch
-                distinctRows[image, 1 + place] = Int32(
-                    place < keptPatches ? firstRow + 1 + place : firstMasked + Int(patch))
             }
         }
     }

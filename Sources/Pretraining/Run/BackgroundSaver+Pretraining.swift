@@ -1,5 +1,3 @@
-internal import Safetensors
-internal import Checkpoints
 internal import Layers
 internal import Models
 internal import Optimization
@@ -15,7 +13,7 @@ extension BackgroundSaver<RunState> {
         let moments = zip(snapshot.moments, optimizer.moments)
         self.init(
             [Copy(snapshot.values, of: parameters.values)]
-                // Moments of a rank's share alone are collected by whoever requests the save.
+                // Moments of a rank's share alone are gathered by whoever requests the save.
                 + moments.map { copy, live in Copy(copy, of: live.count == copy.count ? live : nil) },
             weights: model.namedTensors(snapshot.values),
             optimizer: AdamW.namedTensors(snapshot.moments, of: parameters), state: state, isPatient: isPatient)

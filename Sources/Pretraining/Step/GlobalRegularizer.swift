@@ -1,123 +1,133 @@
 internal import Runs
 internal import Communication
 internal import DataParallel
+internal import ImageData
 internal import Layers
-internal import Models
+internal import Regularizers
 internal import Tensors
 internal import Training
 
-/// A regulariser of class features together with the messages that it needs, so that its loss is that of the images of all
-/// ranks.
+/// A regulariser of the features of all ranks, and the messages by which they come together.
+///
+/// Every member of a team calls `record` for the features of each micro-batch, `send` once all of this rank are there,
+/// `evaluate`, and `gradient` for each micro-batch. Messages are under way between `send` and `evaluate`.
 package final class GlobalRegularizer: InFlight {
-    private let local: FeatureRegularizer
+    private let regularizer: any FeatureRegularizer
+    private let batch: FeatureBatch
+    /// Regularisers of an update, of whose losses the mean is taken: one, or one for each micro-batch.
+    private let peers: Int
     private let exchange: FeatureExchange
-    private let rankCounts: [Int]
+    private var exchangeStart = ContinuousClock.now
+    /// What a follow-up adds up.
+    private var sums: [Double] = []
+    /// Whether sums over ranks are formed in a fixed tree.
     private let sumsInTree: Bool
     private let communicator: any Communicator
-    private var departure = ContinuousClock.now
-    private var pairSum = [0.0]
-
-    /// One for each entry of `spanned`, the images by rank that a regulariser spans; equal entries share theirs.
-    ///
-    /// - Parameters:
-    ///   - microImages: of this rank's largest micro-batch.
-    ///   - sumsInTree: whether ranks add up in an order that does not depend on their number.
-    static func makeAll(
-        _ configuration: RegularizerConfiguration, spanning spanned: [[Int]], microImages: Int, width: Int,
-        sumsInTree: Bool, communicator: any Communicator, team: Team, plan: MemoryPlan
-    ) -> [GlobalRegularizer] {
-        var made: [GlobalRegularizer] = []
-        for counts in spanned {
-            made.append(
-                made.first { $0.rankCounts == counts }
-                    ?? GlobalRegularizer(
-                        configuration, rankCounts: counts, microImages: microImages, width: width,
-                        sumsInTree: sumsInTree, communicator, team, plan))
-        }
-        return made
-    }
 
     private init(
-        _ configuration: RegularizerConfiguration, rankCounts: [Int], microImages: Int, width: Int, sumsInTree: Bool,
-        _ communicator: any Communicator, _ team: Team, _ plan: MemoryPlan
+        _ configuration: RegularizerConfiguration, of batch: FeatureBatch, peers: Int, sumsInTree: Bool,
+        communicator: any Communicator, plan: MemoryPlan
     ) {
-        let rank = communicator.rank
-        self.rankCounts = rankCounts
+        self.batch = batch
+        self.peers = peers
         self.sumsInTree = sumsInTree
         self.communicator = communicator
-        local = FeatureRegularizer(
-            configuration, images: rankCounts[rank], globalImages: rankCounts.reduce(0, +), microImages: microImages,
-            width: width, firstRow: rankCounts[..<rank].reduce(0, +), ranks: rankCounts.count, threads: team.count,
-            plan: plan)
-        exchange = FeatureExchange(
-            local.exchange == .gather
-                ? .gather(own: local.own, all: local.all, counts: rankCounts)
-                : .sum(own: local.ownSummary, all: local.summary), communicator)
+        regularizer = configuration.makeRegularizer(of: batch, plan: plan)
+        switch regularizer.exchanged {
+        case .gather(let own, let all):
+            exchange = FeatureExchange(.gather(own: own, all: all, counts: batch.rankCounts), communicator)
+        case .sum(let own, let all): exchange = FeatureExchange(.sum(own: own, all: all), communicator)
+        }
+        if case .sum(let own, _) = regularizer.followUp { sums = [Double](repeating: 0, count: own.count) }
+    }
+
+    /// The regulariser of each micro-batch: one for all where it spans the update; otherwise micro-batches that are
+    /// divided alike share theirs.
+    static func makeAll(
+        _ loss: LossConfiguration, width: Int, batch plan: BatchPlan, sumsInTree: Bool,
+        communicator: any Communicator, memory: MemoryPlan
+    ) -> [GlobalRegularizer] {
+        let micros = plan.accumulation
+        let spans = loss.spansMicroBatches(micros)
+        let rank = communicator.rank
+        var made: [GlobalRegularizer] = []
+        for counts in loss.spannedCounts(plan) {
+            let same = made.first { $0.batch.rankCounts == counts }
+            made.append(
+                same
+                    ?? GlobalRegularizer(
+                        loss.regularizer,
+                        of: FeatureBatch(
+                            rankCounts: counts, rank: rank, microImages: plan.largest(of: rank), width: width),
+                        peers: spans ? 1 : micros, sumsInTree: sumsInTree, communicator: communicator, plan: memory))
+        }
+        return spans ? [GlobalRegularizer](repeating: made[0], count: micros) : made
+    }
+
+    /// Scratch memory that each thread needs.
+    var scratchBytes: Int { batch.scratchBytes }
+
+    func record(_ features: Matrix, rows: Range<Int>, in context: LayerContext) {
+        regularizer.record(features, rows: rows, in: context)
+    }
+
+    /// Sends what is known of all features of this rank to the others, while something else is computed.
+    func send(in context: LayerContext, _ messages: MessagePump) {
+        regularizer.summarize(in: context)
+        context.member.serially {
+            messages.attempt {
+                exchangeStart = .now
+                try exchange.start()
+            }
+        }
     }
 
     package var isBusy: Bool { exchange.isBusy }
     package func progress() throws { try exchange.progress() }
     package func finish() throws { try exchange.finish() }
 
-    /// What ranks add up to learn the loss, to be divided by `divisors` once it is added up.
-    var parts: FeatureRegularizer.Figures { local.parts }
-    var divisors: FeatureRegularizer.Figures { local.divisors }
-
-    /// Holds what was found nearest, so that the loss has no kinks.
-    func keepNeighbors() { local.keepsNeighbors = true }
-
-    /// Takes the features of the micro-batch whose images are `rows` of this rank's.
-    func record(_ features: Matrix, rows: Range<Int>, in context: LayerContext) {
-        local.record(features, rows: rows, in: context)
-    }
-
-    /// Sends what is known of all features of this rank to the others, while something else is computed.
-    func send(in context: LayerContext, _ messages: MessagePump) {
-        local.summarize(in: context)
-        context.member.serially {
-            messages.attempt {
-                departure = .now
-                try exchange.start()
-            }
-        }
-    }
-
-    /// Waits for the features of all ranks and looks at them: sets `parts`, and prepares `gradient`. Some kinds need a second,
-    /// short, message.
+    /// Waits for the features of all ranks and evaluates the loss; some kinds need a second, short message for it.
     func evaluate(in context: LayerContext, _ messages: MessagePump) {
         context.member.serially {
             messages.attempt { try exchange.finish() }
-            messages.clock.timeline?.add(.exchange, from: departure, to: .now)
+            messages.clock.timeline?.add(.exchange, from: exchangeStart, to: .now)
         }
-        local.evaluate(in: context)
-        switch local.configuration.kind {
-        case .uniformity:
-            context.member.serially {
-                messages.attempt {
-                    pairSum[0] = local.pairSum
-                    if sumsInTree {
-                        try communicator.treeSum(&pairSum)
-                    } else {
-                        try communicator.allReduce(&pairSum, .sum)
-                    }
-                    local.pairSum = pairSum[0]
-                }
-            }
-        case .koleo:
-            context.member.serially {
-                messages.attempt {
-                    guard communicator.size > 1 else { return }
-                    try communicator.allGather(local.ownNeighbors, rowCounts: rankCounts, into: local.neighbors)
-                }
-            }
-        default: return
-        }
-        local.finishPairs(in: context)
+        regularizer.evaluate(in: context)
+        guard let followUp = regularizer.followUp else { return }
+        context.member.serially { messages.attempt { try send(followUp) } }
+        regularizer.conclude(in: context)
     }
 
-    /// `weight` times the gradient of the loss with respect to the features that are `rows` of this rank's.
-    func gradient(rows: Range<Int>, weight: Double, in context: LayerContext) -> Matrix {
-        local.gradient(rows: rows, weight: weight, in: context)
-        return local.dFeatures.rows(0..<rows.count)
+    private func send(_ message: RegularizerMessage) throws {
+        switch message {
+        case .sum(let own, let all):
+            for index in sums.indices { sums[index] = own[0, index] }
+            if sumsInTree { try communicator.treeSum(&sums) } else { try communicator.allReduce(&sums, .sum) }
+            for index in sums.indices { all[0, index] = sums[index] }
+        case .gather(let own, let all):
+            guard communicator.size > 1 else { return }
+            try communicator.allGather(own, rowCounts: batch.rankCounts, into: all)
+        }
     }
+
+    /// This rank's part of the update's figures: they are the sums over ranks and micro-batches, divided by `divisors`.
+    var figures: RegularizerFigures {
+        let part = 1 / Double(peers)
+        let divisors = peers > 1 ? regularizer.divisors : .ones
+        let figures = regularizer.figures
+        return RegularizerFigures(
+            loss: figures.loss * part / divisors.loss,
+            inverseEffectiveRank: figures.inverseEffectiveRank * part / divisors.inverseEffectiveRank)
+    }
+
+    var divisors: RegularizerFigures { peers > 1 ? .ones : regularizer.divisors }
+
+    /// `weight` times the gradient of the update's loss with respect to the features `rows`, as
+    /// `FeatureRegularizer.gradient`.
+    func gradient(rows: Range<Int>, weight: Double, in context: LayerContext) -> Matrix {
+        regularizer.gradient(rows: rows, weight: weight * (1 / Double(peers)), in: context)
+    }
+
+    /// Keeps what the loss chose among the features in the last evaluation, so that it has no kinks.
+    func keepChoices() { regularizer.keepChoices() }
 }

@@ -1,6 +1,6 @@
-package import DataParallel
 package import ImageData
-package import Models
+internal import Models
+package import Regularizers
 
 /// The losses of a run, as the flags give them.
 package struct LossConfiguration: Codable, Equatable, Sendable {
@@ -26,11 +26,20 @@ package struct LossConfiguration: Codable, Equatable, Sendable {
 
     /// Throws `ModelError` naming what cannot be for `images` in the batch that the regulariser spans.
     package func validate(images: Int) throws {
-        try regularizer.validate()
-        guard images >= 2 || [.none, .spectral, .spectralCentred, .tcr].contains(regularizer.kind) else {
+        let (kind, t) = (regularizer.kind, regularizer.uniformityT)
+        guard regularizer.tcrMu > 0 && regularizer.tcrMu.isFinite else {
+            throw ModelError("--tcr-mu is \(regularizer.tcrMu): it must be above 0")
+        }
+        guard t > 0 && t.isFinite else { throw ModelError("--uniformity-t is \(t): it must be above 0") }
+        guard regularizer.transport == .auto || kind.transports.contains(regularizer.transport) else {
             throw ModelError(
-                "--reg \(regularizer.kind.rawValue) compares different images, and a batch has \(images): "
-                    + "it must have at least 2")
+                "--reg \(kind.rawValue) needs the features of all pairs, not their Gram matrix: "
+                    + "use --uniformity-exchange gather or auto")
+        }
+        guard images >= kind.fewestImages else {
+            throw ModelError(
+                "--reg \(kind.rawValue) compares different images, and a batch has \(images): "
+                    + "it must have at least \(kind.fewestImages)")
         }
     }
 }
@@ -45,16 +54,4 @@ extension LossConfiguration {
     package func spannedImages(_ plan: BatchPlan) -> Int {
         spannedCounts(plan).map { $0.reduce(0, +) }.min() ?? 0
     }
-}
-
-extension PretrainConfiguration {
-    /// How `ranks` share an update's images.
-    ///
-    /// - Throws: if they cannot have equal parts.
-    package func batchPlan(ranks: Int) throws(ImageDataError) -> BatchPlan {
-        try BatchPlan(globalBatch: effectiveBatchSize, ranks: ranks, accumulation: accumulation)
-    }
-
-    /// How often a step sees its micro-batches: twice where the regulariser spans them all.
-    package var turnsPerStep: Int { loss.encodesTwice(accumulation) ? 2 : 1 }
 }

@@ -1,4 +1,4 @@
-package import Training
+internal import Training
 
 /// What pretraining reports of a step.
 package struct PretrainFigures: StepFigures, Codable, Equatable {

@@ -1,3 +1,4 @@
+internal import Regularizers
 internal import Runs
 package import Communication
 package import DataParallel
@@ -12,7 +13,6 @@ package import Training
 package final class PretrainObjective: Objective {
     package let model: MaskedAutoencoder
     package let contexts: [LayerContext]
-    package let looksAhead: Bool
     /// λ alone may change between updates.
     package var loss: LossConfiguration
     private let plan: BatchPlan
@@ -47,30 +47,27 @@ package final class PretrainObjective: Objective {
     ///   - sumsInTree: whether ranks add up in an order that does not depend on their number.
     package init(
         _ model: MaskedAutoencoder, loss: LossConfiguration, classes: Int?, batch plan: BatchPlan, masks: Masks,
-        options: MaskedAutoencoder.Activations.Options = .init(), sumsInTree: Bool = false,
+        options: PassOptions = .init(), sumsInTree: Bool = false,
         communicator: any Communicator, team: Team, memory: MemoryPlan
     ) {
         let rank = communicator.rank
         let largest = plan.largest(of: rank)
-        let spanned = loss.spannedCounts(plan)
         self.model = model
         self.loss = loss
         self.plan = plan
         self.communicator = communicator
         self.masks = masks
-        looksAhead = loss.encodesTwice(plan.accumulation)
+        regularizers = GlobalRegularizer.makeAll(
+            loss, width: model.configuration.embedDim, batch: plan, sumsInTree: sumsInTree, communicator: communicator,
+            memory: memory)
         contexts = model.makeContexts(
-            team: team, images: largest, ownFeatures: spanned.reduce(0) { max($0, $1[rank]) },
-            globalFeatures: spanned.reduce(0) { max($0, $1.reduce(0, +)) }, plan: memory)
+            team: team, images: largest, others: regularizers.reduce(0) { max($0, $1.scratchBytes) }, plan: memory)
         var activations: [Int: MaskedAutoencoder.Activations] = [:]
         for count in Set(plan.counts[rank]).sorted() {
             activations[count] = MaskedAutoencoder.Activations(model, images: count, options, plan: memory)
         }
         activationsByCount = activations
-        regularizers = GlobalRegularizer.makeAll(
-            loss.regularizer, spanning: spanned, microImages: largest, width: model.configuration.embedDim,
-            sumsInTree: sumsInTree, communicator: communicator, team: team, plan: memory)
-        classifier = classes.map { OnlineClassifier(model, images: largest, classes: $0, plan: memory) }
+        classifier = classes.map { OnlineClassifier(model.parameters, images: largest, classes: $0, plan: memory) }
         guard let anyActivations = activations[largest], let first = regularizers.first else {
             preconditionFailure("an update has at least one micro-batch")
         }
@@ -81,6 +78,7 @@ package final class PretrainObjective: Objective {
     }
 
     package var parameters: ParameterSet { model.parameters }
+    package var looksAhead: Bool { loss.encodesTwice(plan.accumulation) }
     package var messages: [any InFlight] { regularizers }
 
     /// What is written for a micro-batch; its masks are there, where they are given, before it is taken.
@@ -91,21 +89,18 @@ package final class PretrainObjective: Objective {
         return found
     }
 
-    /// Holds what the regularisers found nearest, so that losses have no kinks.
-    package func keepNeighbors() { for each in regularizers { each.keepNeighbors() } }
+    /// Keeps what the losses chose among the features in the last evaluation, so that they have no kinks.
+    package func keepChoices() { for each in regularizers { each.keepChoices() } }
 
     package func loss(_ figures: PretrainFigures) -> Double {
         figures.reconstruction + loss.weight * figures.regularizer
     }
 
     package func normalize(_ sums: inout PretrainFigures) {
-        guard spans else { return }
         let divisors = regularizers[0].divisors
         sums.regularizer /= divisors.loss
-        sums.inverseEffectiveRank /= divisors.spectral
+        sums.inverseEffectiveRank /= divisors.inverseEffectiveRank
     }
-
-    package func clearSummedGradients() { model.clearSummedGradients() }
 
     package func take(_ batch: Batch) {
         let micro = batch.micro
@@ -138,7 +133,8 @@ package final class PretrainObjective: Objective {
         if isFirst { messages.clock.enter(.backward) }
         if looksAhead ? turn.batch.micro == 0 : isSummarized {
             regularizer.evaluate(in: context, messages)
-            addRegularizer(to: &figures)
+            figures.regularizer = regularizer.figures.loss
+            figures.inverseEffectiveRank = regularizer.figures.inverseEffectiveRank
         }
         if let classifier, let labels = turn.batch.labels {
             let outcome = classifier.train(
@@ -175,20 +171,11 @@ package final class PretrainObjective: Objective {
     private func featureGradient(in context: LayerContext) -> Matrix? {
         guard loss.weight != 0 else { return nil }
         let factor = loss.uniformityGradient.factor(worldSize: communicator.size)
-        return turn.regularizer.gradient(rows: turn.rows, weight: loss.weight * factor * part, in: context)
-    }
-
-    private func addRegularizer(to figures: inout PretrainFigures) {
-        let parts = turn.regularizer.parts
-        let divisors = spans ? .init(loss: 1, spectral: 1) : turn.regularizer.divisors
-        figures.regularizer = parts.loss * part / divisors.loss
-        figures.inverseEffectiveRank = parts.spectral * part / divisors.spectral
+        return turn.regularizer.gradient(rows: turn.rows, weight: loss.weight * factor, in: context)
     }
 
     /// Whether one regulariser serves all micro-batches.
     private var spans: Bool { loss.spansMicroBatches(plan.accumulation) }
-    /// One loss of the whole update, or the mean of the micro-batches' losses.
-    private var part: Double { spans ? 1 : 1 / Double(plan.accumulation) }
     /// Whether all features that the regulariser spans are there once this micro-batch is encoded.
     private var isSummarized: Bool { !spans || turn.batch.micro == plan.accumulation - 1 }
 

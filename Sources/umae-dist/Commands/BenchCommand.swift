@@ -2,11 +2,11 @@ import ArgumentParser
 import Communication
 import Foundation
 import Measurement
-import Models
-import Optimization
-import Tensors
+import Options
 import Pretraining
 import Runs
+import Settings
+import Tensors
 
 /// `umae-dist bench`: how fast training steps are here.
 struct BenchCommand: WorldCommand {
@@ -39,28 +39,26 @@ struct BenchCommand: WorldCommand {
     func run(in world: any Communicator) throws -> Int32 {
         let element = try compute.element(in: world)
         let configuration = try world.agree {
-            let accumulation = try exchange.accumulation(accumIter, ranks: world.size)
-            var loss = try self.loss.configuration()
-            exchange.adjust(&loss)
-            var configuration = PretrainConfiguration(
-                model: try model.configuration(), loss: loss, precision: element,
-                dataPath: "synthetic",
-                syntheticImages: 4096, epochs: 1, startEpoch: 0, warmupEpochs: 0,
-                effectiveBatchSize: batchSize * accumulation * world.size, accumulation: accumulation,
-                learningRate: 1e-4,
-                minimumLearningRate: 0, optimizer: AdamW.Configuration(), clipGradient: nil, seed: seed)
+            var configuration = StepConfiguration()
+            configuration.model = try model.configuration()
+            configuration.loss = loss.configuration()
+            exchange.adjust(&configuration.loss)
+            configuration.precision = element
+            configuration.accumulation = try exchange.accumulation(accumIter, ranks: world.size)
+            configuration.effectiveBatchSize = batchSize * configuration.accumulation * world.size
             configuration.gradientExchange = exchange.configuration()
-            try configuration.validate()
+            configuration.seed = seed
+            try configuration.check()
             return configuration
         }
-        try world.agreeOnEqual("configurations", ConfigurationText.lines(of: configuration))
+        try world.agreeOnEqual("configurations", PretrainConfiguration(step: configuration).settings.map(\.line))
         try compute.checkTimeline(in: world)
         try compute.watchForStalls(in: world)
         let team = try compute.team(in: world)
         let result = try Benchmark(
             name: model.model, configuration: configuration, steps: steps, warmupSteps: warmupSteps,
-            recomputesActivations: compute.recomputeActivations, timelinePath: compute.timeline
-        ).run(communicator: world, team: team)
+            compute: compute.computing()
+        ).run(on: RankResources(world, team))
         guard world.rank == 0 else { return 0 }
         if json {
             let encoder = JSONEncoder()

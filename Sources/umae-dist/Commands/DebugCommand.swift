@@ -1,11 +1,12 @@
 import ArgumentParser
 import Communication
-import DataParallel
 import Measurement
 import Models
 import Optimization
-import Tensors
+import Options
 import Pretraining
+import Runs
+import Settings
 
 /// `umae-dist debug`: one pass over a given batch, or a check of everything that can be checked without one.
 struct DebugCommand: WorldCommand {
@@ -61,14 +62,10 @@ struct DebugCommand: WorldCommand {
 
     /// The first flag given that only a run with files obeys.
     private var flagOfFiles: String? {
-        let given: [(String, Bool)] = [
-            ("--accum-iter", accumIter != 1), ("--lr", lr != nil), ("--weight-decay", weightDecay != nil),
-            ("--gradient-exchange", exchange.gradientExchange != .auto), ("--bucket-mib", exchange.bucketMib != 8),
-            ("--gradient-wire", exchange.gradientWire != .fp32), ("--shard-optimizer", exchange.shardOptimizer),
-            ("--deterministic", exchange.deterministic),
-            ("--deterministic-shards", exchange.deterministicShards != 8),
-        ]
-        return given.first { $0.1 }?.0
+        if accumIter != 1 { return "--accum-iter" }
+        if lr != nil { return "--lr" }
+        if weightDecay != nil { return "--weight-decay" }
+        return FlagValue.changed(in: exchange).first.map { "--\($0.flag)" }
     }
 
     private var flagOfRandomBatch: String? {
@@ -79,28 +76,26 @@ struct DebugCommand: WorldCommand {
         let (configuration, losses) = try world.agree {
             let configuration = try model.configuration()
             try configuration.validate()
-            var losses = try loss.configuration()
+            var losses = loss.configuration()
             exchange.adjust(&losses)
             return (configuration, losses)
         }
-        try world.agreeOnEqual("models", ConfigurationText.lines(of: configuration))
-        try world.agreeOnEqual("losses", ConfigurationText.lines(of: losses))
-        if weights == nil, let obstacle = compute.obstacleToFiniteDifferences { throw ModelError(obstacle) }
+        try world.agreeOnEqual("models", ModelOptions.settings(of: configuration).map(\.line))
+        try world.agreeOnEqual("losses", LossOptions.settings(of: losses).map(\.line))
+        if weights == nil, let obstacle = compute.obstacleToFiniteDifferences { throw SettingsError(obstacle) }
         let element = try ComputeOptions.element(compute.precision ?? .fp32, in: world)
         let team = try ComputeOptions.team(threads: compute.threads, in: world)
         if let weights, let batch, let dump {
             try world.agree { if world.rank == 0 { try DebugDump.examine(dump: dump, inputs: [weights, batch]) } }
-            let debug = try world.agree {
-                var debug = DebugDump(
-                    model: configuration, loss: losses, precision: element,
-                    accumulation: try exchange.accumulation(accumIter, ranks: world.size), weightsPath: weights,
-                    batchPath: batch, dumpPath: dump)
-                debug.exchange = exchange.configuration()
-                debug.recomputesActivations = compute.recomputeActivations
-                debug.update = update
-                return debug
-            }
-            let result = try debug.run(communicator: world, team: team)
+            var step = StepConfiguration()
+            (step.model, step.loss, step.precision) = (configuration, losses, element)
+            step.accumulation = try world.agree { try exchange.accumulation(accumIter, ranks: world.size) }
+            step.gradientExchange = exchange.configuration()
+            step.optimizer.weightDecay = weightDecay ?? step.optimizer.weightDecay
+            let result = try DebugDump(
+                step, weightsPath: weights, batchPath: batch, dumpPath: dump,
+                recomputesActivations: compute.recomputeActivations, learningRate: lr
+            ).run(on: RankResources(world, team))
             if world.rank == 0 {
                 Console.print(
                     "loss \(result.total)  loss_mae \(result.reconstruction)  loss_reg \(result.regularizer)\n"
@@ -111,14 +106,8 @@ struct DebugCommand: WorldCommand {
         let report = try DebugReport(
             model: configuration, loss: losses, images: batchSize ?? 8, seed: seed ?? 0,
             recomputesActivations: compute.recomputeActivations
-        ).run(communicator: world, team: team)
+        ).run(on: RankResources(world, team))
         if world.rank == 0 { Console.print(report.text) }
         return report.passed ? 0 : 1
-    }
-
-    private var update: DebugDump.Update? {
-        lr.map {
-            DebugDump.Update(learningRate: $0, optimizer: AdamW.Configuration(weightDecay: weightDecay ?? 0.05))
-        }
     }
 }

@@ -1,14 +1,13 @@
 import ArgumentParser
-import Checkpoints
 import Communication
 import DataParallel
 import Glibc
-import Pretraining
-import Runs
 import Host
+import Runs
+import Settings
 
 /// A subcommand: parsed on every rank, run on all of them together.
-protocol WorldCommand: ParsableCommand {
+protocol WorldCommand: LayeredCommand {
     /// Runs on every rank. Errors that all ranks throw are printed by rank 0.
     ///
     /// - Returns: the exit code.
@@ -74,14 +73,14 @@ struct Dispatcher {
 
     private func parse(_ arguments: [String]) throws -> Parsed {
         do {
-            let layered = try ArgumentLayers(arguments).merged(in: world)
+            let layered = try ArgumentLayers(arguments, of: UmaeDist.commands).merged(in: world)
             var command = try UmaeDist.parseAsRoot(layered.arguments)
             if world.rank == 0 { layered.notes.forEach(Console.note) }
             if let command = command as? any WorldCommand { return .command(command) }
             // A request for help; run, it throws the text of the command it is about.
             try command.run()
             return .message(UmaeDist.helpMessage(), exitCode: ExitCode.done)
-        } catch let error as RecipeError {
+        } catch let error as SettingsError {
             return .message(error.description, exitCode: ExitCode.usage)
         } catch let error as CommunicationError {
             throw error
@@ -111,6 +110,10 @@ struct UmaeDist: ParsableCommand {
             `umae-dist pretrain --help` lists them. Started without a launcher it is a single process.
             """,
         version: VersionText.text,
-        subcommands: [PretrainCommand.self, DebugCommand.self, BenchCommand.self, PlanCommand.self],
-        defaultSubcommand: PretrainCommand.self)
+        subcommands: commands, defaultSubcommand: commands[0])
+
+    /// The first runs where none is named.
+    static let commands: [any WorldCommand.Type] = [
+        PretrainCommand.self, DebugCommand.self, BenchCommand.self, PlanCommand.self,
+    ]
 }

@@ -1,10 +1,10 @@
 import ArgumentParser
-import DataParallel
+import Communication
 import Foundation
 import Measurement
-import Models
+import Options
 import Planning
-import Pretraining
+import Settings
 
 /// Flags of `plan`: those of the run that is planned, and of the machine it is planned for.
 struct PlanOptions: ParsableArguments {
@@ -45,23 +45,23 @@ struct PlanOptions: ParsableArguments {
         return given.map { name, value in "\(name) \(value.map { "\($0)" } ?? "not given")" }
     }
 
-    /// Throws `ModelError` naming the first flag that cannot be.
+    /// Throws `SettingsError` naming the first flag that cannot be.
     func check() throws {
         try machine.checkRanks()
         guard !run.exchange.deterministic else {
-            throw ModelError("plan does not know what --deterministic costs: leave it out")
+            throw SettingsError("plan does not know what --deterministic costs: leave it out")
         }
         let accumulation = run.optimisation.accumIter
         if scaling == .strong && accumulation > 1 {
-            throw ModelError(
+            throw SettingsError(
                 "--accum-iter \(accumulation) is for --scaling weak; with --scaling strong it follows from "
                     + "--effective-batch-size and --batch-size: leave it out, or give --accum-iter 1 over a recipe's")
         }
         guard measurement.secondsPerImage == nil || measurement.benchJson == nil else {
-            throw ModelError("--seconds-per-image and --bench-json say the same thing twice: give one of them")
+            throw SettingsError("--seconds-per-image and --bench-json say the same thing twice: give one of them")
         }
         guard measurement.secondsPerUpdate == 0 || measurement.secondsPerImage != nil else {
-            throw ModelError("--seconds-per-update belongs to --seconds-per-image: give both")
+            throw SettingsError("--seconds-per-update belongs to --seconds-per-image: give both")
         }
     }
 }
@@ -109,24 +109,30 @@ struct MachineOptions: ParsableArguments {
         try Bounds.check("--local-latency", localLatency, .atLeast(0), most: 1e9)
     }
 
-    /// Throws `ModelError` if there are more ranks than can be planned.
+    /// Throws `SettingsError` if there are more ranks than can be planned.
     func checkRanks() throws {
         let ranks = (nodes.values.last ?? 1).multipliedReportingOverflow(by: ranksPerNode)
         guard !ranks.overflow && ranks.partialValue <= Self.mostRanks else {
-            throw ModelError(
+            throw SettingsError(
                 "--nodes \(nodes.values.last ?? 1) × --ranks-per-node \(ranksPerNode) is more than the "
                     + "\(Self.mostRanks) ranks that can be planned: lower one of them")
         }
     }
 
+    /// Whether nothing within a host has to be measured.
+    var localIsGiven: Bool { localBandwidth != nil && localLatency != nil }
+
     /// The machine, its local figures those given, measured here, or usual.
     func cluster(measured: (rankBandwidth: Double, messageOverhead: Double)?) -> Cluster {
-        Cluster(
-            nodes: 1, ranksPerNode: ranksPerNode, linkBandwidth: bandwidth * 1e9 / 8 * transport.payload,
-            linkLatency: latency * 1e-6,
-            window: transport.window, protocolBandwidth: transport.protocolBandwidth,
-            rankBandwidth: localBandwidth.map { $0 * 1e9 } ?? measured?.rankBandwidth ?? 3e9,
-            messageOverhead: localLatency.map { $0 * 1e-6 } ?? measured?.messageOverhead ?? 1e-6)
+        var cluster = Cluster()
+        cluster.ranksPerNode = ranksPerNode
+        cluster.linkBandwidth = bandwidth * 1e9 / 8 * transport.payload
+        cluster.linkLatency = latency * 1e-6
+        cluster.window = transport.window
+        cluster.protocolBandwidth = transport.protocolBandwidth
+        cluster.rankBandwidth = localBandwidth.map { $0 * 1e9 } ?? measured?.rankBandwidth ?? 3e9
+        cluster.messageOverhead = localLatency.map { $0 * 1e-6 } ?? measured?.messageOverhead ?? 1e-6
+        return cluster
     }
 }
 
@@ -135,7 +141,9 @@ struct PlanMeasurementOptions: ParsableArguments {
     @Option(help: "Measure nothing: seconds that a rank needs for one image of a step, without messages.")
     var secondsPerImage: Double?
     @Option(help: "With --seconds-per-image: seconds of a rank for the optimizer.") var secondsPerUpdate = 0.0
-    @Option(help: "Measure nothing: the file that umae-dist bench --json wrote, of ranks as they are planned.")
+    @Option(
+        help: "Measure nothing: the file that umae-dist bench --json wrote, of ranks as they are planned.",
+        completion: .file())
     var benchJson: String?
 
     func validate() throws {
@@ -154,16 +162,16 @@ struct PlanMeasurementOptions: ParsableArguments {
             let data = try Data(contentsOf: URL(fileURLWithPath: benchJson))
             result = try JSONDecoder().decode(Benchmark.Result.self, from: data)
         } catch is DecodingError {
-            throw ModelError("--bench-json: \(benchJson) is not what umae-dist bench --json writes")
+            throw SettingsError("--bench-json: \(benchJson) is not what umae-dist bench --json writes")
         } catch {
-            throw ModelError("--bench-json: \(benchJson) cannot be read: \(error.localizedDescription)")
+            throw SettingsError("--bench-json: \(benchJson) cannot be read: \(error.localizedDescription)")
         }
         guard result.model == model else {
-            throw ModelError(
+            throw SettingsError(
                 "--bench-json: \(benchJson) is of \(result.model), planned is \(model): run bench --model \(model)")
         }
         guard result.batchSizePerRank >= 1 && result.accumIter >= 1 else {
-            throw ModelError("--bench-json: \(benchJson) has no images in its batch")
+            throw SettingsError("--bench-json: \(benchJson) has no images in its batch")
         }
         return result
     }

@@ -3,4 +3,3 @@ import Models
 
 // What was asked for cannot be: exit code 64.
 extension ModelError: PermanentError {}
-extension RecipeError: PermanentError {}

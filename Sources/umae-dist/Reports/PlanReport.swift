@@ -1,32 +1,44 @@
 import DataParallel
 import Foundation
 import Measurement
-import Models
+import Options
 import Planning
-import Tensors
 import Pretraining
+import Regularizers
+import Tensors
 
 /// A plan as a table for people, or as JSON.
 struct PlanReport {
-    enum Source: String, Codable {
-        case measured
-        case benchJSON = "bench-json"
-        case secondsPerImage = "seconds-per-image"
+    /// Where the seconds come from that a rank computes.
+    enum Source {
+        case measured(ranks: Int)
+        case bench(Benchmark.Result)
+        case secondsPerImage(Double)
+
+        var name: String {
+            switch self {
+            case .measured: "measured"
+            case .bench: "bench-json"
+            case .secondsPerImage: "seconds-per-image"
+            }
+        }
+
+        var ranks: Int? {
+            switch self {
+            case .measured(let ranks): ranks
+            case .bench(let result): result.ranks
+            case .secondsPerImage: nil
+            }
+        }
     }
 
     let options: PlanOptions
     let plan: ScalingPlan
-    let samples: [ComputeCost.Sample]
+    let compute: ComputeCost
     let source: Source
-    let bench: Benchmark.Result?
-    let ranksHere: Int
     let threads: Int
     let localIsMeasured: Bool
     let rows: [ScalingPlan.Row]
-
-    static func emptyRow(_ division: ScalingPlan.Division) -> ScalingPlan.Row {
-        ScalingPlan.Row(nodes: division.nodes, ranks: division.ranks, obstacle: division.obstacle)
-    }
 
     // MARK: Table
 
@@ -40,37 +52,34 @@ struct PlanReport {
         let batch =
             plan.scaling == .strong
             ? "effective batch \(c.effectiveBatchSize)" : "\(own) images per rank whatever their number"
-        let length = plan.datasetImages.map { " of \($0) images" } ?? ""
+        let length = plan.trainingSet.images.map { " of \($0) images" } ?? ""
         return "plan     \(options.run.model.model), \(c.precision.rawValue), \(batch), "
             + "\(c.epochs - c.startEpoch) epochs\(length)"
     }
 
     private var measured: String {
-        let figures = samples.map { sample -> String in
+        let figures = compute.samples.map { sample -> String in
             let seconds = sample.data + sample.forward + sample.backward
-            return "\(sample.images) image\(sample.images == 1 ? "" : "s")"
-                + "\(sample.encodesTwice ? " encoded twice" : "") \(Self.seconds(seconds))"
+            return "\(Self.counted(sample.images, "image"))\(sample.encodesTwice ? " encoded twice" : "") "
+                + Self.seconds(seconds)
         }
-        let update = samples.isEmpty ? 0 : samples.reduce(0) { $0 + $1.update } / Double(samples.count)
-        let list = (figures + ["an update besides \(Self.seconds(update))"]).joined(separator: ", ")
-        switch source {
-        case .measured: return "measured \(Self.world(ranksHere, threads)) here, without messages: \(list)"
-        case .benchJSON: return "measured \(Self.world(bench?.ranks ?? 1, threads)) in --bench-json: \(list)"
-        case .secondsPerImage: return "given    of one rank: \(list)"
-        }
+        let list = (figures + ["an update besides \(Self.seconds(compute.update))"]).joined(separator: ", ")
+        guard let ranks = source.ranks else { return "given    of one rank: \(list)" }
+        let world = "\(Self.counted(ranks, "rank")) × \(Self.counted(threads, "thread"))"
+        guard case .measured = source else { return "measured \(world) in --bench-json: \(list)" }
+        return "measured \(world) here, without messages: \(list)"
     }
 
     private var assumed: String {
         let c = plan.cluster
-        let exchange = plan.divisions.first { $0.obstacle == nil }.map { plan.exchange(for: $0) }
+        let transport = plan.divisions.first { $0.obstacle == nil }.map { plan.transport(for: $0) }
         return String(
             format:
                 "assumed  %d ranks a node, %g Gbit/s and %g µs between nodes (%@); a rank takes in %.2g GB/s and %.2g µs "
                 + "a message (%@); buckets of %g MiB, features %@", c.ranksPerNode, options.machine.bandwidth,
             options.machine.latency, options.machine.transport.rawValue, c.rankBandwidth / 1e9, c.messageOverhead * 1e6,
-            localSource,
-            Double(plan.configuration.gradientExchange.bucketBytes) / 1048576,
-            exchange == .gram ? "as Gram matrices" : "gathered")
+            localSource, Double(plan.configuration.gradientExchange.bucketBytes) / 1_048_576,
+            transport == .gram ? "as Gram matrices" : "gathered")
     }
 
     private var localSource: String {
@@ -83,12 +92,13 @@ struct PlanReport {
 
     private var notes: [String] {
         var notes: [String] = []
-        if source == .measured && ranksHere < options.machine.ranksPerNode {
+        let perNode = options.machine.ranksPerNode
+        if case .measured(let ranks) = source, ranks < perNode {
             notes.append(
-                "note     \(options.machine.ranksPerNode) ranks share a node's memory, \(ranksHere) did here: mpirun -n "
-                    + "\(options.machine.ranksPerNode) on such a node measures that")
+                "note     \(perNode) ranks share a node's memory, \(ranks) did here: mpirun -n \(perNode) on such a node "
+                    + "measures that")
         }
-        if plan.datasetImages == nil {
+        if plan.trainingSet.images == nil {
             notes.append(
                 "note     no days: \(options.run.data.dataPath) cannot be opened here; say with --images how many images "
                     + "the training set has")
@@ -109,9 +119,7 @@ struct PlanReport {
     }
 
     private var obstacles: [String] {
-        rows.compactMap { row in
-            row.obstacle.map { "\(row.nodes) node\(row.nodes == 1 ? "" : "s"): \($0)" }
-        }
+        rows.compactMap { row in row.obstacle.map { "\(Self.counted(row.nodes, "node")): \($0)" } }
     }
 
     private static func cells(_ r: ScalingPlan.Row) -> [String] {
@@ -121,7 +129,7 @@ struct PlanReport {
             "\(r.nodes)", "\(r.ranks)", "\(r.batchSizePerRank ?? 0) × \(r.accumIter ?? 0)", figure(step),
             figure(r.imagesPerSecond ?? 0), figure(exposed), String(format: "%.1f%%", 100 * exposed / step),
             String(format: "%.1f%%", 100 * (r.efficiency ?? 0)),
-            String(format: "%.0f MiB", Double(r.plannedMemoryBytes ?? 0) / 1048576), r.days.map(figure) ?? "–",
+            String(format: "%.0f MiB", Double(r.plannedMemoryBytes ?? 0) / 1_048_576), r.days.map(figure) ?? "–",
         ]
     }
 
@@ -135,77 +143,59 @@ struct PlanReport {
         value >= 1 ? String(format: "%.2f s", value) : String(format: "%.3g ms", 1e3 * value)
     }
 
-    private static func world(_ ranks: Int, _ threads: Int) -> String {
-        "\(ranks) rank\(ranks == 1 ? "" : "s") × \(threads) thread\(threads == 1 ? "" : "s")"
-    }
+    private static func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
 
     // MARK: JSON
 
-    private struct Document: Codable {
-        struct Sample: Codable {
-            var images: Int
-            var encodesTwice: Bool
-            var secondsPerPhase: [String: Double]
-
-            enum CodingKeys: String, CodingKey {
-                case images
-                case encodesTwice = "encodes_twice"
-                case secondsPerPhase = "seconds_per_phase"
-            }
+    /// The keys of `umae-dist plan --json`, in snake case.
+    private struct Document: Encodable {
+        struct Sample: Encodable {
+            let images: Int
+            let encodesTwice: Bool
+            let secondsPerPhase: [String: Double]
         }
 
-        var model: String
-        var precision: String
-        var scaling: String
-        var effectiveBatchSize: Int
-        var epochs: Int
-        var images: Int?
-        var source: Source
-        var measuredRanks: Int?
-        var threadsPerRank: Int
-        var samples: [Sample]
-        var ranksPerNode: Int
-        var bandwidth: Double
-        var latency: Double
-        var transport: String
-        var localBandwidth: Double
-        var localLatency: Double
-        var bucketBytes: Int
-        var rows: [ScalingPlan.Row]
-
-        enum CodingKeys: String, CodingKey {
-            case model, precision, scaling, epochs, images, source, samples, transport, rows
-            case effectiveBatchSize = "effective_batch_size"
-            case measuredRanks = "measured_ranks"
-            case threadsPerRank = "threads_per_rank"
-            case ranksPerNode = "ranks_per_node"
-            case bandwidth = "bandwidth_gbit_per_second"
-            case latency = "latency_microseconds"
-            case localBandwidth = "local_bandwidth_gb_per_second"
-            case localLatency = "local_latency_microseconds"
-            case bucketBytes = "bucket_bytes"
-        }
+        let model: String
+        let precision: String
+        let scaling: String
+        let effectiveBatchSize: Int
+        let epochs: Int
+        let images: Int?
+        let source: String
+        let measuredRanks: Int?
+        let threadsPerRank: Int
+        let samples: [Sample]
+        let ranksPerNode: Int
+        let bandwidthGbitPerSecond: Double
+        let latencyMicroseconds: Double
+        let transport: String
+        let localBandwidthGbPerSecond: Double
+        let localLatencyMicroseconds: Double
+        let bucketBytes: Int
+        let rows: [ScalingPlan.Row]
     }
 
     func json() throws -> String {
         let c = plan.configuration
+        let samples = compute.samples.map {
+            Document.Sample(
+                images: $0.images, encodesTwice: $0.encodesTwice,
+                secondsPerPhase: [
+                    "data": $0.data, "forward": $0.forward, "backward": $0.backward, "optimizer": $0.update,
+                ])
+        }
         let document = Document(
             model: options.run.model.model, precision: c.precision.rawValue, scaling: plan.scaling.rawValue,
-            effectiveBatchSize: c.effectiveBatchSize, epochs: c.epochs - c.startEpoch, images: plan.datasetImages,
-            source: source, measuredRanks: source == .measured ? ranksHere : bench?.ranks, threadsPerRank: threads,
-            samples: samples.map {
-                Document.Sample(
-                    images: $0.images, encodesTwice: $0.encodesTwice,
-                    secondsPerPhase: [
-                        "data": $0.data, "forward": $0.forward, "backward": $0.backward, "optimizer": $0.update,
-                    ])
-            }, ranksPerNode: plan.cluster.ranksPerNode, bandwidth: options.machine.bandwidth,
-            latency: options.machine.latency, transport: options.machine.transport.rawValue,
-            localBandwidth: plan.cluster.rankBandwidth / 1e9,
-            localLatency: plan.cluster.messageOverhead * 1e6,
-            bucketBytes: plan.configuration.gradientExchange.bucketBytes, rows: rows)
+            effectiveBatchSize: c.effectiveBatchSize, epochs: c.epochs - c.startEpoch, images: plan.trainingSet.images,
+            source: source.name, measuredRanks: source.ranks, threadsPerRank: threads, samples: samples,
+            ranksPerNode: plan.cluster.ranksPerNode, bandwidthGbitPerSecond: options.machine.bandwidth,
+            latencyMicroseconds: options.machine.latency, transport: options.machine.transport.rawValue,
+            localBandwidthGbPerSecond: plan.cluster.rankBandwidth / 1e9,
+            localLatencyMicroseconds: plan.cluster.messageOverhead * 1e6,
+            bucketBytes: c.gradientExchange.bucketBytes, rows: rows)
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
+        encoder.keyEncodingStrategy = .convertToSnakeCase
         return String(decoding: try encoder.encode(document), as: UTF8.self)
     }
 }

@@ -6,9 +6,9 @@ import ImageData
 import Layers
 import Models
 import Optimization
-import Tensors
 import Pretraining
-import Runs
+import Regularizers
+import Tensors
 
 /// What a run says of itself at its beginning and its end.
 struct RunSummary {
@@ -71,7 +71,7 @@ struct RunSummary {
         guard c.loss.weight != 0 else { return text }
         let spanned = c.effectiveBatchSize / (c.loss.spansMicroBatches(c.accumulation) ? 1 : c.accumulation)
         let width = c.model.embedDim
-        switch c.loss.regularizer.resolvedExchange(images: spanned, width: width) {
+        switch c.loss.regularizer.resolvedTransport(images: spanned, width: width) {
         case .gram: text += "; features as Gram matrices, \(width) × \(width)"
         default: text += "; features gathered, \(spanned) × \(width)"
         }

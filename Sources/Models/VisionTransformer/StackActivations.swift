@@ -1,0 +1,76 @@
+internal import Layers
+internal import Tensors
+
+/// What a stack of transformer blocks writes: its stream, which every block changes, and what each keeps for backward.
+struct StackActivations: Sendable {
+    /// The stream [N·T, width]; where blocks are recomputed backward overwrites it.
+    let stream: Matrix
+    /// Its gradient in backward.
+    let gradient: TransformerBlock.StreamGradient
+    let blocks: [TransformerBlock.Activations]
+    let workspace: TransformerBlock.Workspace
+    /// The stream after each block, where it is kept.
+    let stages: [(name: String, values: Matrix)]
+    /// What blocks that are recomputed were given; nil for the others.
+    private let inputs: [Matrix?]
+
+    /// - Parameters:
+    ///   - tokens: T, of each image.
+    ///   - firstRows: rows that the first block projects, where they are not those of the stream.
+    ///   - lastQueries: tokens of each image that the last block computes, if not all.
+    init(
+        _ name: String, images: Int, tokens: Int, depth: Int, _ shape: TransformerBlock.Shape, firstRows: Int? = nil,
+        lastQueries: Range<Int>? = nil, _ options: PassOptions, _ element: ElementType, plan: MemoryPlan
+    ) {
+        let rows = images * tokens
+        func matrix(_ purpose: MemoryPlan.Purpose, _ part: String) -> Matrix {
+            plan.matrix(purpose, "\(name).\(part)", rows: rows, columns: shape.width)
+        }
+        stream = matrix(.activations, "stream")
+        gradient = TransformerBlock.StreamGradient(
+            "\(name).dStream", matrix(.workspace, "dStream"), element, plan: plan)
+        // First and last block differ from the others, and the last needs no recomputing.
+        let middle = 1..<max(depth - 1, 1)
+        var blocks: [TransformerBlock.Activations] = []
+        for index in 0..<depth {
+            if options.recomputes && middle.contains(index) && index > middle.lowerBound {
+                blocks.append(blocks[middle.lowerBound])
+                continue
+            }
+            blocks.append(
+                TransformerBlock.Activations(
+                    "\(name).\(index)", images: images, tokens: tokens, shape,
+                    queries: index == depth - 1 ? lastQueries : nil, projectedRows: index == 0 ? firstRows : nil,
+                    element, plan: plan))
+        }
+        self.blocks = blocks
+        // The last block that shares activations still has its own in them when backward comes to it.
+        inputs = (0..<depth).map { index in
+            options.recomputes && middle.contains(index) && index + 1 < middle.upperBound
+                ? matrix(.activations, "\(index).input") : nil
+        }
+        stages = options.keepsStages ? (0..<depth).map { ("\(name).\($0)", matrix(.activations, "\($0).output")) } : []
+        workspace = TransformerBlock.Workspace(
+            name, rows: max(rows, firstRows ?? 0), width: shape.width, hiddenWidth: shape.hiddenWidth, element,
+            plan: plan)
+    }
+
+    /// Keeps the stream that block `index` is about to change, if it will be recomputed.
+    func keepInput(of index: Int, in context: LayerContext) {
+        guard let input = inputs[index] else { return }
+        context.forEachChunk(of: stream.rows) { input.rows($0).copy(from: stream.rows($0)) }
+    }
+
+    /// Fills the activations of block `index` again, if they were shared.
+    func recompute(_ block: TransformerBlock, _ index: Int, in context: LayerContext) {
+        guard let input = inputs[index] else { return }
+        context.forEachChunk(of: stream.rows) { stream.rows($0).copy(from: input.rows($0)) }
+        block.recompute(stream, blocks[index], workspace, in: context)
+    }
+
+    /// Keeps what block `index` gave, the first rows of its stage, if stages are kept.
+    func keepOutput(of index: Int, _ values: Matrix, in context: LayerContext) {
+        guard index < stages.count else { return }
+        context.member.serially { stages[index].values.rows(0..<values.rows).copy(from: values) }
+    }
+}

@@ -1,0 +1,60 @@
+internal import CVectorKernels
+internal import Layers
+internal import Tensors
+
+/// The image feature, taken from the latent.
+extension VisionTransformer {
+    /// Overwrites `a.features`.
+    func extractFeatures(_ a: Activations, in context: LayerContext) {
+        let tokens = 1 + a.patches
+        switch configuration.feature {
+        case .cls:
+            norm.forward(
+                a.latent.everyRow(from: 0, step: tokens), into: Operand(a.features), a.featureNorm, in: context)
+        case .clsOnce:
+            context.member.serially { a.features.copy(from: a.latent.everyRow(from: 0, step: tokens)) }
+        case .pooled:
+            context.forEachChunk(of: a.images) { range in
+                for image in range {
+                    let patches = a.latent.rows(image * tokens + 1..<(image + 1) * tokens)
+                    let mean = a.pooled.rows(image..<image + 1)
+                    mean.clear()
+                    unsafe umae_column_sums(
+                        UMAE_F32, patches.pointer, patches.stride, mean.pointer, patches.rows, mean.columns)
+                    unsafe umae_scale(mean.pointer, 1 / Float(patches.rows), mean.columns)
+                }
+            }
+            fcNorm?.forward(a.pooled, into: Operand(a.features), a.featureNorm, in: context)
+        }
+    }
+
+    /// Adds to `a.dLatent`.
+    func featuresBackward(_ a: Activations, _ dFeatures: Matrix, in context: LayerContext) {
+        let tokens = 1 + a.patches
+        let dClsRows = a.dLatent.everyRow(from: 0, step: tokens)
+        switch configuration.feature {
+        case .cls:
+            norm.backward(Operand(dFeatures), a.featureNorm, into: dClsRows, accumulate: true, in: context)
+        case .clsOnce:
+            context.forEachChunk(of: a.images) { range in
+                for image in range {
+                    unsafe umae_add(
+                        dFeatures.rows(image..<image + 1).pointer, dClsRows.rows(image..<image + 1).pointer,
+                        dFeatures.columns)
+                }
+            }
+        case .pooled:
+            // The gradient of the mean replaces the mean, which nothing needs any more.
+            fcNorm?.backward(Operand(dFeatures), a.featureNorm, into: a.pooled, accumulate: false, in: context)
+            context.forEachChunk(of: a.images) { range in
+                for image in range {
+                    let dMean = a.pooled.rows(image..<image + 1)
+                    unsafe umae_scale(dMean.pointer, 1 / Float(tokens - 1), dMean.columns)
+                    for row in image * tokens + 1..<(image + 1) * tokens {
+                        unsafe umae_add(dMean.pointer, a.dLatent.rows(row..<row + 1).pointer, dMean.columns)
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,25 @@
+import Foundation
+import Pretraining
+import Testing
+
+@Suite("The JSON of a configuration")
+struct ConfigurationCodingTests {
+    @Test("has no parts, so that versions before and after the parts read each other's")
+    func flat() throws {
+        var configuration = PretrainConfiguration()
+        configuration.clipGradient = 1
+        configuration.epochs = 7
+        configuration.dataPath = "/data"
+        let data = try JSONEncoder().encode(configuration)
+        let object = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+        // As the first version with checkpoints wrote them.
+        let keys = [
+            "accumulation", "clipGradient", "dataPath", "effectiveBatchSize", "epochs", "gradientExchange",
+            "learningRate",
+            "loss", "minimumLearningRate", "model", "optimizer", "precision", "replicaCheckEvery", "seed", "spikeGuard",
+            "spikeThreshold", "startEpoch", "syntheticImages", "warmupEpochs",
+        ]
+        #expect(object.keys.sorted() == keys)
+        #expect(try JSONDecoder().decode(PretrainConfiguration.self, from: data) == configuration)
+    }
+}
