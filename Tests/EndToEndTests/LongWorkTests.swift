@@ -57,7 +57,7 @@ struct LongWorkTests {
         // Seconds, of which each micro-batch takes a ten-thousandth, however busy the machine is.
         let result = try Program.run(
             [
-                "bench", "--batch-size", "1", "--accum-iter", "8000", "--steps", "1", "--warmup-steps", "0",
+                "bench", "--batch-size", "1", "--accum-iter", "20000", "--steps", "1", "--warmup-steps", "0",
                 "--threads", "1", "--stall-timeout", "1",
             ] + SmallRun.model, ranks: 2)
         #expect(result.exitCode == 0 && result.messages.isEmpty, "\(result.errors)")
