@@ -126,8 +126,8 @@ let package = Package(
         tests(
             "MeasurementTests",
             [
-                "Communication", "DataParallel", "Measurement", "Models", "Optimization", "Planning", "Pretraining",
-                "Regularizers", "Runs", "Tensors",
+                "Communication", "DataParallel", "Layers", "Measurement", "Models", "Optimization", "Planning",
+                "Pretraining", "Regularizers", "Runs", "Safetensors", "Tensors", "TestSupport",
             ]),
         tests(
             "ModelsTests",
@@ -144,8 +144,8 @@ let package = Package(
         tests(
             "PretrainingTests",
             [
-                "Communication", "DataParallel", "Host", "ImageData", "Models", "Optimization", "Regularizers", "Runs",
-                "Tensors", "Pretraining",
+                "Communication", "DataParallel", "Host", "ImageData", "Layers", "Models", "Optimization", "Pretraining",
+                "Regularizers", "Runs", "Tensors", "TestSupport", "Training",
             ]),
         tests(
             "SettingsTests", ["Settings", .product(name: "ArgumentParser", package: "swift-argument-parser")]),

@@ -17,8 +17,10 @@ package final class MessagePump: TeamAttendant {
 
     package init(_ clock: PhaseClock) { self.clock = clock }
 
-    /// Looks after these too.
-    package func add(_ more: [any InFlight]) { messages += more }
+    /// Looks after these too. Micro-batches may share a message, which is looked after once.
+    package func add(_ more: [any InFlight]) {
+        for each in more where !messages.contains(where: { $0 === each }) { messages.append(each) }
+    }
 
     /// Lets messages move, between two operations.
     package func look() {

@@ -44,7 +44,7 @@ struct BadInputTests {
     func oneLine(_ bad: Case) throws {
         let folder = try TemporaryDirectory()
         let place = bad.arguments.contains("--output-dir") ? [] : ["--output-dir", folder.file("run")]
-        let result = try Program.run(bad.arguments + place, ranks: 2, timeout: 600)
+        let result = try Program.run(bad.arguments + place, ranks: 2, environment: Program.endingTogether)
         #expect(result.exitCode != 0)
         #expect(result.messages.count == 1, "\(result.errors)")
         for mention in bad.mentions {
@@ -62,7 +62,8 @@ struct BadInputTests {
         try images.write(to: URL(fileURLWithPath: folder.file("train-images-idx3-ubyte")))
         try Data([0, 0, 8, 1, 0, 0, 0, 10] + [UInt8](repeating: 1, count: 10))
             .write(to: URL(fileURLWithPath: folder.file("train-labels-idx1-ubyte")))
-        let result = try Program.run(["--data-path", folder.path, "--output-dir", ""], ranks: 2)
+        let result = try Program.run(
+            ["--data-path", folder.path, "--output-dir", ""], ranks: 2, environment: Program.endingTogether)
         #expect(result.exitCode != 0)
         #expect(
             result.messages.count == 1 && result.messages[0].contains("train-images-idx3-ubyte"), "\(result.errors)")
@@ -71,7 +72,7 @@ struct BadInputTests {
     @Test("ranks started with different configurations all leave, and the difference is named")
     func differentConfigurations() throws {
         let run = SmallRun.arguments("")
-        let result = try Program.run(eachRank: [run, run + ["--lamb", "0.2"]], timeout: 600)
+        let result = try Program.run(eachRank: [run, run + ["--lamb", "0.2"]])
         #expect(result.exitCode != 0)
         #expect(result.messages.count == 1, "\(result.errors)")
         #expect(result.messages.first?.contains("lamb") == true)
@@ -80,7 +81,7 @@ struct BadInputTests {
     @Test("a rank with a broken command line does not leave the others waiting")
     func brokenOnOneRank() throws {
         let run = SmallRun.arguments("")
-        let result = try Program.run(eachRank: [run, run + ["--nonsense"]], timeout: 600)
+        let result = try Program.run(eachRank: [run, run + ["--nonsense"]])
         #expect(result.exitCode != 0)
         #expect(result.messages.contains { $0.contains("--nonsense") }, "\(result.errors)")
     }
@@ -110,7 +111,7 @@ struct BadInputTests {
         let folder = try TemporaryDirectory()
         let result = try Program.run(
             SmallRun.arguments(folder.file("run"), images: 32) + ["--lr", "1e30", "--warmup-epochs", "0"],
-            ranks: ranks, timeout: 600)
+            ranks: ranks)
         #expect(result.exitCode == 1)
         #expect(result.messages.count == 1, "\(result.errors)")
         for mention in ["not finite", "step 2", "rank \(ranks - 1)", "reconstruction loss", "--lr"] {

@@ -34,7 +34,7 @@ struct CoresTests {
             let result = try Program.launch(
                 ["mpirun", "-n", "\(ranks)", "--hostfile", folder.file("hosts"), "--bind-to", "none"] + choice + [
                     "--mca", "mpi_show_mca_params", "all", Program.path, "--print-config",
-                ] + SmallRun.arguments("", images: 4 * ranks, batch: 2 * ranks) + more, timeout: 120)
+                ] + SmallRun.arguments("", images: 4 * ranks, batch: 2 * ranks) + more)
             #expect(result.exitCode == 0, "\(result.errors)")
             let shown = (result.output + result.errors).split(separator: "\n").first {
                 $0.contains("mpi_yield_when_idle=")
@@ -50,7 +50,7 @@ struct CoresTests {
     @Test("a rank bound to one core of several", .enabled(if: cores > 1))
     func bound() throws {
         let command = ["mpirun", "-n", "1", "--bind-to", "core", Program.path]
-        let result = try Program.launch(command + SmallRun.arguments("", images: 16), timeout: 120)
+        let result = try Program.launch(command + SmallRun.arguments("", images: 16))
         // Where a container does not let processes be bound there is nothing to say.
         try #require(result.exitCode == 0, "\(result.errors)")
         #expect(

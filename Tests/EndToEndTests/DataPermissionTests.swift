@@ -23,8 +23,7 @@ struct DataPermissionTests {
         defer { try? FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: data) }
         let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
         let result = try Program.launch(
-            (canChangeUser ? nobody : []) + [Program.path, "--data-path", folder.file(path), "--output-dir", ""],
-            timeout: 60)
+            (canChangeUser ? nobody : []) + [Program.path, "--data-path", folder.file(path), "--output-dir", ""])
         #expect(result.exitCode != 0 && result.messages.count == 1, "\(result.errors)")
         #expect(result.messages.first?.contains("cannot be read: permission denied") == true, "\(result.messages)")
     }

@@ -68,7 +68,8 @@ struct DryRunTests {
         let before = try RunDirectoryTests.picture(of: run)
         for more in [["--depth", "1"], ["--seed", "5"], ["--effective-batch-size", "4"]] {
             let refused = try Program.run(
-                tiny(run) + ["--epochs", "3", "--lamb", "7", "--resume", "auto"] + more, ranks: 2)
+                tiny(run) + ["--epochs", "3", "--lamb", "7", "--resume", "auto"] + more, ranks: 2,
+                environment: Program.endingTogether)
             #expect(refused.exitCode == 64 && refused.messages.count == 1, "\(refused.errors)")
             #expect(refused.messages.first?.contains("cannot resume from") == true, "\(refused.errors)")
         }

@@ -11,19 +11,22 @@ struct ExitCodeTests {
     func earlySignal(ranks: Int?) throws {
         for microseconds in [5_000, 10_000, 20_000, 40_000] as [UInt32] {
             let folder = try TemporaryDirectory()
-            let result = try Program.run(endless(folder.file("run")), ranks: ranks) { process in
+            let result = try Program.run(
+                endless(folder.file("run")), ranks: ranks, environment: Program.endingTogether
+            ) { process in
                 // Once the program itself is there: before that nobody can catch anything for it.
                 let processes =
                     try ranks.map { try Ranks(count: $0, of: folder.file("run")).processes }
                     ?? [process.processIdentifier]
                 for each in processes { try wait { Self.catchesUserSignals(each) } }
                 usleep(microseconds)
-                // mpirun passes a signal on only when it is ready for it, so it may have to be repeated; but one that finds
-                // the ranks gone would end mpirun itself.
-                repeat {
-                    kill(process.processIdentifier, SIGUSR1)
+                kill(process.processIdentifier, SIGUSR1)
+                // mpirun passes a signal on only when it is ready for it, so it may have to be repeated: to the ranks
+                // themselves, for one that finds them gone would end mpirun.
+                while processes.allSatisfy(Self.catchesUserSignals) {
                     for _ in 0..<40 where processes.allSatisfy(Self.catchesUserSignals) { usleep(50_000) }
-                } while processes.allSatisfy(Self.catchesUserSignals)
+                    for each in processes { kill(each, SIGUSR1) }
+                }
             }
             #expect(result.exitCode == 85, "\(result.exitCode) \(result.errors) \(result.output)")
             #expect(result.output.contains("go on with --output-dir"), "\(result.output)")
@@ -89,7 +92,8 @@ struct ExitCodeTests {
         let folder = try TemporaryDirectory()
         let more = ["bench", "debug"].contains(arguments[0]) ? [] : ["--data-path", "synthetic"]
         for ranks in [nil, 2] {
-            let result = try Program.run(arguments + more, ranks: ranks, directory: folder.path)
+            let result = try Program.run(
+                arguments + more, ranks: ranks, environment: Program.endingTogether, directory: folder.path)
             #expect(result.exitCode == 64 && result.messages.count == 1, "\(result.exitCode) \(result.errors)")
         }
         #expect(!fileExists(folder.file("runs")), "nothing is left behind")

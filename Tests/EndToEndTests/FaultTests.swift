@@ -17,13 +17,13 @@ struct FaultTests {
         throws
         -> Program.Result
     {
-        try Program.run(endless(folder, more), ranks: 3, timeout: 600) { _ in
+        try Program.run(endless(folder, more), ranks: 3) { _ in
             try wait { fileExists(folder.file("run/checkpoint-00000044")) }
             try harm(Ranks(count: 3, of: folder.file("run")))
         }
     }
 
-    @Test("a rank that is stopped (SIGSTOP) is named, and the run ends", arguments: 0..<3)
+    @Test("a rank that is stopped (SIGSTOP) is named, and the run ends", arguments: [0, 2])
     func stopped(rank: Int) throws {
         let folder = try TemporaryDirectory()
         var victim: pid_t = 0
@@ -41,13 +41,14 @@ struct FaultTests {
             let last = result.errors.split(separator: "\n").first { $0.contains("last collectives of rank \(other),") }
             #expect(last?.contains(" MPI_") == true && last?.contains(", step ") == true, "\(result.errors)")
         }
-        // The others may have begun to wait a little after its last sign of life.
-        #expect(result.errors.contains(/under way for [23]\./), "\(result.errors)")
+        // The others may have begun to wait a little after its last sign of life, and a busy machine says so late.
+        let waits = result.errors.matches(of: /under way for ([0-9.]+) s/).compactMap { Double($0.1) }
+        #expect(waits.contains { $0 >= 2 }, "\(result.errors)")
     }
 
     @Test(
         "a rank that is killed (SIGKILL) or crashes (SIGSEGV) is named and ends the run; the last checkpoint is whole",
-        arguments: [SIGKILL, SIGSEGV], 0..<3)
+        arguments: [(SIGKILL, 0), (SIGKILL, 2), (SIGSEGV, 1)])
     func killed(signal: Int32, rank: Int) throws {
         let folder = try TemporaryDirectory()
         let result = try run(folder) { kill($0[rank], signal) }
@@ -64,7 +65,7 @@ struct FaultTests {
         // The thread that prepares batches.
         let refusing = try ["env", "LD_PRELOAD=\(Program.library("FaultInjector"))", "FAULT_THREAD_REFUSED=1"]
         let program = [Program.path] + endless(folder)
-        let result = try Program.run(commands: [program, refusing + program, program], timeout: 600)
+        let result = try Program.run(commands: [program, refusing + program, program])
         #expect(result.exitCode != 0)
         #expect(result.messages.count == 1, "\(result.errors)")
         #expect(result.messages.first?.hasPrefix("umae-dist: rank 1: ") == true, "\(result.errors)")
@@ -77,7 +78,7 @@ struct FaultTests {
     func slow() throws {
         let folder = try TemporaryDirectory()
         func arguments(_ name: String) -> [String] {
-            SmallRun.arguments(folder.file(name), epochs: 1, images: 40_000) + ["--stall-timeout", "5"]
+            SmallRun.arguments(folder.file(name), epochs: 1, images: 20_000) + ["--stall-timeout", "5"]
         }
         let whole = try Program.run(arguments("whole"), ranks: 2)
         #expect(whole.exitCode == 0, "\(whole.errors)")
@@ -92,7 +93,7 @@ struct FaultTests {
         }
         #expect(result.exitCode == 0, "\(result.errors)")
         #expect(result.output.contains("note: rank 1 computed for"), "\(result.output)")
-        let weights = { (name: String) in try SmallRun.weights(folder.file(name), step: 5000, keyBiases: true) }
+        let weights = { (name: String) in try SmallRun.weights(folder.file(name), step: 2500, keyBiases: true) }
         #expect(try weights("run") == weights("whole"))
     }
 
@@ -100,7 +101,7 @@ struct FaultTests {
     func clockJumps() throws {
         let folder = try TemporaryDirectory()
         func arguments(_ name: String) -> [String] {
-            SmallRun.arguments(folder.file(name), epochs: 4, images: 4000) + [
+            SmallRun.arguments(folder.file(name), epochs: 4, images: 1600) + [
                 "--checkpoint-every", "1", "--stall-timeout", "5",
             ]
         }
@@ -110,7 +111,7 @@ struct FaultTests {
             arguments("run"), ranks: 2,
             environment: ["LD_PRELOAD": Program.library("FaultInjector"), "FAULT_CLOCK": "1"])
         #expect(result.exitCode == 0 && result.messages.isEmpty, "\(result.errors)")
-        let weights = { (name: String) in try SmallRun.weights(folder.file(name), step: 2000, keyBiases: true) }
+        let weights = { (name: String) in try SmallRun.weights(folder.file(name), step: 800, keyBiases: true) }
         #expect(try weights("run") == weights("whole"))
         struct Line: Decodable { let images_per_second: Double }
         let log = try String(contentsOfFile: folder.file("run/log.txt"), encoding: .utf8).split(separator: "\n")

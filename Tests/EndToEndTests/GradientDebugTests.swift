@@ -57,7 +57,7 @@ struct GradientDebugTests {
             return try #require(line?.split(separator: " ").dropFirst().first.flatMap { Double($0) })
         }
         #expect(
-            try activations(["--recompute-activations", "--batch-size", "64"]) < activations(["--batch-size", "64"]))
+            try activations(["--recompute-activations", "--batch-size", "8"]) < activations(["--batch-size", "8"]))
     }
 
     @Test(

@@ -14,7 +14,7 @@ struct MemoryTests {
     private func limited(_ limit: String, _ arguments: [String], ranks: Int?) throws -> Program.Result {
         let command = ["bash", "-c", "ulimit \(limit); exec \"$@\"", "bash", Program.path] + arguments
         return try ranks.map { try Program.run(commands: Array(repeating: command, count: $0)) }
-            ?? Program.launch(command, timeout: 120)
+            ?? Program.launch(command)
     }
 
     @Test("under a limit of address space, alone and under mpirun", arguments: [nil, 2])
@@ -89,7 +89,7 @@ struct MemoryTests {
         let result =
             try rank.map { refused in
                 try Program.run(commands: (0..<2).map { $0 == refused ? refusing + program : program })
-            } ?? Program.launch(refusing + program, timeout: 120)
+            } ?? Program.launch(refusing + program)
         #expect(result.exitCode == 1)
         let place = rank.map { "rank \($0): " } ?? ""
         #expect(result.messages.count == 1, "\(result.errors)")

@@ -10,12 +10,12 @@ private enum TwoHosts {
     /// Whether this process may make them: as root, with iproute2, outside most containers.
     static let arePossible: Bool = {
         let trial = try? Program.launch(
-            ["sh", "-c", "ip netns add umae-trial-$$ && ip netns delete umae-trial-$$ && command -v tc"], timeout: 600)
+            ["sh", "-c", "ip netns add umae-trial-$$ && ip netns delete umae-trial-$$ && command -v tc"])
         return trial?.exitCode == 0
     }()
 
     static func setLink(_ host: String, _ state: String) throws {
-        let done = try Program.launch(["ip", "-n", host, "link", "set", "eth0", state], timeout: 600)
+        let done = try Program.launch(["ip", "-n", host, "link", "set", "eth0", state])
         try #require(done.exitCode == 0, "\(done.errors)")
     }
 }
@@ -39,14 +39,14 @@ struct NetworkFaultTests {
         var ranks: [pid_t] = []
         let result = try Program.launch(
             ["bash", TwoHosts.script, "--name", name] + options.flatMap { ["--mpirun", $0] } + ["--", Program.path]
-                + arguments + more, timeout: 600
+                + arguments + more
         ) { _ in
             try wait { fileExists(folder.file("run/checkpoint-00000500")) }
             ranks = try Ranks(count: 2, of: folder.file("run")).processes
             try harm(ranks)
         }
         for rank in ranks { #expect(Ranks.isGone(rank), "process \(rank) is still there") }
-        let names = try Program.launch(["ip", "netns", "list"], timeout: 600).output
+        let names = try Program.launch(["ip", "netns", "list"]).output
         #expect(!names.contains(name), "\(names)")
         let resumed = try Program.run(arguments + ["--resume", "auto", "--dry-run"])
         #expect(resumed.exitCode == 0 && !resumed.output.contains("skipping"), "\(resumed.errors)\(resumed.output)")

@@ -9,7 +9,7 @@ struct OutputTests {
     private func run(_ redirection: String, in folder: TemporaryDirectory) throws -> Program.Result {
         try Program.launch(
             ["bash", "-c", "set -o pipefail; \"$@\" \(redirection)", "bash", Program.path]
-                + SmallRun.arguments(folder.file("run"), epochs: 20, images: 16), timeout: 600)
+                + SmallRun.arguments(folder.file("run"), epochs: 20, images: 16))
     }
 
     @Test(
@@ -30,7 +30,7 @@ struct OutputTests {
     @Test("help and messages that nobody reads change no exit code")
     func messages() throws {
         for (line, code) in [("\"$0\" pretrain --help > /dev/full", Int32(0)), ("\"$0\" --epochs x 2> /dev/full", 64)] {
-            let result = try Program.launch(["bash", "-c", line, Program.path], timeout: 600)
+            let result = try Program.launch(["bash", "-c", line, Program.path])
             #expect(result.exitCode == code, "\(line): \(result.errors)")
         }
     }
@@ -48,21 +48,24 @@ struct OutputTests {
             // A session of its own, so that the terminal is its controlling one.
             process.arguments =
                 ["setsid", "--ctty", "--wait"] + prefix + [Program.path]
-                + SmallRun.arguments(folder.file("run"), epochs: 1500, images: 80)
+                + SmallRun.arguments(folder.file("run"), epochs: 20, images: 80)
             let handle = FileHandle(fileDescriptor: screen, closeOnDealloc: true)
             process.standardInput = handle
             process.standardOutput = handle
             process.standardError = handle
             // mpirun's absence, and a terminal that can renew lines.
-            process.environment = ProcessInfo.processInfo.environment.merging(["TERM": "xterm"]) { $1 }
+            let gate = LogGate(in: folder)
+            process.environment = try ProcessInfo.processInfo.environment.merging(["TERM": "xterm"]) { $1 }
+                .merging(gate.environment) { $1 }
             try process.run()
             try handle.close()
             try wait { fileExists(folder.file("run/log.txt")) }
             close(terminal)
+            try gate.open()
             process.waitUntilExit()
             #expect(process.terminationStatus == code, "\(prefix)")
             let again = try Program.run(
-                SmallRun.arguments(folder.file("run"), epochs: 1600, images: 80) + ["--resume", "auto", "--dry-run"])
+                SmallRun.arguments(folder.file("run"), epochs: 30, images: 80) + ["--resume", "auto", "--dry-run"])
             #expect(again.exitCode == 0 && again.output.contains("resume   "), "\(again.errors)\(again.output)")
         }
     }

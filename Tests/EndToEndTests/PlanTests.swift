@@ -182,7 +182,7 @@ struct PlanTests {
 
     @Test("bad input is told in one line, on any number of ranks", arguments: bad)
     func badInput(_ bad: BadInputTests.Case) throws {
-        let result = try Program.run(["plan"] + bad.arguments, ranks: 2, timeout: 600)
+        let result = try Program.run(["plan"] + bad.arguments, ranks: 2, environment: Program.endingTogether)
         #expect(result.exitCode != 0)
         #expect(result.messages.count == 1, "\(result.errors)")
         for mention in bad.mentions {

@@ -30,30 +30,38 @@ enum Program {
         return ".build/release/umae-dist"
     }()
 
-    /// Runs the program on `ranks` ranks, or without a launcher if nil, and waits. A run that outlasts `timeout` seconds
+    /// Seconds that anything may take that a test waits for: more than a busy machine needs, less than for ever.
+    static let patience = 900.0
+
+    /// For runs that all ranks end by themselves with an exit code: mpirun, which ends the others as soon as one has ended
+    /// with a code, otherwise waits for a second to see whether they do. What they say is said before MPI_Finalize, in which
+    /// they wait for each other.
+    static let endingTogether = ["OMPI_MCA_odls_base_sigkill_timeout": "0"]
+
+    /// Runs the program on `ranks` ranks, or without a launcher if nil, and waits. A run that outlasts `patience`
     /// is ended with its ranks and fails the test: no rank may be left hanging.
     static func run(
         _ arguments: [String], ranks: Int? = nil, environment: [String: String] = [:], directory: String? = nil,
-        output: String? = nil, timeout: Double = 600, whileRunning: (Process) throws -> Void = { _ in }
+        output: String? = nil, errors: String? = nil, whileRunning: (Process) throws -> Void = { _ in }
     ) throws -> Result {
         let command = ranks.map { ["mpirun", "-n", "\($0)", "--oversubscribe", "--bind-to", "none", path] } ?? [path]
         return try launch(
-            command + arguments, environment: environment, directory: directory, output: output, timeout: timeout,
+            command + arguments, environment: environment, directory: directory, output: output, errors: errors,
             whileRunning: whileRunning)
     }
 
     /// As `run`, with arguments of their own for each rank.
-    static func run(eachRank arguments: [[String]], timeout: Double = 600) throws -> Result {
-        try run(commands: arguments.map { [path] + $0 }, timeout: timeout)
+    static func run(eachRank arguments: [[String]]) throws -> Result {
+        try run(commands: arguments.map { [path] + $0 })
     }
 
     /// As `run`, with a command of its own for each rank; mpirun's options may stand before it.
     static func run(
-        commands: [[String]], timeout: Double = 600, whileRunning: (Process) throws -> Void = { _ in }
+        commands: [[String]], whileRunning: (Process) throws -> Void = { _ in }
     ) throws -> Result {
         var command = ["mpirun", "--oversubscribe", "--bind-to", "none"]
         for (index, own) in commands.enumerated() { command += (index > 0 ? [":"] : []) + ["-n", "1"] + own }
-        return try launch(command, timeout: timeout, whileRunning: whileRunning)
+        return try launch(command, whileRunning: whileRunning)
     }
 
     /// A library of these tests, to be preloaded into the program.
@@ -65,14 +73,15 @@ enum Program {
 
     /// Runs any command and waits, as `run`.
     ///
-    /// - Parameter output: the file that receives standard output, where somebody reads it meanwhile.
+    /// - Parameters:
+    ///   - output: the file that receives standard output, where somebody reads it meanwhile.
+    ///   - errors: the same for standard error.
     static func launch(
         _ command: [String], environment: [String: String] = [:], directory: String? = nil, output: String? = nil,
-        timeout: Double,
-        whileRunning: (Process) throws -> Void = { _ in }
+        errors: String? = nil, whileRunning: (Process) throws -> Void = { _ in }
     ) throws -> Result {
         let folder = try TemporaryDirectory()
-        let (outputPath, errorPath) = (output ?? folder.file("output"), folder.file("errors"))
+        let (outputPath, errorPath) = (output ?? folder.file("output"), errors ?? folder.file("errors"))
         for file in [outputPath, errorPath] { _ = FileManager.default.createFile(atPath: file, contents: nil) }
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
@@ -91,6 +100,8 @@ enum Program {
         var mask = sigset_t()
         unsafe sigfillset(&mask)
         unsafe pthread_sigmask(SIG_UNBLOCK, &mask, nil)
+        let ended = DispatchSemaphore(value: 0)
+        process.terminationHandler = { _ in ended.signal() }
         try process.run()
         do { try whileRunning(process) } catch {
             // What was waited for never came: the run says why.
@@ -98,13 +109,10 @@ enum Program {
             Issue.record("\((try? String(contentsOfFile: errorPath, encoding: .utf8)) ?? "")")
             throw error
         }
-        let deadline = Date().addingTimeInterval(timeout)
-        while process.isRunning && Date() < deadline { usleep(20_000) }
-        if process.isRunning {
+        if ended.wait(timeout: .now() + patience) == .timedOut {
             process.terminate()
-            usleep(3_000_000)
-            if process.isRunning { kill(process.processIdentifier, SIGKILL) }
-            Issue.record("\(command.joined(separator: " ")) still ran after \(timeout) s")
+            if ended.wait(timeout: .now() + 3) == .timedOut { kill(process.processIdentifier, SIGKILL) }
+            Issue.record("\(command.joined(separator: " ")) still ran after \(patience) s")
         }
         process.waitUntilExit()
         return Result(

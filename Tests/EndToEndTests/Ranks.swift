@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// The processes of a run, found by a text of their command line that no other run's has: its directory.
@@ -9,7 +10,7 @@ struct Ranks {
     /// Waits until all are there.
     init(count: Int, of text: String) throws {
         var found: [Int: pid_t] = [:]
-        let deadline = Date().addingTimeInterval(300)
+        let deadline = Date().addingTimeInterval(Program.patience)
         repeat {
             found = Self.running(of: text)
             if found.count < count { usleep(10_000) }
@@ -39,7 +40,7 @@ struct Ranks {
     subscript(rank: Int) -> pid_t { processes[rank] }
 
     /// Waits until the process is gone, or nothing but its entry in the process table is left.
-    static func isGone(_ process: pid_t, within seconds: Double = 60) -> Bool {
+    static func isGone(_ process: pid_t, within seconds: Double = Program.patience) -> Bool {
         let deadline = Date().addingTimeInterval(seconds)
         repeat {
             let status = (try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)) ?? ""
@@ -84,7 +85,7 @@ struct Ranks {
 }
 
 /// Waits for something that a run does.
-func wait(_ seconds: Double = 300, until condition: () -> Bool) throws {
+func wait(_ seconds: Double = Program.patience, until condition: () -> Bool) throws {
     let deadline = Date().addingTimeInterval(seconds)
     // What is seen once may be gone when one looks again.
     var isThere = condition()
@@ -94,5 +95,24 @@ func wait(_ seconds: Double = 300, until condition: () -> Bool) throws {
     }
     try #require(isThere, "the run did not get that far in \(seconds) s")
 }
+
+/// Makes the first line of a run's log wait, and the run with it, so that a test can do something in the middle of it however
+/// busy the machine is.
+struct LogGate {
+    private let path: String
+
+    /// - Parameter folder: of the test, in which there is nothing called `gate`.
+    init(in folder: TemporaryDirectory) { path = folder.file("gate") }
+
+    var environment: [String: String] {
+        get throws { ["LD_PRELOAD": try Program.library("FaultInjector"), "FAULT_HOLD_APPEND": path] }
+    }
+
+    /// Lets the run go on.
+    func open() throws { try Data().write(to: URL(fileURLWithPath: path)) }
+}
+
+/// What a file holds that a run writes meanwhile.
+func text(of path: String) -> String { (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" }
 
 func fileExists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }

@@ -13,7 +13,7 @@ struct RefusalTests {
         let refusing = try [
             "env", "LD_PRELOAD=\(Program.library("FaultInjector"))", "FAULT_THREAD_REFUSED=\(number)",
         ]
-        return (try Program.run(commands: [program, refusing + program, program], timeout: 60), folder)
+        return (try Program.run(commands: [program, refusing + program, program]), folder)
     }
 
     @Test("a thread of a rank's team: all ranks end with its number and what to do", arguments: [1, 2])
@@ -39,7 +39,7 @@ struct RefusalTests {
         let folder = try TemporaryDirectory()
         let result = try Program.run(
             SmallRun.arguments(folder.file("run"), epochs: 100_000, images: 400) + ["--stall-timeout", "2"], ranks: 2,
-            environment: ["LD_PRELOAD": Program.library("FaultInjector"), "FAULT_MPI_FUNNELED": "1"], timeout: 60
+            environment: ["LD_PRELOAD": Program.library("FaultInjector"), "FAULT_MPI_FUNNELED": "1"]
         ) { _ in
             let ranks = try Ranks(count: 2, of: folder.file("run"))
             try wait { fileExists(folder.file("run/log.txt")) }

@@ -9,25 +9,28 @@ struct ResumeTests {
     func bitExact(ranks: Int, precision: String) throws {
         let folder = try TemporaryDirectory()
         let arguments = { (name: String) in
-            SmallRun.arguments(folder.file(name), epochs: 6, images: 4000) + ["--precision", precision]
+            SmallRun.arguments(folder.file(name), epochs: 3, images: 400) + ["--precision", precision]
         }
         let whole = try Program.run(arguments("whole"), ranks: ranks)
         #expect(whole.exitCode == 0, "\(whole.errors)")
 
-        // Each epoch takes seconds to log, so that the signal comes long before the last, however busy the machine is.
-        let slowly = ["LD_PRELOAD": try Program.library("FaultInjector"), "FAULT_SLOW_APPEND": "3000"]
-        let stopped = try Program.run(arguments("parts"), ranks: ranks, environment: slowly) { process in
-            // Once an epoch is being logged the run is well under way.
+        let gate = LogGate(in: folder)
+        let said = folder.file("said")
+        let stopped = try Program.run(
+            arguments("parts"), ranks: ranks, environment: gate.environment, errors: said
+        ) { process in
             try wait { fileExists(folder.file("parts/log.txt")) }
             kill(process.processIdentifier, SIGUSR1)
+            try wait { text(of: said).contains("SIGUSR1: saving after this step") }
+            try gate.open()
         }
         #expect(stopped.exitCode == 85, "\(stopped.errors)")
         let steps = try Self.checkpointSteps(folder.file("parts"))
-        #expect(steps.count == 1 && steps[0] < 3000, "stopped at \(steps)")
+        #expect(steps.count == 1 && steps[0] < 100, "stopped at \(steps)")
 
         let resumed = try Program.run(arguments("parts") + ["--resume", "auto"], ranks: ranks)
         #expect(resumed.exitCode == 0, "\(resumed.errors)")
-        let weights = { (name: String) in try SmallRun.weights(folder.file(name), step: 3000, keyBiases: true) }
+        let weights = { (name: String) in try SmallRun.weights(folder.file(name), step: 150, keyBiases: true) }
         #expect(try weights("parts") == weights("whole"))
         #expect(try Self.logWithoutSpeed(folder.file("parts")) == Self.logWithoutSpeed(folder.file("whole")))
     }

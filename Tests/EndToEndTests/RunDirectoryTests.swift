@@ -35,7 +35,7 @@ struct RunDirectoryTests {
         let line = (1...4).map { "\"$0\" \(arguments) --lamb 0.\($0) & a\($0)=$!" }.joined(separator: "; ")
         let result = try Program.launch(
             ["bash", "-c", "\(line); wait $a1 && wait $a2 && wait $a3 && wait $a4", Program.path],
-            directory: folder.path, timeout: 600)
+            directory: folder.path)
         #expect(result.exitCode == 0, "\(result.errors)")
         let runs = try FileManager.default.contentsOfDirectory(atPath: folder.file("runs"))
         #expect(runs.count == 4, "\(runs)")
@@ -52,7 +52,8 @@ struct RunDirectoryTests {
     func secondOwner() throws {
         let folder = try TemporaryDirectory()
         let arguments = SmallRun.arguments(folder.file("run"), epochs: 100_000, images: 400)
-        let result = try Program.run(arguments) { process in
+        let gate = LogGate(in: folder)
+        let result = try Program.run(arguments, environment: gate.environment) { process in
             try wait { fileExists(folder.file("run/log.txt")) }
             for more in [["--resume", "auto"], [], ["--resume", "auto", "--dry-run"]] {
                 let second = try Program.run(arguments + more)
@@ -62,6 +63,7 @@ struct RunDirectoryTests {
                     "\(second.errors)")
             }
             kill(process.processIdentifier, SIGUSR1)
+            try gate.open()
         }
         #expect(result.exitCode == 85, "\(result.errors)")
         let epochs = try Self.epochs(ofLog: folder.file("run/log.txt"))
@@ -85,7 +87,9 @@ struct RunDirectoryTests {
         let folder = try TemporaryDirectory()
         let arguments = SmallRun.arguments(folder.file("run"), epochs: 100_000, images: 400)
         let unlocked = ["LD_PRELOAD": try Program.library("FaultInjector"), "FAULT_NO_LOCKS": "1"]
-        _ = try Program.run(arguments, environment: unlocked) { process in
+        // It stands still meanwhile.
+        let owner = try unlocked.merging(LogGate(in: folder).environment) { $1 }
+        _ = try Program.run(arguments, environment: owner) { process in
             try wait { fileExists(folder.file("run/log.txt")) }
             let second = try Program.run(arguments + ["--resume", "auto"], environment: unlocked)
             #expect(

@@ -5,12 +5,16 @@ import Testing
 /// What can happen around a save.
 @Suite("A save that is disturbed loses nothing but what came after the last checkpoint", .serialized)
 struct SaveFaultTests {
-    /// A run of 16 epochs of 8 steps that saves after each; large enough for a save to take a while.
+    /// A run of 12 epochs of 8 steps that saves after each.
     private func arguments(_ output: String, _ more: [String] = []) -> [String] {
-        SmallRun.arguments(output, epochs: 16, images: 64)
-            + ["--embed-dim", "192", "--depth", "4", "--checkpoint-every", "1"] + more
+        SmallRun.arguments(output, epochs: 12, images: 64) + ["--checkpoint-every", "1"] + more
     }
-    private let lastStep = 128
+    private let lastStep = 96
+
+    /// A file system that takes its time, so that a test comes to every stage of a save.
+    private var slowDisk: [String: String] {
+        get throws { ["LD_PRELOAD": try Program.library("FaultInjector"), "FAULT_SLOW_SYNC": "50"] }
+    }
 
     /// Whether a checkpoint is being written and its writer has come to this file, or its directory. What a run that was
     /// killed has left behind is older than `start`.
@@ -33,12 +37,14 @@ struct SaveFaultTests {
         var kills = 0
         for stage in [nil, "model.safetensors", "optimizer.safetensors", "state.json", "manifest.json"] {
             let start = Date()
-            let result = try Program.run(arguments(run, ["--resume", "auto"]), ranks: 2, timeout: 600) { process in
+            let result = try Program.run(
+                arguments(run, ["--resume", "auto"]), ranks: 2, environment: slowDisk
+            ) { process in
                 let writer = try Ranks(count: 2, of: run)[0]
                 try wait { isSaving(run, stage, since: start) || !process.isRunning }
                 kill(writer, SIGKILL)
             }
-            #expect(result.exitCode != 0 || fileExists("\(run)/checkpoint-00000\(lastStep)"))
+            #expect(result.exitCode != 0 || fileExists("\(run)/checkpoint-000000\(lastStep)"))
             kills += result.exitCode != 0 ? 1 : 0
             #expect(!result.output.contains("skipping"), "no checkpoint is damaged: \(result.output)")
         }
@@ -56,7 +62,7 @@ struct SaveFaultTests {
         let whole = try Program.run(arguments(folder.file("whole")), ranks: 2)
         #expect(whole.exitCode == 0, "\(whole.errors)")
         let run = folder.file("run")
-        let stopped = try Program.run(arguments(run), ranks: 2, timeout: 600) { process in
+        let stopped = try Program.run(arguments(run), ranks: 2, environment: slowDisk) { process in
             try wait { isSaving(run) }
             kill(process.processIdentifier, SIGUSR1)
         }
@@ -105,7 +111,7 @@ struct SaveFaultTests {
     func secondSignal(_ signals: Signals) throws {
         let folder = try TemporaryDirectory()
         let run = folder.file("run")
-        let result = try Program.run(arguments(run), ranks: 2, timeout: 600) { process in
+        let result = try Program.run(arguments(run), ranks: 2, environment: slowDisk) { process in
             try wait { fileExists("\(run)/checkpoint-00000008") }
             for number in signals.numbers {
                 kill(process.processIdentifier, number)
@@ -121,7 +127,7 @@ struct SaveFaultTests {
     func secondSignalAlone(number: Int32) throws {
         let folder = try TemporaryDirectory()
         let run = folder.file("run")
-        let result = try Program.run(arguments(run), timeout: 600) { process in
+        let result = try Program.run(arguments(run), environment: slowDisk) { process in
             try wait { fileExists("\(run)/checkpoint-00000008") }
             for _ in 0..<2 { kill(process.processIdentifier, number) }
         }
@@ -162,7 +168,7 @@ struct SaveFaultTests {
         #expect(resumed.output.contains("resume   \(run)/checkpoint-00000002"), "\(resumed.output)")
 
         try damage("\(run)/checkpoint-00000002", kind)
-        let refused = try Program.run(more, ranks: 2, timeout: 600)
+        let refused = try Program.run(more, ranks: 2)
         #expect(refused.exitCode != 0 && refused.messages.count == 1, "\(refused.errors)")
         #expect(refused.messages.first?.contains("\(run) holds no undamaged checkpoint") == true, "\(refused.errors)")
         #expect(fileExists("\(run)/checkpoint-00000002/model.safetensors"))

@@ -13,7 +13,7 @@ struct SteadyStateTests {
 
     private static let micro = [
         "bench", "--json", "--model", "mae_vit_micro_patch4", "--input-size", "28", "--in-chans", "1", "--batch-size",
-        "8",
+        "4",
     ]
 
     /// Heap allocations of a whole run, by a library that counts them.
@@ -34,19 +34,19 @@ struct SteadyStateTests {
             ["--reg", "none"],
         ])
     func noAllocation(threads: Int, more: [String]) throws {
-        let few = try allocations(steps: 10, threads: threads, more)
-        let many = try allocations(steps: 60, threads: threads, more)
+        let few = try allocations(steps: 5, threads: threads, more)
+        let many = try allocations(steps: 45, threads: threads, more)
         #expect(few > 100, "the counter counts")
-        // Start and end of a run differ by a few from run to run; one for each step would be fifty.
-        #expect(many - few < 20, "\(few) for 10 steps, \(many) for 60")
+        // Start and end of a run differ by a few from run to run; one for each step would be forty.
+        #expect(many - few < 20, "\(few) for 5 steps, \(many) for 45")
     }
 
     @Test("planned memory is resident memory", arguments: [[], ["--recompute-activations"], ["--accum-iter", "2"]])
     func plan(more: [String]) throws {
         let result = try Program.run(
             [
-                "bench", "--json", "--model", "mae_vit_tiny_patch16", "--input-size", "224", "--batch-size", "32",
-                "--steps", "3",
+                "bench", "--json", "--model", "mae_vit_tiny_patch16", "--input-size", "224", "--batch-size", "16",
+                "--steps", "2",
             ] + more)
         try #require(result.exitCode == 0, "\(result.errors)")
         let figures = try JSONDecoder().decode(Figures.self, from: Data(result.output.utf8))

@@ -34,7 +34,7 @@ struct VersionTests {
             """
         let writer = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().appendingPathComponent("scripts/write-commit").path
-        let result = try Program.launch(["sh", "-c", script, writer], directory: folder.path, timeout: 60)
+        let result = try Program.launch(["sh", "-c", script, writer], directory: folder.path)
         #expect(result.exitCode == 0, "\(result.errors)")
         let lines = result.output.split(separator: "\n").map(String.init)
         try #require(lines.count == 6, "\(result.output)\(result.errors)")

@@ -2,7 +2,7 @@
 //
 //   FAULT_CLOCK=1           the wall clock is a day early, right, and a day late in turn, changing every 20 ms
 //   FAULT_SLOW_SYNC=MS      every fsync takes that many milliseconds longer
-//   FAULT_SLOW_APPEND=MS    every write to the end of a file takes that many milliseconds longer
+//   FAULT_HOLD_APPEND=PATH  a write to the end of a file waits until PATH is there
 //   FAULT_MPI_FUNNELED=1    MPI grants MPI_THREAD_FUNNELED, and calls of another thread than the first end the process (70)
 //   FAULT_THREAD_REFUSED=N  the Nth thread that the program itself, not a library, wants to start is refused
 //   FAULT_MEMORY_REFUSED=N  maps of N MiB or more are refused
@@ -68,8 +68,10 @@ int fsync(int file) {
 }
 
 ssize_t write(int file, const void *bytes, size_t count) {
-    int milliseconds = number_in("FAULT_SLOW_APPEND");
-    if (milliseconds > 0 && fcntl(file, F_GETFL) & O_APPEND) wait_for(milliseconds);
+    const char *gate = getenv("FAULT_HOLD_APPEND");
+    if (gate && fcntl(file, F_GETFL) & O_APPEND) {
+        while (access(gate, F_OK) != 0) wait_for(1);
+    }
     return syscall(SYS_write, file, bytes, count);
 }
 

@@ -12,9 +12,9 @@ struct TeamTests {
         let team = try Team(threads: threads)
         let marks = Matrix(rows: 1, columns: threads)
         let errors = Atomic<Int>(0)
-        for job in 0..<20 {
+        for job in 0..<10 {
             team.run { member in
-                for round in 0..<50 {
+                for round in 0..<20 {
                     let mark = Float(1000 * job + round)
                     marks[0, member.index] = mark
                     member.wait()

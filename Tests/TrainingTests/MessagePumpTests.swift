@@ -45,6 +45,16 @@ struct MessagePumpTests {
         #expect(first.waits == 1 && second.waits == 0)
     }
 
+    @Test("a message that many micro-batches share is looked after once, however many they are")
+    func shared() throws {
+        let (shared, other) = (Message(), Message())
+        let pump = MessagePump(PhaseClock())
+        pump.add([shared, shared, other, shared])
+        pump.add([other])
+        look(pump) { shared.looks > 0 }
+        #expect(shared.looks == 1 && other.looks == 1)
+    }
+
     @Test("keeps what failed until all are done, and does nothing more about messages")
     func failure() throws {
         let message = Message(failsAt: 2)
