@@ -17,6 +17,7 @@ struct ConfigurationTextTests {
         configuration.model = try ModelPreset.configuration(named: "mae_vit_micro_patch4")
         // A value that is nil has no key.
         configuration.clipGradient = 1
+        (configuration.mean, configuration.standardDeviation) = ([0.25, 0.5], [0.125, 1])
         return configuration
     }
 

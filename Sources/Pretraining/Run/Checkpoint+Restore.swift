@@ -13,6 +13,7 @@ extension Checkpoint {
         try optimizer.loadMoments(from: self.optimizer(), of: model.parameters)
         saved.configuration = fresh.configuration
         saved.worldSize = fresh.worldSize
+        (saved.dataIdentity, saved.dataFingerprint) = (fresh.dataIdentity, nil)
         return saved
     }
 }

@@ -39,6 +39,7 @@ package final class PretrainRun {
     }
 
     /// - Parameters:
+    ///   - statistics: what images are normalised with; kept with the configuration.
     ///   - saves: whether checkpoints are to be written, by rank 0.
     ///   - resume: a checkpoint to go on from.
     ///   - prefetch: micro-batches prepared ahead.
@@ -47,6 +48,9 @@ package final class PretrainRun {
         saves: Bool, resume: Checkpoint?, prefetch: Int, recomputesActivations: Bool,
         timelinePath: String? = nil, communicator: any Communicator, team: Team, reporter: Reporter
     ) throws {
+        var configuration = configuration
+        configuration.mean = statistics.mean
+        configuration.standardDeviation = statistics.standardDeviation
         let plan = MemoryPlan()
         let division = try communicator.agree {
             try EpochDivision(
@@ -72,7 +76,7 @@ package final class PretrainRun {
         state = RunState(
             configuration: configuration, step: configuration.startEpoch * division.stepsPerEpoch,
             epoch: configuration.startEpoch, stepInEpoch: 0, worldSize: communicator.size,
-            dataFingerprint: source.fingerprint, metrics: EpochMetrics())
+            dataIdentity: source.identity, metrics: EpochMetrics())
         model.initialize(seed: configuration.seed)
         if let resume {
             let (model, fresh) = (model, state)

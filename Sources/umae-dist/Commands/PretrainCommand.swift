@@ -39,7 +39,7 @@ struct PretrainCommand: WorldCommand {
             try options.configuration(ranks: world.size, channels: data.channels, precision: element)
         }
         try world.agreeOnEqual("configurations", configuration.settings.map(\.line))
-        try world.agreeOnEqual("images (CRC-32)", [String(data.fingerprint)])
+        try world.agreeOnEqual("images", ["\(data.identity)"])
         let notices = try world.agree { try options.compatibility.notices() }
         let reporter = Reporter(
             isSilent: world.rank != 0, isTerminal: Console.isTerminal, width: { Console.width },
@@ -68,14 +68,15 @@ struct PretrainCommand: WorldCommand {
             return stopped(reporter, place.isKept, options.run.outputDir, step: 0)
         }
 
+        let statistics = try configuration.statistics(of: data, in: world)
         let run = try PretrainRun(
-            configuration, source: data, statistics: try world.agree { try ChannelStatistics(of: data) },
-            saves: place.isKept, resume: resume, prefetch: options.data.numWorkers,
+            configuration, source: data, statistics: statistics, saves: place.isKept, resume: resume,
+            prefetch: options.data.numWorkers,
             recomputesActivations: options.compute.recomputeActivations, timelinePath: options.compute.timeline,
             communicator: world, team: team, reporter: reporter)
         var summary = RunSummary(
             run: run, data: data, threads: team.count, ranks: world.size, hosts: world.hostLayout,
-            directory: place.path, resume: resume)
+            directory: place.path, resume: resume, origins: options.data.originsOfStatistics(configuration))
         if options.run.dryRun {
             reporter.say(lines: summary.opening)
             let saving = world.size > 1 && place.isKept ? " (saving: of rank 0 alone)" : ""
@@ -90,7 +91,7 @@ struct PretrainCommand: WorldCommand {
         try world.agree {
             guard let output else { return }
             try output.begin(epoch: run.epoch, step: run.updates) { reporter.say("note: \($0)") }
-            let settings = String(options.recipe(of: configuration).dropLast())
+            let settings = String(options.recipe(of: run.configuration).dropLast())
             try output.write(settings: settings, remarks: remarks(world)) { reporter.say("note: \($0)") }
         }
         try options.compute.watchForStalls(in: world)
@@ -114,7 +115,7 @@ struct PretrainCommand: WorldCommand {
         let configuration = try world.agree {
             let configuration = try options.configuration(
                 ranks: world.size, channels: data.channels, precision: asked.precision, resuming: saved.configuration)
-            try saved.checkResuming(by: configuration, on: data.fingerprint, path: checkpoint.path)
+            try saved.checkResuming(by: configuration, on: data, path: checkpoint.path)
             return configuration
         }
         if saved.epoch >= configuration.epochs {
@@ -196,6 +197,7 @@ struct PretrainCommand: WorldCommand {
                 throw SettingsError(
                     "--images is \(images), and \(options.data.dataPath) has \(data.count): is it the data meant?")
             }
+            try options.data.checkStatistics(channels: data.channels)
             return data
         }
     }

@@ -50,6 +50,8 @@ package struct PretrainOptions: ParsableArguments {
         configuration.gradientExchange = exchange.configuration()
         optimisation.apply(to: &configuration)
         data.apply(to: &configuration.data)
+        configuration.mean = data.mean?.values(channels: channels) ?? saved?.mean
+        configuration.standardDeviation = data.std?.values(channels: channels) ?? saved?.standardDeviation
         run.apply(to: &configuration.step)
         configuration.precision = precision
         configuration.accumulation = accumulation
@@ -157,6 +159,13 @@ struct DataOptions: ParsableArguments {
     var images: Int?
     @Option(help: "Batches prepared ahead by a thread of their own; 0 prepares each when it is needed.")
     var numWorkers = 2
+    @Option(
+        help: """
+            Mean of the pixels, scaled to 0 … 1, of each channel (0.485,0.456,0.406) or of all; images are normalised with \
+            it (default: the checkpoint's, or that of the training set).
+            """)
+    var mean: ChannelValues?
+    @Option(help: "Standard deviation of the pixels, likewise.") var std: ChannelValues?
 
     /// As many as labels and orders of images can count.
     private static let imageCount = 1...Int(UInt32.max)
@@ -170,12 +179,16 @@ struct DataOptions: ParsableArguments {
 
 extension DataOptions: ConfiguringOptions {
     static var bindings: [FlagBinding<Self, DataConfiguration>] {
-        // Images are compared by their checksum, wherever they lie.
+        // Images are compared by their identity, wherever they lie.
         [
             FlagBinding("--data-path", \.dataPath, \.dataPath, decidesNumbers: { _ in false }),
             FlagBinding(
                 "--synthetic-images", \.syntheticImages, \.syntheticImages, .within(imageCount),
                 decidesNumbers: { _ in false }),
+            // One value may stand for all channels, and a run that goes on keeps its checkpoint's.
+            FlagBinding("--mean", \.mean, .each(.atLeast(0), most: 1), text: { ChannelValues.text($0.mean) }),
+            FlagBinding(
+                "--std", \.std, .each(.atLeast(1e-6), most: 1), text: { ChannelValues.text($0.standardDeviation) }),
         ]
     }
 }
