@@ -138,7 +138,7 @@ let package = Package(
             "PretrainingTests",
             [
                 "Communication", "DataParallel", "Host", "ImageData", "Models", "Optimization", "Regularizers", "Runs",
-                "Tensors", "Pretraining",
+                "TestSupport", "Tensors", "Pretraining",
             ]),
         tests(
             "SettingsTests", ["Settings", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
