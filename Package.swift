@@ -86,12 +86,19 @@ let package = Package(
                 "Models",
                 "Optimization", "Planning", "Pretraining", "Regularizers", "Runs", "Safetensors", "Tensors", "Training",
             ]),
-        // 9: commands
+        // 9: flags, and the configurations that they make
+        module(
+            "Options",
+            [
+                "Communication", "DataParallel", "ImageData", "Models", "Optimization", "Pretraining", "Regularizers",
+                "Runs", "Settings", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        // 10: commands
         .executableTarget(
             name: "umae-dist",
             dependencies: [
                 "BuildIdentity", "Checkpoints", "Communication", "DataParallel", "Host", "ImageData", "Layers",
-                "Measurement", "Models", "Optimization", "Planning", "Pretraining", "Regularizers", "Runs",
+                "Measurement", "Models", "Optimization", "Options", "Planning", "Pretraining", "Regularizers", "Runs",
                 "Settings", "Tensors", "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -108,8 +115,9 @@ let package = Package(
         tests(
             "EndToEndTests",
             [
-                "AllocationCounter", "Models", "Pretraining", "Regularizers", "Safetensors", "Settings", "Tensors",
-                "TestSupport", "umae-dist", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "AllocationCounter", "Models", "Options", "Pretraining", "Regularizers", "Safetensors", "Settings",
+                "Tensors", "TestSupport", "umae-dist",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             resources: [.copy("Fixtures")]),
         tests("HostTests", ["Host", "TestSupport"]),
@@ -118,9 +126,8 @@ let package = Package(
         tests(
             "MeasurementTests",
             [
-                "Communication", "DataParallel", "Measurement", "Models", "Optimization", "Planning", "Regularizers",
-                "Tensors",
-                "Pretraining",
+                "Communication", "DataParallel", "Measurement", "Models", "Optimization", "Planning", "Pretraining",
+                "Regularizers", "Runs", "Tensors",
             ]),
         tests(
             "ModelsTests",
@@ -143,7 +150,7 @@ let package = Package(
         tests(
             "SettingsTests", ["Settings", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         tests("OptimizationTests", ["Optimization", "Tensors"]),
-        tests("UmaeDistTests", ["DataParallel", "Models", "Pretraining", "Regularizers", "Settings", "umae-dist"]),
+        tests("OptionsTests", ["DataParallel", "Models", "Options", "Pretraining", "Regularizers", "Settings"]),
         tests("TensorsTests", ["Host", "CVectorKernels", "Tensors", "TestSupport"]),
         tests(
             "TrainingTests",

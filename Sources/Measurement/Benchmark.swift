@@ -1,12 +1,11 @@
-internal import Training
 package import Communication
-internal import DataParallel
 import Foundation
 internal import ImageData
 internal import Models
-package import Tensors
 package import Pretraining
-internal import Runs
+package import Runs
+internal import Tensors
+internal import Training
 
 /// Measures training steps on synthetic images: speed, share of the machine's peak, time per phase, memory.
 package struct Benchmark {
@@ -70,116 +69,135 @@ package struct Benchmark {
     package let configuration: StepConfiguration
     package let steps: Int
     package let warmupSteps: Int
-    package let recomputesActivations: Bool
-    /// File for a timeline of the measured steps, if wanted.
-    package let timelinePath: String?
+    package let compute: ComputeConfiguration
     /// Ranks that measure the same beside this one, each by itself.
     private let neighbors: (any Communicator)?
 
     /// - Parameter neighbors: ranks that measure the same beside this one, each by itself and run as a `SingleProcess` in
     ///   step with them.
     package init(
-        name: String, configuration: StepConfiguration, steps: Int, warmupSteps: Int, recomputesActivations: Bool,
-        timelinePath: String? = nil, neighbors: (any Communicator)? = nil
+        name: String, configuration: StepConfiguration, steps: Int, warmupSteps: Int, compute: ComputeConfiguration,
+        neighbors: (any Communicator)? = nil
     ) {
-        self.neighbors = neighbors
-        self.timelinePath = timelinePath
         self.name = name
-        self.recomputesActivations = recomputesActivations
         self.configuration = configuration
         self.steps = steps
         self.warmupSteps = warmupSteps
+        self.compute = compute
+        self.neighbors = neighbors
     }
 
     /// Collective; every rank returns the same.
-    package func run(communicator: any Communicator, team: Team) throws -> Result {
-        let timeline = timelinePath.map { _ in Timeline() }
-        let layout = try self.layout(timeline, in: neighbors ?? communicator)
-        let counted = try communicator.agree {
-            try layout.count(configuration, saves: false, communicator: communicator, team: team)
-        }
-        try MemoryCheck.run(
-            counted, held: layout.source.heldBytes,
-            remedies: MemoryCheck.Remedies(
-                configuration, recomputesActivations: recomputesActivations, ranks: communicator.size),
-            in: neighbors ?? communicator)
-        let plan = MemoryPlan()
-        plan.add(.data, "images", bytes: layout.source.heldBytes)
-        let (step, loader) = try layout.make(configuration, communicator: communicator, team: team, plan: plan)
-        defer { loader.stop() }
-        step.pass.objective.model.initialize(seed: configuration.seed)
+    package func run(on resources: RankResources) throws -> Result {
+        let layout = try layout(on: resources)
+        resources.memory.add(.data, "images", bytes: layout.source.heldBytes)
+        let parts = try layout.make(configuration, on: resources)
+        defer { parts.loader.stop() }
+        parts.model.initialize(seed: configuration.seed)
 
-        var peak = try PeakRate.measure(configuration.precision, communicator: communicator, team: team)
-        for update in 1...max(warmupSteps, 1) { _ = try step.run(update, learningRate: 1e-4) }
+        var peak = try PeakRate.measure(configuration.precision, resources)
+        let figures = try figures(of: parts.step, resources.communicator)
+        peak = max(peak, try PeakRate.measure(configuration.precision, resources))
+        if let timeline = compute.timeline {
+            try parts.step.clock.timeline?.write(to: timeline, resources.communicator)
+        }
+        return try result(figures, peak: peak, resources)
+    }
+
+    /// What was found on this rank: medians of seconds, of the step and by phase, means of the others.
+    private struct Figures {
+        var secondsPerStep = 0.0
+        var secondsPerPhase: [Double] = []
+        var pageFaults = 0.0
+        var exposedSeconds = 0.0
+        var loss = 0.0
+    }
+
+    /// Makes the steps. Collective.
+    private func figures(of step: PretrainStep, _ communicator: any Communicator) throws -> Figures {
+        let warmup = max(warmupSteps, 1)
+        for number in 1...warmup { _ = try step.run(number, learningRate: 1e-4) }
         try communicator.barrier()
         step.clock.reset()
+        var figures = Figures()
         var seconds: [Double] = []
         seconds.reserveCapacity(steps)
         let phases = PhaseClock.Phase.allCases
         var phaseSeconds = [[Double]](repeating: [Double](repeating: 0, count: steps), count: phases.count)
-        var loss = 0.0
-        var exposed = 0.0
         let faultsBefore = ProcessMemory.pageFaults()
-        for update in 1...steps {
-            for phase in phases { phaseSeconds[phase.rawValue][update - 1] = -step.clock[phase] }
-            let outcome = try step.run(max(warmupSteps, 1) + update, learningRate: 1e-4)
-            for phase in phases { phaseSeconds[phase.rawValue][update - 1] += step.clock[phase] }
+        for index in 0..<steps {
+            for phase in phases { phaseSeconds[phase.rawValue][index] = -step.clock[phase] }
+            let outcome = try step.run(warmup + index + 1, learningRate: 1e-4)
+            for phase in phases { phaseSeconds[phase.rawValue][index] += step.clock[phase] }
             seconds.append(outcome.seconds)
-            loss = outcome.figures.reconstruction
-            exposed += step.exposedCommunicationSeconds
+            figures.loss = outcome.figures.reconstruction
+            figures.exposedSeconds += step.exposedCommunicationSeconds
         }
-        let faults = Double(ProcessMemory.pageFaults() - faultsBefore) / Double(steps)
-        peak = max(peak, try PeakRate.measure(configuration.precision, communicator: communicator, team: team))
-
-        if let timelinePath { try timeline?.write(to: timelinePath, communicator) }
-
-        var largest = phaseSeconds.map { $0.sorted()[steps / 2] }
-        largest += [
-            seconds.sorted()[steps / 2], Double(ProcessMemory.peakResidentBytes()), faults, exposed / Double(steps),
-        ]
-        try communicator.allReduce(&largest, .maximum)
-        let secondsPerStep = largest[phases.count]
-        let imagesPerSecond = Double(configuration.effectiveBatchSize) / secondsPerStep
-        let flops = configuration.model.flopsPerImage
-        return Result(
-            model: name, precision: configuration.precision.rawValue, ranks: communicator.size,
-            threadsPerRank: team.count,
-            batchSizePerRank: configuration.effectiveBatchSize / communicator.size / configuration.accumulation,
-            imagesPerSecond: imagesPerSecond, flopsPerImage: flops, flopsPerSecond: flops * imagesPerSecond,
-            peakFlopsPerSecond: peak, fractionOfPeak: flops * imagesPerSecond / peak, secondsPerStep: secondsPerStep,
-            secondsPerPhase: Dictionary(uniqueKeysWithValues: phases.map { ($0.name, largest[$0.rawValue]) }),
-            peakMemoryBytes: Int(largest[phases.count + 1]),
-            exposedCommunicationSeconds: largest[phases.count + 3], plannedMemoryBytes: plan.totalBytes,
-            plannedMemoryByPurpose: Dictionary(
-                uniqueKeysWithValues: MemoryPlan.Purpose.allCases.map { ($0.rawValue, plan.bytes(for: $0)) }),
-            pageFaultsPerStep: largest[phases.count + 2], accumIter: configuration.accumulation, steps: steps,
-            kernels: VectorKernels.instructionSet,
-            loss: loss)
+        figures.exposedSeconds /= Double(steps)
+        figures.pageFaults = Double(ProcessMemory.pageFaults() - faultsBefore) / Double(steps)
+        figures.secondsPerStep = seconds.sorted()[steps / 2]
+        figures.secondsPerPhase = phaseSeconds.map { $0.sorted()[steps / 2] }
+        return figures
     }
 
-    /// Refuses what cannot fit before any images are made for it. Collective.
-    private func layout(_ timeline: Timeline?, in world: any Communicator) throws -> StepLayout {
+    /// The figures of the slowest rank. Collective.
+    private func result(_ figures: Figures, peak: Double, _ resources: RankResources) throws -> Result {
+        let (c, memory) = (configuration, resources.memory)
+        var largest =
+            [
+                figures.secondsPerStep, Double(ProcessMemory.peakResidentBytes()), figures.pageFaults,
+                figures.exposedSeconds,
+            ] + figures.secondsPerPhase
+        try resources.communicator.allReduce(&largest, .maximum)
+        let phases = zip(PhaseClock.Phase.allCases.map(\.name), largest.dropFirst(4))
+        let imagesPerSecond = Double(c.effectiveBatchSize) / largest[0]
+        let flops = c.model.flopsPerImage
+        return Result(
+            model: name, precision: c.precision.rawValue, ranks: resources.communicator.size,
+            threadsPerRank: resources.team.count,
+            batchSizePerRank: c.effectiveBatchSize / resources.communicator.size / c.accumulation,
+            imagesPerSecond: imagesPerSecond, flopsPerImage: flops, flopsPerSecond: flops * imagesPerSecond,
+            peakFlopsPerSecond: peak, fractionOfPeak: flops * imagesPerSecond / peak, secondsPerStep: largest[0],
+            secondsPerPhase: Dictionary(uniqueKeysWithValues: phases), peakMemoryBytes: Int(largest[1]),
+            exposedCommunicationSeconds: largest[3], plannedMemoryBytes: memory.totalBytes,
+            plannedMemoryByPurpose: Dictionary(
+                uniqueKeysWithValues: MemoryPlan.Purpose.allCases.map { ($0.rawValue, memory.bytes(for: $0)) }),
+            pageFaultsPerStep: largest[2], accumIter: c.accumulation, steps: steps,
+            kernels: VectorKernels.instructionSet, loss: figures.loss)
+    }
+
+    /// What a step is made of, of images that are made for it; refuses what cannot fit, before that if it is far beyond.
+    /// Collective.
+    private func layout(on resources: RankResources) throws -> StepLayout {
         let c = configuration
+        let (communicator, world) = (resources.communicator, neighbors ?? resources.communicator)
         // Several of them measure by themselves: each is a run of one rank.
-        let ranks = neighbors == nil ? world.size : 1
-        try MemoryCheck.refuse(MemoryEstimate(c, ranks: ranks), in: world)
-        return try world.agree {
+        try MemoryCheck.refuse(MemoryEstimate(c, ranks: communicator.size), in: world)
+        let layout = try world.agree {
             let source = try SyntheticImages(
                 SyntheticImageParameters(
                     count: max(4096, c.effectiveBatchSize), channels: c.model.channels,
                     size: ImageSize(height: c.model.imageHeight, width: c.model.imageWidth), seed: c.seed),
                 split: .train)
             return StepLayout(
-                source: source, statistics: try ChannelStatistics(of: source), classes: source.classCount, prefetch: 2,
-                recomputesActivations: recomputesActivations, timeline: timeline)
+                source: source, statistics: try ChannelStatistics(of: source), classes: source.classCount,
+                compute: compute)
         }
+        let counted = try communicator.agree { try layout.count(c, saves: false, on: resources).memory }
+        try MemoryCheck.run(
+            counted, held: layout.source.heldBytes,
+            remedies: MemoryCheck.Remedies(
+                c, recomputesActivations: compute.recomputesActivations, ranks: communicator.size),
+            in: world)
+        return layout
     }
 }
 
 /// The rate of independent fused multiply-adds on registers, all threads of all ranks at once: what no program exceeds.
 enum PeakRate {
     /// FLOP/s of all ranks together, the best of several short bursts. Collective.
-    static func measure(_ element: ElementType, communicator: any Communicator, team: Team) throws -> Double {
+    static func measure(_ element: ElementType, _ resources: RankResources) throws -> Double {
+        let (communicator, team) = (resources.communicator, resources.team)
         var best = 0.0
         for _ in 0..<5 {
             try communicator.barrier()

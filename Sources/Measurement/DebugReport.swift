@@ -1,12 +1,10 @@
-package import Communication
-internal import DataParallel
+internal import Communication
 import Foundation
 internal import ImageData
-internal import Layers
 package import Models
-package import Tensors
 package import Pretraining
-internal import Runs
+package import Runs
+internal import Tensors
 
 /// Builds a model, checks every gradient by finite differences on a small random batch, and tells what a person
 /// debugging wants to know: shapes, statistics, memory.
@@ -34,8 +32,8 @@ package struct DebugReport {
     }
 
     /// Collective; every rank returns the same.
-    package func run(communicator: any Communicator, team: Team) throws -> Outcome {
-        let plan = MemoryPlan()
+    package func run(on resources: RankResources) throws -> Outcome {
+        let communicator = resources.communicator
         try communicator.agree {
             guard images >= communicator.size else {
                 throw DebugError("--batch-size is \(images): it must be at least the number of ranks")
@@ -46,10 +44,10 @@ package struct DebugReport {
             MemoryEstimate(
                 model, images: BatchPlan(dividing: images, ranks: communicator.size).largest(of: 0),
                 elementBytes: ElementType.float32.byteCount), in: communicator)
-        let counted = MemoryPlan(isBacked: false)
-        _ = RandomDebugBatch(self, communicator: communicator, team: team, plan: counted)
-        try MemoryCheck.run(counted, remedies: .batchSize, in: communicator)
-        let batch = RandomDebugBatch(self, communicator: communicator, team: team, plan: plan)
+        let counting = resources.counting
+        _ = RandomDebugBatch(self, on: counting)
+        try MemoryCheck.run(counting.memory, remedies: .batchSize, in: communicator)
+        let batch = RandomDebugBatch(self, on: resources)
         try batch.prepare()
         let gradients = try TensorGradientCheck(batch, configured: loss)
         var lines = heading(gradients.total) + activationLines(batch.activations)
@@ -65,7 +63,7 @@ package struct DebugReport {
                 name.padded(44) + batch.shape(of: name).map(String.init).joined(separator: "×").padded(18)
                     + result.columns.map { $0.padded(26) }.joined() + result.verdict)
         }
-        lines += ["", "memory of this rank"] + MemoryReport.lines(plan)
+        lines += ["", "memory of this rank"] + MemoryReport.lines(resources.memory)
         lines += ["", passed ? "all gradients agree with finite differences" : "SOME GRADIENTS DIFFER"]
         return Outcome(text: lines.joined(separator: "\n"), passed: passed)
     }

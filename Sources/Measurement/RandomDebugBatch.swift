@@ -3,10 +3,10 @@ internal import DataParallel
 internal import ImageData
 internal import Layers
 internal import Models
-internal import Regularizers
-internal import Tensors
 internal import Pretraining
+internal import Regularizers
 internal import Runs
+internal import Tensors
 internal import Training
 
 /// A model and random images, on which losses and their gradients can be asked for again and again.
@@ -27,21 +27,22 @@ final class RandomDebugBatch {
     }
 
     /// Lays everything out; `prepare` fills it.
-    init(_ report: DebugReport, communicator: any Communicator, team: Team, plan: MemoryPlan) {
+    init(_ report: DebugReport, on resources: RankResources) {
+        let (communicator, team, memory) = (resources.communicator, resources.team, resources.memory)
         let batch = BatchPlan(dividing: report.images, ranks: communicator.size)
         own = batch.rows(of: communicator.rank)
         // Finite differences need all of fp32.
-        network = MaskedAutoencoder(report.model, .float32, plan: plan)
+        network = MaskedAutoencoder(report.model, .float32, plan: memory)
         var options = PassOptions()
         options.predictsAll = true
         options.keepsStages = true
         options.recomputes = report.recomputesActivations
         let objective = PretrainObjective(
             network, loss: report.loss, classes: nil, batch: batch, masks: .given, options: options,
-            communicator: communicator, team: team, memory: plan)
+            communicator: communicator, team: team, memory: memory)
         pass = GradientPass(
-            objective, accumulation: 1, communicator: communicator, team: team, clock: PhaseClock(), plan: plan)
-        images = plan.matrix(.batches, "images", rows: own.count, columns: report.model.imageValues)
+            objective, accumulation: 1, communicator: communicator, team: team, clock: PhaseClock(), plan: memory)
+        images = memory.matrix(.batches, "images", rows: own.count, columns: report.model.imageValues)
         self.communicator = communicator
         configured = report.loss
         seed = report.seed

@@ -2,7 +2,7 @@ package import Communication
 package import Planning
 package import Tensors
 package import Pretraining
-internal import Runs
+package import Runs
 
 /// Measures what a plan for other machines starts from.
 package enum ScalingMeasurement {
@@ -11,16 +11,16 @@ package enum ScalingMeasurement {
     /// rank returns the same.
     package static func compute(
         _ configuration: PretrainConfiguration, images: Int, encodesTwice: Bool, steps: Int,
-        recomputesActivations: Bool, communicator: any Communicator, team: Team
+        computing: ComputeConfiguration, communicator: any Communicator, team: Team
     ) throws -> ComputeCost.Sample {
         var alone = configuration
         alone.accumulation = encodesTwice ? 2 : 1
         alone.effectiveBatchSize = images * alone.accumulation
         let result = try Benchmark(
-            name: "", configuration: alone.step, steps: steps, warmupSteps: 1,
-            recomputesActivations: recomputesActivations, neighbors: communicator
-        ).run(communicator: SingleProcess(inStepWith: communicator), team: team)
-        var seconds = computing(in: result)
+            name: "", configuration: alone.step, steps: steps, warmupSteps: 1, compute: computing,
+            neighbors: communicator
+        ).run(on: RankResources(SingleProcess(inStepWith: communicator), team))
+        var seconds = self.computing(in: result)
         try communicator.allReduce(&seconds, .maximum)
         return sample(of: result, seconds, encodesTwice: encodesTwice)
     }

@@ -3,9 +3,10 @@ internal import ImageData
 internal import Models
 package import Planning
 package import Regularizers
-internal import Training
+package import Runs
 package import Tensors
 package import Pretraining
+internal import Training
 
 /// A run as it would be on some numbers of nodes: how its batch is divided, how long a step takes, what a rank holds.
 package struct ScalingPlan {
@@ -54,20 +55,18 @@ package struct ScalingPlan {
     package let divisions: [Division]
     package let trainingSet: TrainingSet
     /// What memory depends on besides.
-    private let prefetch: Int
-    private let recomputesActivations: Bool
+    private let computing: ComputeConfiguration
 
     package init(
         configuration: PretrainConfiguration, scaling: Scaling, mostImages: Int, cluster: Cluster, nodes: [Int],
-        trainingSet: TrainingSet, prefetch: Int, recomputesActivations: Bool
+        trainingSet: TrainingSet, computing: ComputeConfiguration
     ) {
         self.configuration = configuration
         self.scaling = scaling
         self.mostImages = mostImages
         self.cluster = cluster
         self.trainingSet = trainingSet
-        self.prefetch = prefetch
-        self.recomputesActivations = recomputesActivations
+        self.computing = computing
         divisions = nodes.map { nodes in
             scaling == .strong
                 ? Self.division(
@@ -150,8 +149,7 @@ extension ScalingPlan {
             count: largest, channels: c.channels, size: ImageSize(height: c.imageHeight, width: c.imageWidth))
         let layout = StepLayout(
             source: try SyntheticImages(images, split: .train), statistics: .unknown(channels: c.channels),
-            classes: trainingSet.classes, prefetch: prefetch, recomputesActivations: recomputesActivations,
-            timeline: nil)
+            classes: trainingSet.classes, compute: computing)
         var rows: [Row] = []
         var firstSpeed: Double?
         for division in divisions {
@@ -170,9 +168,9 @@ extension ScalingPlan {
     ) throws {
         var run = configuration
         (run.effectiveBatchSize, run.accumulation) = (division.effectiveBatch, division.accumulation)
-        let (step, memory) = try layout.countedStep(
+        let (step, memory) = try layout.count(
             run.step, saves: true, holding: trainingSet.heldBytes,
-            communicator: PlannedWorld(size: division.ranks, localSize: cluster.ranksPerNode), team: team)
+            on: RankResources(PlannedWorld(size: division.ranks, localSize: cluster.ranksPerNode), team))
         var model = StepModel(run.model, gradientStages: step.pass.objective.model.gradientStages)
         model.images = division.images
         model.accumulation = division.accumulation

@@ -1,6 +1,5 @@
 internal import Checkpoints
 import Foundation
-internal import Tensors
 
 /// What rank 0 keeps of a run, its log and its checkpoints, and what becomes of those that cannot be written: each failure
 /// is said when it happens and tried again at the next occasion; only the last one fails the run.

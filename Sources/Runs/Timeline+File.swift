@@ -1,4 +1,3 @@
-internal import Checkpoints
 internal import Communication
 internal import Host
 

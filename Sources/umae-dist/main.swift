@@ -1,5 +1,6 @@
 import Communication
 import Glibc
+import Runs
 import Tensors
 
 Console.openClosedStreams()

@@ -63,17 +63,19 @@ struct NetworkFaultTests {
         ) { ranks in
             try TwoHosts.setLink("\(name)-\(side)", "down")
             cutAt = Date()
-            // The launcher may take longer; what computes may not.
-            for rank in ranks { #expect(Ranks.isGone(rank, within: 20), "process \(rank) is still there") }
+            // The launcher may take longer; what computes may not. Who waits for a save is given ten times as long.
+            for rank in ranks { #expect(Ranks.isGone(rank, within: 120), "process \(rank) is still there") }
         }
         let seconds = Date().timeIntervalSince(cutAt)
         #expect(result.exitCode != 0)
-        #expect(seconds < 40, "mpirun was gone after \(seconds) s; by itself it takes a quarter of an hour")
+        #expect(seconds < 300, "mpirun was gone after \(seconds) s; by itself it takes a quarter of an hour")
         for (own, other) in [(0, 1), (1, 0)] {
             let hosts = ["\(name)-a", "\(name)-b"]
             let errors = try String(contentsOfFile: folder.file("streams/1/rank.\(own)/stderr"), encoding: .utf8)
             let line = errors.split(separator: "\n").first { $0.hasPrefix("umae-dist: ") } ?? ""
-            #expect(line.contains("no progress for 3 s: \(hosts[own]) waits for \(hosts[other]) (rank \(other))"))
+            // 3 s, or 30 s where the cut came during a save.
+            #expect(line.contains("no progress for 3"), "\(errors)")
+            #expect(line.contains(" s: \(hosts[own]) waits for \(hosts[other]) (rank \(other))"), "\(errors)")
             #expect(line.contains("look at these hosts and at the network"), "\(errors)")
             #expect(errors.contains("last collectives of rank \(own), newest first: #"), "\(errors)")
         }

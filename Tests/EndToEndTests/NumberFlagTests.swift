@@ -53,7 +53,7 @@ struct NumberFlagTests {
         arguments: [("bench", "warmup-steps"), ("debug", "lr")])
     func others(_ command: String, has known: String) throws {
         let ofRuns = Set(try Self.numbers(of: "pretrain")).subtracting([
-            "batch-size", "accum-iter", "lr", "weight-decay",
+            "batch-size", "accum-iter", "lr", "weight-decay", "threads",
         ])
         let flags = try Self.numbers(of: command).filter { !ofRuns.contains($0) }
             .filter { !["weights", "batch", "dump"].contains($0) }

@@ -5,7 +5,7 @@ import Settings
 import Tensors
 import TestSupport
 import Testing
-import umae_dist
+import Options
 
 @Suite("config.yaml is the run", .serialized)
 struct RunSettingTests {

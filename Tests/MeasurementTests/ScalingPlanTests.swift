@@ -4,6 +4,7 @@ import Models
 import Optimization
 import Planning
 import Regularizers
+import Runs
 import Tensors
 import Testing
 import Pretraining
@@ -24,8 +25,7 @@ struct ScalingPlanTests {
         (cluster.rankBandwidth, cluster.messageOverhead) = (3e9, 1e-6)
         return ScalingPlan(
             configuration: configuration, scaling: scaling, mostImages: most, cluster: cluster, nodes: nodes,
-            trainingSet: ScalingPlan.TrainingSet(images: 50_000, classes: 10), prefetch: 2,
-            recomputesActivations: false)
+            trainingSet: ScalingPlan.TrainingSet(images: 50_000, classes: 10), computing: ComputeConfiguration())
     }
 
     private let compute = ComputeCost(

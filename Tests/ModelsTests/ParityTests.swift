@@ -1,3 +1,4 @@
+import Runs
 import Safetensors
 import Checkpoints
 import Communication
@@ -70,11 +71,12 @@ struct ParityTests {
     func everything(_ example: Case, threads: Int) throws {
         let directory = try TemporaryDirectory()
         let out = directory.file("dump.safetensors")
+        var step = StepConfiguration()
+        (step.model, step.loss) = (example.model, example.loss)
         _ = try DebugDump(
-            model: example.model, loss: example.loss, precision: .float32,
-            weightsPath: try Self.fixture("\(example.name).weights"),
+            step, weightsPath: try Self.fixture("\(example.name).weights"),
             batchPath: try Self.fixture("\(example.name).batch"), dumpPath: out
-        ).run(communicator: SingleProcess(), team: try Team(threads: threads))
+        ).run(on: RankResources(SingleProcess(), try Team(threads: threads)))
         let dump = try SafetensorsFile(path: out)
         let expected = try SafetensorsFile(path: try Self.fixture("\(example.name).expected"))
         #expect(dump.names.sorted() == expected.names.sorted())

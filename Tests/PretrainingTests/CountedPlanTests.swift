@@ -31,6 +31,14 @@ struct CountedPlanTests {
         return configuration
     }
 
+    private static func layout(of source: SyntheticImages, recomputes: Bool = false) -> StepLayout {
+        var computing = ComputeConfiguration()
+        computing.recomputesActivations = recomputes
+        return StepLayout(
+            source: source, statistics: .unknown(channels: source.channels), classes: source.classCount,
+            compute: computing)
+    }
+
     struct Case: CustomTestStringConvertible, Sendable {
         let testDescription: String
         let configuration: PretrainConfiguration
@@ -56,13 +64,11 @@ struct CountedPlanTests {
     func sameBytes(_ wanted: Case) throws {
         let source = try #require(Self.source)
         let team = try Team(threads: 2)
+        let layout = Self.layout(of: source, recomputes: wanted.recomputes)
         let counted = try PretrainRun.plan(
-            wanted.configuration, source: source, saves: false, prefetch: 2, recomputesActivations: wanted.recomputes,
-            communicator: SingleProcess(), team: team)
+            wanted.configuration, layout, saves: false, on: RankResources(SingleProcess(), team))
         let run = try PretrainRun(
-            wanted.configuration, source: source, statistics: ChannelStatistics(of: source), saves: false,
-            resume: nil,
-            prefetch: 2, recomputesActivations: wanted.recomputes, communicator: SingleProcess(), team: team,
+            wanted.configuration, layout, saves: false, on: RankResources(SingleProcess(), team),
             reporter: Reporter(isSilent: true, isTerminal: false, write: { _ in }))
         for purpose in MemoryPlan.Purpose.allCases where purpose != .data {
             #expect(counted.bytes(for: purpose) == run.plan.bytes(for: purpose), "\(purpose)")
@@ -74,8 +80,8 @@ struct CountedPlanTests {
     func saving() throws {
         let source = try #require(Self.source)
         let plan = try PretrainRun.plan(
-            Self.configuration(), source: source, saves: true, prefetch: 0, recomputesActivations: false,
-            communicator: SingleProcess(), team: try Team(threads: 1))
+            Self.configuration(), Self.layout(of: source), saves: true,
+            on: RankResources(SingleProcess(), try Team(threads: 1)))
         #expect(plan.bytes(for: .saving) == plan.bytes(for: .gradients) + plan.bytes(for: .moments))
     }
 
@@ -101,8 +107,8 @@ struct CountedPlanTests {
     func estimate(_ wanted: Case) throws {
         let source = try #require(Self.source)
         let plan = try PretrainRun.plan(
-            wanted.configuration, source: source, saves: false, prefetch: 0, recomputesActivations: wanted.recomputes,
-            communicator: SingleProcess(), team: try Team(threads: 1))
+            wanted.configuration, Self.layout(of: source, recomputes: wanted.recomputes), saves: false,
+            on: RankResources(SingleProcess(), try Team(threads: 1)))
         let estimate = MemoryEstimate(wanted.configuration.step, ranks: 1).bytes
         #expect(estimate < Double(plan.totalBytes))
         #expect(estimate > Double(plan.totalBytes - source.heldBytes) / 30)

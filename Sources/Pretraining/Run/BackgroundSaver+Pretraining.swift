@@ -1,5 +1,3 @@
-internal import Safetensors
-internal import Checkpoints
 internal import Layers
 internal import Models
 internal import Optimization

@@ -1,7 +1,7 @@
-package import Communication
-package import ImageData
+internal import Communication
+internal import ImageData
+package import Runs
 package import Tensors
-internal import Runs
 
 extension PretrainRun {
     /// What the run would hold in memory on this rank, its images included: counted, without any of that memory, so that
@@ -9,23 +9,20 @@ extension PretrainRun {
     ///
     /// - Parameters:
     ///   - saves: whether the run is kept in a directory, for which rank 0 has a copy of weights and moments.
-    ///   - prefetch: micro-batches prepared ahead.
     /// - Throws: on all ranks, `MemoryError` if the ranks of some host do not fit, or what is wrong with the batch.
     package static func plan(
-        _ configuration: PretrainConfiguration, source: any ImageSource, saves: Bool, prefetch: Int,
-        recomputesActivations: Bool, communicator: any Communicator, team: Team
+        _ configuration: PretrainConfiguration, _ layout: StepLayout, saves: Bool, on resources: RankResources
     ) throws -> MemoryPlan {
+        let communicator = resources.communicator
         try MemoryCheck.refuse(MemoryEstimate(configuration.step, ranks: communicator.size), in: communicator)
-        let layout = StepLayout(
-            source: source, statistics: .unknown(channels: source.channels), classes: source.classCount,
-            prefetch: prefetch, recomputesActivations: recomputesActivations, timeline: nil)
         let plan = try communicator.agree {
-            try layout.count(configuration.step, saves: saves, communicator: communicator, team: team)
+            try layout.count(configuration.step, saves: saves, on: resources).memory
         }
         try MemoryCheck.run(
-            plan, held: source.heldBytes,
+            plan, held: layout.source.heldBytes,
             remedies: MemoryCheck.Remedies(
-                configuration.step, recomputesActivations: recomputesActivations, ranks: communicator.size),
+                configuration.step, recomputesActivations: layout.compute.recomputesActivations,
+                ranks: communicator.size),
             in: communicator)
         return plan
     }

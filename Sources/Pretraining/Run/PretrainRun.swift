@@ -1,14 +1,13 @@
-internal import Training
-package import Checkpoints
-package import Communication
+internal import Communication
 internal import DataParallel
 import Foundation
-package import ImageData
+internal import ImageData
 internal import Layers
 package import Models
 internal import Optimization
 package import Tensors
 package import Runs
+internal import Training
 
 /// A pretraining run: the epochs, what is written down of them, and when weights are kept.
 package final class PretrainRun {
@@ -29,7 +28,6 @@ package final class PretrainRun {
     private var keeper: RunKeeper<RunState>?
     /// Seconds outside communication up to the last epoch's end.
     private var computedBefore = 0.0
-    private let timeline: Timeline?
     private let timelinePath: String?
 
     package enum Ending: Sendable {
@@ -39,80 +37,52 @@ package final class PretrainRun {
     }
 
     /// - Parameters:
-    ///   - statistics: what images are normalised with; kept with the configuration.
     ///   - saves: whether checkpoints are to be written, by rank 0.
-    ///   - resume: a checkpoint to go on from.
-    ///   - prefetch: micro-batches prepared ahead.
+    ///   - resume: what to go on from, of the same model, seed, batch and images.
     package init(
-        _ configuration: PretrainConfiguration, source: any ImageSource, statistics: ChannelStatistics,
-        saves: Bool, resume: Checkpoint?, prefetch: Int, recomputesActivations: Bool,
-        timelinePath: String? = nil, communicator: any Communicator, team: Team, reporter: Reporter
+        _ configuration: PretrainConfiguration, _ layout: StepLayout, saves: Bool, resume: ResumePoint? = nil,
+        on resources: RankResources, reporter: Reporter
     ) throws {
+        let communicator = resources.communicator
         var configuration = configuration
-        configuration.mean = statistics.mean
-        configuration.standardDeviation = statistics.standardDeviation
-        let plan = MemoryPlan()
-        let division = try communicator.agree {
-            try EpochDivision(
-                imageCount: source.count, configuration.step.batchPlan(ranks: communicator.size),
-                rank: communicator.rank)
-        }
+        configuration.mean = layout.statistics.mean
+        configuration.standardDeviation = layout.statistics.standardDeviation
+        let position = resume.map { ($0.state.epoch, $0.state.stepInEpoch) } ?? (configuration.startEpoch, 0)
+        let parts = try layout.make(configuration.step, at: position, on: resources)
         self.configuration = configuration
-        self.plan = plan
         self.communicator = communicator
-        self.source = source
         self.reporter = reporter
-        self.timelinePath = timelinePath
-        timeline = timelinePath.map { _ in Timeline() }
-        stepsPerEpoch = division.stepsPerEpoch
-        model = MaskedAutoencoder(
-            configuration.model, configuration.precision, classes: source.classCount,
-            keepsPackedWeights: configuration.accumulation > 1, plan: plan)
-        let optimizer = AdamW(
-            model.parameters,
-            owned: configuration.gradientExchange.owned(
-                count: model.parameters.values.count, rank: communicator.rank, ranks: communicator.size),
-            configuration: configuration.optimizer, plan: plan)
-        state = RunState(
-            configuration: configuration, step: configuration.startEpoch * division.stepsPerEpoch,
-            epoch: configuration.startEpoch, stepInEpoch: 0, worldSize: communicator.size,
-            dataIdentity: source.identity, metrics: EpochMetrics())
+        source = layout.source
+        plan = resources.memory
+        timelinePath = layout.compute.timeline
+        model = parts.model
+        step = parts.step
+        stepsPerEpoch = parts.loader.division.stepsPerEpoch
         model.initialize(seed: configuration.seed)
         if let resume {
-            let (model, fresh) = (model, state)
-            state = try communicator.agree(during: .readingCheckpoint) {
-                try resume.restore(model, optimizer, for: fresh)
-            }
+            try communicator.agree(during: .readingCheckpoint) { try resume.restore(parts.model, parts.optimizer) }
         }
         // Ranks on other processors may have rounded otherwise; from here on all replicas are one model.
         try communicator.broadcast(model.parameters.values, from: 0)
-        let loader = try BatchLoader(
-            source: source,
-            transform: ImageTransform(
-                size: ImageSize(height: configuration.model.imageHeight, width: configuration.model.imageWidth),
-                statistics: statistics, augmentation: ImageAugmentation()),
-            division: division, repeats: configuration.step.turnsPerStep, seed: configuration.seed, epoch: state.epoch,
-            step: state.stepInEpoch,
-            prefetch: prefetch, plan: plan)
-        step = PretrainStep(
-            configuration.step, model: model, optimizer: optimizer, classes: source.classCount, loader: loader,
-            recomputesActivations: recomputesActivations, timeline: timeline, communicator: communicator, team: team,
-            plan: plan)
+        state = resume?.state ?? RunState(beginning: configuration, stepsPerEpoch: stepsPerEpoch)
+        state.configuration = configuration
+        state.worldSize = communicator.size
+        (state.dataIdentity, state.dataFingerprint) = (source.identity, nil)
         step.spikeGuard = state.spikeGuard
-        step.optimizerUpdates = resume == nil ? 0 : state.optimizerUpdates ?? state.step
-        let (model, state) = (model, state)
-        let isPatient = communicator.localSize * team.count <= ProcessInfo.processInfo.processorCount
-        let snapshot =
-            saves && communicator.rank == 0
-            ? OptimizerSnapshot(count: model.parameters.values.count, names: AdamW.momentNames, plan: plan) : nil
+        step.optimizerUpdates = state.optimizerUpdates ?? (resume == nil ? 0 : state.step)
+
+        // The copy that checkpoints are written from, rank 0's.
+        let snapshot = saves && communicator.rank == 0 ? parts.snapshot(in: plan) : nil
+        let isPatient = communicator.localSize * resources.team.count <= ProcessInfo.processInfo.processorCount
         self.snapshot = snapshot
-        saver = snapshot.map {
-            BackgroundSaver($0, of: model, optimizer, state: state, isPatient: isPatient)
+        saver = snapshot.map { [state] in
+            BackgroundSaver($0, of: parts.model, parts.optimizer, state: state, isPatient: isPatient)
         }
         momentGather =
             saves && step.update.isShared
             ? MomentGather(
-                communicator, step.pass.reducer.layout, shares: optimizer.moments, wholes: snapshot?.moments) : nil
+                communicator, step.pass.reducer.layout, shares: parts.optimizer.moments, wholes: snapshot?.moments)
+            : nil
         step.pass.messages.add(momentGather.map { [$0] } ?? [])
     }
 
@@ -124,7 +94,7 @@ package final class PretrainRun {
     /// Writes the timeline, if one was asked for. Collective.
     package func writeTimeline() throws {
         guard let timelinePath else { return }
-        try timeline?.write(to: timelinePath, communicator)
+        try step.clock.timeline?.write(to: timelinePath, communicator)
     }
 
     /// Trains to the last epoch, or until a signal asks to stop. Collective.
@@ -161,7 +131,7 @@ package final class PretrainRun {
                 // Written here and now where the system refuses a thread.
                 if outcome.tookSnapshot { communicator.during(.saving) { saver?.write() } }
                 try compareReplicas()
-                if let spike = outcome.spike { reporter.say("note: \(spike)") }
+                if let spike = outcome.spike { reporter.note(spike) }
                 state.spikeGuard = step.spikeGuard
                 state.optimizerUpdates = step.optimizerUpdates
                 state.step += 1
@@ -218,8 +188,8 @@ package final class PretrainRun {
         // Of two the median is the slower one.
         let usual = seconds.count == 2 ? seconds.min() ?? median : median
         for (rank, own) in seconds.enumerated() where own > Self.stragglerFactor * usual && own - usual > 1 {
-            reporter.say(
-                "note: rank \(rank) computed for \(Reporter.time(own)) in epoch \(state.epoch), others for "
+            reporter.note(
+                "rank \(rank) computed for \(Reporter.time(own)) in epoch \(state.epoch), others for "
                     + "\(Reporter.time(usual)): its host may be slower, or shared")
         }
     }

@@ -1,6 +1,6 @@
-internal import Training
 import Foundation
 internal import Runs
+internal import Training
 
 /// What a person sees of a run: a line that renews itself on a terminal, plain lines elsewhere. Silent off rank 0.
 package final class Reporter {
@@ -102,6 +102,9 @@ package final class Reporter {
         lineIsOpen = false
         write(text + "\n")
     }
+
+    /// A whole line to know.
+    package func note(_ text: String) { say("note: \(text)") }
 
     /// Whole lines, each of which begins with a word for what it is about; broken at the terminal's width.
     package func say(lines: [String]) {

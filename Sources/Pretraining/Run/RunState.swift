@@ -26,13 +26,19 @@ package struct RunState: RunProgress {
 }
 
 extension RunState {
+    /// Before the first step.
+    init(beginning configuration: PretrainConfiguration, stepsPerEpoch: Int) {
+        self.init(
+            configuration: configuration, step: configuration.startEpoch * stepsPerEpoch,
+            epoch: configuration.startEpoch, stepInEpoch: 0, worldSize: 1, metrics: EpochMetrics())
+    }
+
     /// The state in a checkpoint, whichever version wrote it: settings that it does not have are what they were before there
     /// were such settings, which is their default.
     package init(of checkpoint: Checkpoint) throws {
-        let defaults = RunState(
-            configuration: PretrainConfiguration(), step: 0, epoch: 0, stepInEpoch: 0, worldSize: 1,
-            metrics: EpochMetrics())
-        self = try checkpoint.state(completedFrom: defaults, requiring: ["step", "epoch", "stepInEpoch"])
+        self = try checkpoint.state(
+            completedFrom: RunState(beginning: PretrainConfiguration(), stepsPerEpoch: 0),
+            requiring: ["step", "epoch", "stepInEpoch"])
     }
 
     /// Whether the run was trained on these images, as far as the state knows.

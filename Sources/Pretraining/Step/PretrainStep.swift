@@ -1,10 +1,9 @@
-package import Communication
 internal import DataParallel
-package import ImageData
-package import Models
-package import Optimization
-package import Runs
-package import Tensors
+internal import ImageData
+internal import Models
+internal import Optimization
+internal import Runs
+internal import Tensors
 package import Training
 
 /// A step of pretraining.
@@ -15,21 +14,23 @@ package typealias PretrainStep = TrainStep<PretrainObjective>
 
 extension TrainStep<PretrainObjective> {
     /// - Parameter loader: this rank's micro-batches, positioned at the first step to run.
-    package convenience init(
+    convenience init(
         _ configuration: StepConfiguration, model: MaskedAutoencoder, optimizer: AdamW, classes: Int?,
-        loader: BatchLoader, recomputesActivations: Bool, timeline: Timeline? = nil, communicator: any Communicator,
-        team: Team, plan: MemoryPlan
+        loader: BatchLoader, _ compute: ComputeConfiguration, on resources: RankResources
     ) {
+        let (communicator, team, memory) = (resources.communicator, resources.team, resources.memory)
         var options = PassOptions()
-        options.recomputes = recomputesActivations
+        options.recomputes = compute.recomputesActivations
         let objective = PretrainObjective(
             model, loss: configuration.loss, classes: classes, batch: loader.division.plan,
             masks: .drawn(seed: configuration.seed), options: options,
             sumsInTree: configuration.gradientExchange.fixedShards > 0, communicator: communicator, team: team,
-            memory: plan)
+            memory: memory)
+        // What is only counted takes no memory for a timeline either.
+        let timeline = compute.timeline != nil && memory.isBacked ? Timeline() : nil
         self.init(
             objective, optimizer: optimizer, loader: loader, rules: configuration.rules,
             gradientSum: configuration.gradientExchange, timeline: timeline, communicator: communicator, team: team,
-            plan: plan)
+            plan: memory)
     }
 }

@@ -1,85 +1,89 @@
-internal import Training
-package import Communication
+internal import Communication
 internal import DataParallel
 package import ImageData
 internal import Layers
-internal import Models
+package import Models
 internal import Optimization
-package import Tensors
 package import Runs
+package import Tensors
+internal import Training
 
-/// Lays out all that training steps need, for a measurement or only to count the memory: weights are not yet initialised.
+/// Makes all that training steps need, for a run, for a measurement, or only to count the memory.
 package struct StepLayout {
     package let source: any ImageSource
-    let statistics: ChannelStatistics
+    package var statistics: ChannelStatistics
     /// Of the online classifier; nil for none.
     let classes: Int?
-    let prefetch: Int
-    let recomputesActivations: Bool
-    let timeline: Timeline?
+    package let compute: ComputeConfiguration
 
     package init(
-        source: any ImageSource, statistics: ChannelStatistics, classes: Int?, prefetch: Int,
-        recomputesActivations: Bool, timeline: Timeline?
+        source: any ImageSource, statistics: ChannelStatistics, classes: Int?, compute: ComputeConfiguration
     ) {
         self.source = source
         self.statistics = statistics
         self.classes = classes
-        self.prefetch = prefetch
-        self.recomputesActivations = recomputesActivations
-        self.timeline = timeline
+        self.compute = compute
     }
 
-    /// - Returns: the step, and the loader that gives it images, whose thread runs until it is stopped.
+    /// A step and what it was made of.
+    package struct Parts {
+        package let step: PretrainStep
+        /// Gives the step its images; its thread runs until it is stopped.
+        package let loader: BatchLoader
+        let optimizer: AdamW
+
+        package var model: MaskedAutoencoder { step.pass.objective.model }
+    }
+
+    /// The parts of a run of `c`; its weights are not yet initialised.
+    ///
+    /// - Parameter position: the step of an epoch that comes first.
     package func make(
-        _ c: StepConfiguration, communicator: any Communicator, team: Team, plan: MemoryPlan
-    ) throws -> (PretrainStep, BatchLoader) {
+        _ c: StepConfiguration, at position: (epoch: Int, step: Int) = (0, 0), on resources: RankResources
+    ) throws -> Parts {
+        let (world, memory) = (resources.communicator, resources.memory)
         let division = try EpochDivision(
-            imageCount: source.count, c.batchPlan(ranks: communicator.size), rank: communicator.rank)
+            imageCount: source.count, c.batchPlan(ranks: world.size), rank: world.rank)
         let loader = try BatchLoader(
             source: source,
             transform: ImageTransform(
                 size: ImageSize(height: c.model.imageHeight, width: c.model.imageWidth), statistics: statistics,
                 augmentation: ImageAugmentation()),
-            division: division, repeats: c.turnsPerStep, seed: c.seed, prefetch: prefetch, plan: plan)
+            division: division, repeats: c.turnsPerStep, seed: c.seed, epoch: position.epoch, step: position.step,
+            prefetch: compute.prefetch, plan: memory)
         let model = MaskedAutoencoder(
-            c.model, c.precision, classes: classes, keepsPackedWeights: c.accumulation > 1, plan: plan)
+            c.model, c.precision, classes: classes, keepsPackedWeights: c.accumulation > 1, plan: memory)
         let optimizer = AdamW(
             model.parameters,
             owned: c.gradientExchange.owned(
-                count: model.parameters.values.count, rank: communicator.rank, ranks: communicator.size),
-            configuration: c.optimizer, plan: plan)
+                count: model.parameters.values.count, rank: world.rank, ranks: world.size),
+            configuration: c.optimizer, plan: memory)
         let step = PretrainStep(
-            c, model: model, optimizer: optimizer, classes: classes, loader: loader,
-            recomputesActivations: recomputesActivations, timeline: timeline, communicator: communicator, team: team,
-            plan: plan)
-        return (step, loader)
+            c, model: model, optimizer: optimizer, classes: classes, loader: loader, compute, on: resources)
+        return Parts(step: step, loader: loader, optimizer: optimizer)
     }
 
-    /// The memory of a run on this rank, of which nothing is asked for.
+    /// The memory of a run on this rank, of which nothing is asked for, and the step that was laid out to count it, which
+    /// cannot be run.
     ///
     /// - Parameters:
     ///   - saves: whether rank 0 has a copy of weights and moments to write checkpoints from.
     ///   - heldBytes: what the images take in memory; nil for those of the source.
     package func count(
-        _ c: StepConfiguration, saves: Bool, communicator: any Communicator, team: Team
-    ) throws -> MemoryPlan {
-        try countedStep(c, saves: saves, communicator: communicator, team: team).plan
+        _ c: StepConfiguration, saves: Bool, holding heldBytes: Int? = nil, on resources: RankResources
+    ) throws -> (step: PretrainStep, memory: MemoryPlan) {
+        let counting = resources.counting
+        let parts = try make(c, on: counting)
+        if saves && resources.communicator.rank == 0 { _ = parts.snapshot(in: counting.memory) }
+        counting.memory.add(.data, "images", bytes: heldBytes ?? source.heldBytes)
+        return (parts.step, counting.memory)
     }
+}
 
-    /// As `count`, with the step that was laid out, which cannot be run.
-    package func countedStep(
-        _ c: StepConfiguration, saves: Bool, holding heldBytes: Int? = nil, communicator: any Communicator,
-        team: Team
-    ) throws -> (step: PretrainStep, plan: MemoryPlan) {
-        let plan = MemoryPlan(isBacked: false)
-        let (step, _) = try make(c, communicator: communicator, team: team, plan: plan)
-        if saves && communicator.rank == 0 {
-            _ = OptimizerSnapshot(
-                count: step.pass.objective.parameters.values.count, names: AdamW.momentNames, plan: plan)
-        }
-        plan.add(.data, "images", bytes: heldBytes ?? source.heldBytes)
-        return (step, plan)
+extension StepLayout.Parts {
+    /// Room for a copy of weights and moments that checkpoints are written from.
+    func snapshot(in memory: MemoryPlan) -> OptimizerSnapshot {
+        OptimizerSnapshot(count: model.parameters.values.count, names: AdamW.momentNames, plan: memory)
     }
 }
 

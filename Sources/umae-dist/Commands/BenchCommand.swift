@@ -2,11 +2,11 @@ import ArgumentParser
 import Communication
 import Foundation
 import Measurement
-import Models
-import Settings
-import Tensors
+import Options
 import Pretraining
 import Runs
+import Settings
+import Tensors
 
 /// `umae-dist bench`: how fast training steps are here.
 struct BenchCommand: WorldCommand {
@@ -57,8 +57,8 @@ struct BenchCommand: WorldCommand {
         let team = try compute.team(in: world)
         let result = try Benchmark(
             name: model.model, configuration: configuration, steps: steps, warmupSteps: warmupSteps,
-            recomputesActivations: compute.recomputeActivations, timelinePath: compute.timeline
-        ).run(communicator: world, team: team)
+            compute: compute.computing()
+        ).run(on: RankResources(world, team))
         guard world.rank == 0 else { return 0 }
         if json {
             let encoder = JSONEncoder()

@@ -1,13 +1,12 @@
 import ArgumentParser
 import Communication
-import DataParallel
 import Measurement
 import Models
 import Optimization
-import Regularizers
-import Settings
-import Tensors
+import Options
 import Pretraining
+import Runs
+import Settings
 
 /// `umae-dist debug`: one pass over a given batch, or a check of everything that can be checked without one.
 struct DebugCommand: WorldCommand {
@@ -88,17 +87,15 @@ struct DebugCommand: WorldCommand {
         let team = try ComputeOptions.team(threads: compute.threads, in: world)
         if let weights, let batch, let dump {
             try world.agree { if world.rank == 0 { try DebugDump.examine(dump: dump, inputs: [weights, batch]) } }
-            let debug = try world.agree {
-                var debug = DebugDump(
-                    model: configuration, loss: losses, precision: element,
-                    accumulation: try exchange.accumulation(accumIter, ranks: world.size), weightsPath: weights,
-                    batchPath: batch, dumpPath: dump)
-                debug.gradientSum = exchange.configuration()
-                debug.recomputesActivations = compute.recomputeActivations
-                debug.update = update
-                return debug
-            }
-            let result = try debug.run(communicator: world, team: team)
+            var step = StepConfiguration()
+            (step.model, step.loss, step.precision) = (configuration, losses, element)
+            step.accumulation = try world.agree { try exchange.accumulation(accumIter, ranks: world.size) }
+            step.gradientExchange = exchange.configuration()
+            step.optimizer.weightDecay = weightDecay ?? step.optimizer.weightDecay
+            let result = try DebugDump(
+                step, weightsPath: weights, batchPath: batch, dumpPath: dump,
+                recomputesActivations: compute.recomputeActivations, learningRate: lr
+            ).run(on: RankResources(world, team))
             if world.rank == 0 {
                 Console.print(
                     "loss \(result.total)  loss_mae \(result.reconstruction)  loss_reg \(result.regularizer)\n"
@@ -109,14 +106,8 @@ struct DebugCommand: WorldCommand {
         let report = try DebugReport(
             model: configuration, loss: losses, images: batchSize ?? 8, seed: seed ?? 0,
             recomputesActivations: compute.recomputeActivations
-        ).run(communicator: world, team: team)
+        ).run(on: RankResources(world, team))
         if world.rank == 0 { Console.print(report.text) }
         return report.passed ? 0 : 1
-    }
-
-    private var update: DebugDump.Update? {
-        lr.map {
-            DebugDump.Update(learningRate: $0, optimizer: AdamW.Configuration(weightDecay: weightDecay ?? 0.05))
-        }
     }
 }

@@ -1,11 +1,9 @@
 import ArgumentParser
-import Checkpoints
 import Communication
 import DataParallel
 import Glibc
-import Pretraining
-import Runs
 import Host
+import Runs
 import Settings
 
 /// A subcommand: parsed on every rank, run on all of them together.

@@ -5,11 +5,13 @@ import Foundation
 import ImageData
 import Measurement
 import Models
+import Options
 import Planning
+import Pretraining
 import Regularizers
+import Runs
 import Settings
 import Tensors
-import Pretraining
 
 /// `umae-dist plan`: what a run would be on machines that are not here.
 struct PlanCommand: WorldCommand {
@@ -32,6 +34,13 @@ struct PlanCommand: WorldCommand {
     /// Of the online classifier where the data is not here: those of ImageNet-1K.
     private static var usualClasses: Int { 1000 }
 
+    private func computing(prefetch: Int? = nil) -> ComputeConfiguration {
+        var computing = options.run.compute.computing(prefetch: prefetch)
+        // A run's, not a plan's.
+        computing.timeline = nil
+        return computing
+    }
+
     func run(in world: any Communicator) throws -> Int32 {
         let source = try world.agree {
             try options.check()
@@ -52,8 +61,7 @@ struct PlanCommand: WorldCommand {
         let plan = ScalingPlan(
             configuration: configuration, scaling: options.scaling, mostImages: options.mostImages,
             cluster: options.machine.cluster(measured: local), nodes: options.machine.nodes.values,
-            trainingSet: trainingSet, prefetch: options.run.data.numWorkers,
-            recomputesActivations: options.run.compute.recomputeActivations)
+            trainingSet: trainingSet, computing: computing(prefetch: options.run.data.numWorkers))
         try world.agree {
             let batch = plan.divisions.reduce(0) { max($0, $1.effectiveBatch) }
             if let images = trainingSet.images, batch > images {
@@ -112,7 +120,7 @@ struct PlanCommand: WorldCommand {
             let model = try options.run.model.configuration()
             let images = SyntheticImageParameters(
                 count: data.syntheticImages, channels: model.channels,
-                size: ImageData.ImageSize(height: model.imageHeight, width: model.imageWidth))
+                size: ImageSize(height: model.imageHeight, width: model.imageWidth))
             return ScalingPlan.TrainingSet(
                 images: images.count, classes: images.classCount, heldBytes: images.heldBytes)
         }
@@ -160,7 +168,7 @@ struct PlanCommand: WorldCommand {
             return try wanted.map {
                 try ScalingMeasurement.compute(
                     measured, images: $0.images, encodesTwice: $0.encodesTwice, steps: options.measurement.steps,
-                    recomputesActivations: options.run.compute.recomputeActivations, communicator: world, team: team)
+                    computing: computing(), communicator: world, team: team)
             }
         }
     }

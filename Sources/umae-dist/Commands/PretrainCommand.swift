@@ -5,10 +5,11 @@ import Foundation
 import Host
 import ImageData
 import Models
-import Settings
-import Tensors
+import Options
 import Pretraining
 import Runs
+import Settings
+import Tensors
 
 /// `umae-dist pretrain`, also what runs without a subcommand.
 struct PretrainCommand: WorldCommand {
@@ -33,115 +34,101 @@ struct PretrainCommand: WorldCommand {
     /// Everything is looked at before anything is changed: up to the line that says so, `--dry-run` goes the same way.
     func run(in world: any Communicator) throws -> Int32 {
         if options.run.printConfig { return try printConfiguration(in: world) }
-        let data = try openData(in: world)
-        let element = try options.compute.element(in: world)
-        var configuration = try world.agree {
-            try options.configuration(ranks: world.size, channels: data.channels, precision: element)
+        let data = try world.agree {
+            let model = try options.model.configuration()
+            try model.validate()
+            return try options.data.open(.train, of: model.encoder, seed: options.run.seed)
         }
-        try world.agreeOnEqual("configurations", configuration.settings.map(\.line))
-        try world.agreeOnEqual("images", ["\(data.identity)"])
+        let asked = try configuration(on: data, in: world)
         let notices = try world.agree { try options.compatibility.notices() }
-        let reporter = Reporter(
-            isSilent: world.rank != 0, isTerminal: Console.isTerminal, width: { Console.width },
-            write: { text in world.during(.printing) { Console.write(text) } })
-        for notice in notices { reporter.say("note: \(notice)") }
-        if data.classCount == nil { reporter.say("note: no labels: no online classifier") }
+        let reporter = Reporter(in: world)
+        for notice in notices { reporter.note(notice) }
+        if data.classCount == nil { reporter.note("no labels: no online classifier") }
 
-        let place = RunPlace(options.run, model: options.model.model)
-        if world.rank == 0 { StopRequest.announce(saves: place.isKept && !options.run.dryRun) }
+        let opening = RunOpening(options.run.request, name: options.model.model, in: world, note: reporter.note)
+        let isKept = opening.place.isKept
+        if world.rank == 0 { StopRequest.announce(saves: isKept && !options.run.dryRun) }
         try options.compute.checkTimeline(in: world, besides: options.run.outputDir)
-        try world.agree { if world.rank == 0 { try place.examineOwner() } }
-        let resume = try checkpointToResume(in: world, reporter)
-        if let resume {
-            guard let resumed = try settings(configuration, resuming: resume, on: data, in: world, reporter) else {
-                return ExitCode.done
-            }
-            configuration = resumed
+        let resume = try opening.checkpoint().map { checkpoint in try world.agree { try ResumePoint(checkpoint) } }
+        guard let configuration = try settings(asked, resuming: resume, on: data, in: world, reporter) else {
+            return ExitCode.done
         }
-        try world.agree { if world.rank == 0 { try place.examine(resume: resume) } }
-        let team = try options.compute.team(in: world)
-        let plan = try PretrainRun.plan(
-            configuration, source: data, saves: place.isKept, prefetch: options.data.numWorkers,
-            recomputesActivations: options.compute.recomputeActivations, communicator: world, team: team)
-        for notice in try ProcessorAffinity.notices(threads: team.count, in: world) { reporter.say("note: \(notice)") }
-        if try StopRequest.isPending(on: world) {
-            return stopped(reporter, place.isKept, options.run.outputDir, step: 0)
-        }
+        try opening.examine(resume: resume?.checkpoint)
+        let resources = RankResources(world, try options.compute.team(in: world))
+        var layout = StepLayout(
+            source: data, statistics: .unknown(channels: data.channels), classes: data.classCount,
+            compute: options.compute.computing(prefetch: options.data.numWorkers))
+        let plan = try PretrainRun.plan(configuration, layout, saves: isKept, on: resources)
+        for notice in try ProcessorAffinity.notices(threads: resources.team.count, in: world) { reporter.note(notice) }
+        if try StopRequest.isPending(on: world) { return stopped(reporter, isKept, options.run.outputDir, step: 0) }
 
-        let statistics = try configuration.statistics(of: data, in: world)
+        layout.statistics = try configuration.statistics(of: data, in: world)
         let run = try PretrainRun(
-            configuration, source: data, statistics: statistics, saves: place.isKept, resume: resume,
-            prefetch: options.data.numWorkers,
-            recomputesActivations: options.compute.recomputeActivations, timelinePath: options.compute.timeline,
-            communicator: world, team: team, reporter: reporter)
+            configuration, layout, saves: isKept, resume: resume, on: resources, reporter: reporter)
         var summary = RunSummary(
-            run: run, data: data, threads: team.count, ranks: world.size, hosts: world.hostLayout,
-            directory: place.path, resume: resume, origins: options.data.originsOfStatistics(configuration))
+            run: run, data: data, threads: resources.team.count, ranks: world.size, hosts: world.hostLayout,
+            directory: opening.place.path, resume: resume?.checkpoint,
+            origins: options.data.originsOfStatistics(configuration))
         if options.run.dryRun {
             reporter.say(lines: summary.opening)
-            let saving = world.size > 1 && place.isKept ? " (saving: of rank 0 alone)" : ""
+            let saving = world.size > 1 && isKept ? " (saving: of rank 0 alone)" : ""
             reporter.say("memory of each rank\(saving)\n" + MemoryReport.lines(plan).joined(separator: "\n"))
             return ExitCode.done
         }
 
         // Nothing has been changed up to here.
-        let output = try take(place, resume: resume, in: world)
-        if let output { summary.directory = output.path }
+        let output = try opening.take(resume: resume?.checkpoint)
+        summary.directory = output?.path ?? summary.directory
         reporter.say(lines: summary.opening)
-        try world.agree {
-            guard let output else { return }
-            try output.begin(epoch: run.epoch, step: run.updates) { reporter.say("note: \($0)") }
-            let settings = String(options.recipe(of: run.configuration).dropLast())
-            try output.write(settings: settings, remarks: remarks(world)) { reporter.say("note: \($0)") }
-        }
+        try opening.begin(
+            output, epoch: run.epoch, step: run.updates,
+            settings: String(options.recipe(of: run.configuration).dropLast()), remarks: remarks(world))
         try options.compute.watchForStalls(in: world)
         let ending = try run.run(in: output, savingEvery: options.run.checkpointEvery)
         writeTimeline(of: run, reporter)
-        switch ending {
-        case .finished:
-            reporter.say(lines: summary.closing(epochs: reporter.epochs).components(separatedBy: "\n"))
-            return ExitCode.done
-        case .interrupted: return stopped(reporter, place.isKept, output?.path, step: run.updates)
-        }
+        guard ending == .finished else { return stopped(reporter, isKept, output?.path, step: run.updates) }
+        reporter.say(lines: summary.closing(epochs: reporter.epochs).components(separatedBy: "\n"))
+        return ExitCode.done
     }
 
-    /// The settings under which a run goes on from a checkpoint, with a note for each that has changed; nil, said too, if
-    /// that run is finished. Collective.
+    /// What is asked for, the same on every rank, and the same images. Collective.
+    private func configuration(on data: any ImageSource, in world: any Communicator) throws -> PretrainConfiguration {
+        let element = try options.compute.element(in: world)
+        let configuration = try world.agree {
+            try options.configuration(ranks: world.size, channels: data.channels, precision: element)
+        }
+        try world.agreeOnEqual("configurations", configuration.settings.map(\.line))
+        try world.agreeOnEqual("images", ["\(data.identity)"])
+        return configuration
+    }
+
+    /// The settings that count: those asked for, or, where the run goes on from a checkpoint, those under which it does, with
+    /// a note for each that has changed. Nil, said too, if that run is finished. Collective.
     private func settings(
-        _ asked: PretrainConfiguration, resuming checkpoint: Checkpoint, on data: any ImageSource,
+        _ asked: PretrainConfiguration, resuming point: ResumePoint?, on data: any ImageSource,
         in world: any Communicator, _ reporter: Reporter
     ) throws -> PretrainConfiguration? {
-        let saved = try world.agree { try RunState(of: checkpoint) }
+        guard let point else { return asked }
+        let (saved, path) = (point.state, point.checkpoint.path)
         let configuration = try world.agree {
             let configuration = try options.configuration(
                 ranks: world.size, channels: data.channels, precision: asked.precision, resuming: saved.configuration)
-            try saved.checkResuming(by: configuration, on: data, path: checkpoint.path)
+            try saved.checkResuming(by: configuration, on: data, path: path)
             return configuration
         }
         if saved.epoch >= configuration.epochs {
             reporter.say(
-                "nothing to do: \(checkpoint.path) is of a finished run of \(saved.epoch) epochs; raise --epochs to train on"
-            )
+                "nothing to do: \(path) is of a finished run of \(saved.epoch) epochs; raise --epochs to train on")
             return nil
         }
-        for difference in configuration.differences(from: saved.configuration) { reporter.say("note: \(difference)") }
+        for difference in configuration.differences(from: saved.configuration) { reporter.note(difference) }
         if configuration.effectiveBatchSize != asked.effectiveBatchSize {
             let images = configuration.effectiveBatchSize / world.size / configuration.accumulation
-            reporter.say(
-                "note: the effective batch stays \(configuration.effectiveBatchSize): \(world.size) ranks × "
+            reporter.note(
+                "the effective batch stays \(configuration.effectiveBatchSize): \(world.size) ranks × "
                     + "\(configuration.accumulation) micro-batches of \(images)")
         }
         return configuration
-    }
-
-    /// Rank 0 takes the place; nil on the others, and where nothing is kept. Collective.
-    private func take(_ place: RunPlace, resume: Checkpoint?, in world: any Communicator) throws -> RunDirectory? {
-        try world.agree {
-            guard world.rank == 0 else { return nil }
-            return try place.take(
-                RunDirectory.Retention(keep: options.run.keepCheckpoints, keepEvery: options.run.keepEvery),
-                resume: resume)
-        }
     }
 
     /// Says that a signal was obeyed, and how to go on.
@@ -159,7 +146,7 @@ struct PretrainCommand: WorldCommand {
     /// A picture of the run is no part of its result: what cannot be written is said. Collective.
     private func writeTimeline(of run: PretrainRun, _ reporter: Reporter) {
         do { try run.writeTimeline() } catch {
-            reporter.say("note: there is no timeline: \(error)")
+            reporter.note("there is no timeline: \(error)")
         }
     }
 
@@ -183,34 +170,5 @@ struct PretrainCommand: WorldCommand {
         try world.agreeOnEqual("settings", [recipe])
         if world.rank == 0 { Console.print(String(recipe.dropLast())) }
         return ExitCode.done
-    }
-
-    private func openData(in world: any Communicator) throws -> any ImageSource {
-        try world.agree {
-            let model = try options.model.configuration()
-            try model.validate()
-            let synthetic = SyntheticImageParameters(
-                count: options.data.syntheticImages, channels: model.channels,
-                size: ImageData.ImageSize(height: model.imageHeight, width: model.imageWidth), seed: options.run.seed)
-            let data = try ImageDataset.open(path: options.data.dataPath, split: .train, synthetic: synthetic)
-            if let images = options.data.images, images != data.count {
-                throw SettingsError(
-                    "--images is \(images), and \(options.data.dataPath) has \(data.count): is it the data meant?")
-            }
-            try options.data.checkStatistics(channels: data.channels)
-            return data
-        }
-    }
-
-    /// Rank 0 finds the checkpoint; all ranks read it.
-    private func checkpointToResume(in world: any Communicator, _ reporter: Reporter) throws -> Checkpoint? {
-        guard !options.run.resume.isEmpty else { return nil }
-        let found = try world.agree { () -> Checkpoint? in
-            guard world.rank == 0 else { return nil }
-            return try options.run.checkpointToResume { reporter.say("note: \($0)") }
-        }
-        let path = String(decoding: try world.allGather(Array((found?.path ?? "").utf8))[0], as: UTF8.self)
-        guard !path.isEmpty else { return nil }
-        return try world.agree { try CheckpointStore.open(path) { _ in } }
     }
 }

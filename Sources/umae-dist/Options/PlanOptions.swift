@@ -1,11 +1,9 @@
 import ArgumentParser
 import Communication
-import DataParallel
 import Foundation
 import Measurement
-import Models
+import Options
 import Planning
-import Pretraining
 import Settings
 
 /// Flags of `plan`: those of the run that is planned, and of the machine it is planned for.

@@ -1,11 +1,11 @@
 import DataParallel
 import Foundation
 import Measurement
-import Models
+import Options
 import Planning
+import Pretraining
 import Regularizers
 import Tensors
-import Pretraining
 
 /// A plan as a table for people, or as JSON.
 struct PlanReport {

@@ -6,10 +6,9 @@ import ImageData
 import Layers
 import Models
 import Optimization
+import Pretraining
 import Regularizers
 import Tensors
-import Pretraining
-import Runs
 
 /// What a run says of itself at its beginning and its end.
 struct RunSummary {

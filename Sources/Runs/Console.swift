@@ -4,25 +4,25 @@ import Synchronization
 
 /// Text for the person at the terminal. That it cannot be written is never the run's business: a reader that went away, a
 /// full disk behind the output or a terminal that was closed costs the text and nothing else.
-enum Console {
+package enum Console {
     private static let output = Stream(STDOUT_FILENO)
     private static let errors = Stream(STDERR_FILENO)
 
     /// A line on standard error.
-    static func error(_ message: String) { errors.write("umae-dist: \(message)\n") }
+    package static func error(_ message: String) { errors.write("umae-dist: \(message)\n") }
 
     /// Something to know that ends nothing; not on standard output, which may be a recipe or JSON.
-    static func note(_ message: String) { errors.write("note: \(message)\n") }
+    package static func note(_ message: String) { errors.write("note: \(message)\n") }
 
     /// A line on standard output, written at once: a run that is killed has said everything it knew.
-    static func print(_ text: String) { output.write(text + "\n") }
+    package static func print(_ text: String) { output.write(text + "\n") }
 
     /// Text on standard output as it is.
-    static func write(_ text: String) { output.write(text) }
+    package static func write(_ text: String) { output.write(text) }
 
     /// Puts /dev/null in the place of standard streams that were closed by whoever started this process. The next file
     /// that is opened would otherwise get their number, and what is said to people would be written into it.
-    static func openClosedStreams() {
+    package static func openClosedStreams() {
         for stream in STDIN_FILENO...STDERR_FILENO where fcntl(stream, F_GETFD) == -1 {
             _ = unsafe open("/dev/null", O_RDWR)
         }
@@ -31,13 +31,13 @@ enum Console {
 
 extension Console {
     /// Whether lines can be renewed: a person's terminal that knows how is behind standard output.
-    static var isTerminal: Bool {
+    package static var isTerminal: Bool {
         let type = ProcessInfo.processInfo.environment["TERM"] ?? ""
         return !type.isEmpty && type != "dumb" && terminal != nil
     }
 
     /// Columns of the terminal as it is now; nil if there is none behind standard output.
-    static var width: Int? {
+    package static var width: Int? {
         guard let terminal else { return nil }
         var size = winsize()
         // mpirun's pseudo-terminals have no size; the one behind mpirun has.

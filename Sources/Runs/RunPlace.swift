@@ -1,27 +1,27 @@
-import Checkpoints
-import Communication
+internal import Checkpoints
 import Foundation
-import Pretraining
-import Runs
-import Host
+internal import Host
 
 /// Where a run is to be kept: nowhere, in the directory that was named, or in a new one below `runs/`. Rank 0's alone.
-enum RunPlace {
+package enum RunPlace {
     case nowhere
     case named(String)
     /// The name is taken at the last moment; somebody else may have it by then, and then it gets a number.
     case fresh(String)
 
-    init(_ options: RunOptions, model: String) {
-        switch options.outputDir {
-        case nil: self = .fresh("runs/\(Self.freshName)-\(model)")
+    /// - Parameters:
+    ///   - directory: as it was asked for; empty for nowhere, nil for a new one.
+    ///   - name: what a new one is called, behind the time.
+    init(_ directory: String?, name: String) {
+        switch directory {
+        case nil: self = .fresh("runs/\(Self.moment)-\(name)")
         case "": self = .nowhere
         case let path?: self = .named(path)
         }
     }
 
     /// The moment in universal time, which never repeats; a batch job's number where there is one.
-    private static var freshName: String {
+    private static var moment: String {
         let formatter = DateFormatter()
         formatter.locale = Locale(identifier: "en_US_POSIX")
         formatter.timeZone = TimeZone(identifier: "UTC")
@@ -33,10 +33,10 @@ enum RunPlace {
         return parts.compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: "-")
     }
 
-    var isKept: Bool { if case .nowhere = self { false } else { true } }
+    package var isKept: Bool { if case .nowhere = self { false } else { true } }
 
     /// As far as it is known before the run begins.
-    var path: String? {
+    package var path: String? {
         switch self {
         case .nowhere: nil
         case .named(let path): path

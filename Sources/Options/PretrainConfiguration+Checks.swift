@@ -1,15 +1,15 @@
-import Communication
-import DataParallel
-import Models
-import Pretraining
-import Regularizers
-import Tensors
+internal import Communication
+internal import DataParallel
+internal import Models
+package import Pretraining
+internal import Regularizers
+internal import Tensors
 
 extension PretrainConfiguration {
     /// Looks whether settings that are each what they may be also go together.
     ///
     /// - Throws: `ModelError` or `SettingsError` that names the first which does not.
-    func check() throws {
+    package func check() throws {
         try step.check()
         // Images are divided by it. A flag's value has been looked at, that of a checkpoint has not.
         guard data.standardDeviation?.allSatisfy({ $0 > 0 }) != false else {
@@ -29,7 +29,7 @@ extension PretrainConfiguration {
 
 extension StepConfiguration {
     /// As that of the whole.
-    func check() throws {
+    package func check() throws {
         try model.validate()
         try loss.validate(
             images: loss.spansMicroBatches(accumulation) ? effectiveBatchSize : effectiveBatchSize / accumulation)

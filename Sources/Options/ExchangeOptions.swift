@@ -1,31 +1,30 @@
-import ArgumentParser
-import Communication
-import DataParallel
-import Models
-import Regularizers
-import Settings
-import Tensors
-import Pretraining
+internal import ArgumentParser
+internal import Communication
+package import DataParallel
+package import Pretraining
+internal import Regularizers
+package import Settings
+package import Tensors
 
 /// Flags that say how gradients of all ranks come together.
-struct ExchangeOptions: ParsableArguments {
+package struct ExchangeOptions: ParsableArguments {
     @Option(
         help: """
             allreduce (MPI_Iallreduce), direct (every rank adds up its part of each bucket, in an order that does not \
             depend on MPI), or auto (direct up to \(GradientSumConfiguration.mostDirectRanks) ranks that lie on one \
             host, or one on each).
             """)
-    var gradientExchange = GradientSumConfiguration.Algorithm.auto
+    package var gradientExchange = GradientSumConfiguration.Algorithm.auto
 
     @Option(help: "MiB of gradients that leave together, as soon as backward is done with them.")
-    var bucketMib = 8.0
+    package var bucketMib = 8.0
 
     @Option(
         help: """
             What travels: fp32, or bf16, which halves the bytes and rounds each rank's gradient and their sum to 8 bits; \
             sums are fp32.
             """)
-    var gradientWire = ElementType.float32
+    package var gradientWire = ElementType.float32
 
     @Flag(
         inversion: .prefixedNo,
@@ -33,7 +32,7 @@ struct ExchangeOptions: ParsableArguments {
             Each rank keeps the optimizer's moments of its share of the weights alone, updates these, and hands them to \
             the others: the same update, less memory.
             """)
-    var shardOptimizer = false
+    package var shardOptimizer = false
 
     @Flag(
         inversion: .prefixedNo,
@@ -41,14 +40,16 @@ struct ExchangeOptions: ParsableArguments {
             The same bits at any number of ranks that divides --deterministic-shards: the batch is divided into that many \
             parts, whose gradients are added in one tree. Sets --accum-iter.
             """)
-    var deterministic = false
+    package var deterministic = false
 
     @Option(help: "Parts for --deterministic, a power of two; with --batch-size, images of each.")
-    var deterministicShards = 8
+    package var deterministicShards = 8
 
-    func validate() throws { try checkLimits() }
+    package init() {}
 
-    func configuration() -> GradientSumConfiguration {
+    package func validate() throws { try checkLimits() }
+
+    package func configuration() -> GradientSumConfiguration {
         var exchange = GradientSumConfiguration()
         apply(to: &exchange)
         return exchange
@@ -57,7 +58,7 @@ struct ExchangeOptions: ParsableArguments {
     /// Micro-batches of each rank.
     ///
     /// - Parameter asked: --accum-iter.
-    func accumulation(_ asked: Int, ranks: Int) throws -> Int {
+    package func accumulation(_ asked: Int, ranks: Int) throws -> Int {
         guard deterministic else { return asked }
         guard deterministicShards % ranks == 0 else {
             throw SettingsError(
@@ -73,13 +74,13 @@ struct ExchangeOptions: ParsableArguments {
     }
 
     /// Features have to be compared in one order too.
-    func adjust(_ loss: inout LossConfiguration) {
+    package func adjust(_ loss: inout LossConfiguration) {
         if deterministic && loss.regularizer.transport == .auto { loss.regularizer.transport = .gather }
     }
 }
 
 extension ExchangeOptions: ConfiguringOptions {
-    static var bindings: [FlagBinding<Self, GradientSumConfiguration>] {
+    package static var bindings: [FlagBinding<Self, GradientSumConfiguration>] {
         let shards = Limit<Int> { flag, value in
             try Bounds.check(flag, value, 1...1 << 20)
             guard value.nonzeroBitCount == 1 else {

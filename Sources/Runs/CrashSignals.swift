@@ -2,11 +2,11 @@ import Glibc
 
 /// Signals of a crash. Swift prints a backtrace on them and returns, so that the fault comes again and ends the process;
 /// where the signal was sent by somebody there is no fault, and the rank would go on.
-enum CrashSignals {
+package enum CrashSignals {
     private static let numbers = [SIGSEGV, SIGBUS, SIGILL, SIGFPE]
 
     /// Lets a signal that was sent end the process as it is meant to; a fault is left to Swift.
-    static func endWhenSent() {
+    package static func endWhenSent() {
         for number in numbers {
             var previous = sigaction()
             unsafe sigaction(number, nil, &previous)

@@ -8,7 +8,7 @@ import Testing
 import Pretraining
 import Settings
 import Testing
-import umae_dist
+import Options
 
 @Suite("Configurations as text")
 struct ConfigurationTextTests {

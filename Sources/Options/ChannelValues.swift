@@ -1,19 +1,19 @@
-import ArgumentParser
-import Communication
-import Pretraining
-import Settings
+internal import ArgumentParser
+internal import Communication
+package import Pretraining
+internal import Settings
 
 /// A number for each channel of an image, `0.485,0.456,0.406`, or one for all of them.
-struct ChannelValues: ExpressibleByArgument {
-    let values: [Double]
+package struct ChannelValues: ExpressibleByArgument {
+    package let values: [Double]
 
-    init?(argument: String) {
+    package init?(argument: String) {
         let numbers = argument.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) }
         values = numbers.compactMap { $0 }
         guard values.count == numbers.count else { return nil }
     }
 
-    var defaultValueDescription: String { values.map { "\($0)" }.joined(separator: ",") }
+    package var defaultValueDescription: String { values.map { "\($0)" }.joined(separator: ",") }
 
     /// As it would be given.
     static func text(_ values: [Float]?) -> String {
@@ -46,7 +46,7 @@ extension DataOptions {
     }
 
     /// Where mean and deviation of the pixels come from, in this order, if `configuration` is what a run begins with.
-    func originsOfStatistics(_ configuration: PretrainConfiguration) -> [String] {
+    package func originsOfStatistics(_ configuration: PretrainConfiguration) -> [String] {
         [(mean, configuration.mean), (std, configuration.standardDeviation)].map { given, known in
             if given != nil { return "given" }
             return known == nil ? "computed" : "of the checkpoint"
