@@ -150,7 +150,12 @@ let package = Package(
         tests(
             "SettingsTests", ["Settings", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         tests("OptimizationTests", ["Optimization", "Tensors"]),
-        tests("OptionsTests", ["DataParallel", "Models", "Options", "Pretraining", "Regularizers", "Settings"]),
+        tests(
+            "OptionsTests",
+            [
+                "DataParallel", "Models", "Options", "Pretraining", "Regularizers", "Settings",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
         tests("TensorsTests", ["Host", "CVectorKernels", "Tensors", "TestSupport"]),
         tests(
             "TrainingTests",

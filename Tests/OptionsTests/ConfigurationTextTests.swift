@@ -1,3 +1,4 @@
+import ArgumentParser
 import DataParallel
 import Foundation
 import Models
@@ -66,6 +67,14 @@ struct ConfigurationTextTests {
             #expect(other != configuration, "\(path)")
             #expect(other.settings.map(\.line) != lines, "\(path.joined(separator: ".")) is not in the text")
         }
+    }
+
+    @Test("every value has the name of a flag, or is said to have none")
+    func names() throws {
+        let names = try Self.configuration().settings.map(\.flag)
+        let flags = FlagValue.all(in: try PretrainOptions.parse([])).map { "--\($0.flag)" }
+        #expect(Set(names).subtracting(flags) == ["beta1 of AdamW", "beta2 of AdamW", "epsilon of AdamW"])
+        #expect(Set(names).count == names.count)
     }
 
     @Test("what differs from a checkpoint and decides numbers is told in the words of the command line")
