@@ -48,6 +48,7 @@ struct ConfigurationTextTests {
         case let number as NSNumber where key == "normPixLoss" || key == "shardsOptimizer":
             object[key] = !number.boolValue
         case let number as NSNumber: object[key] = number.doubleValue + 1
+        case let numbers as [NSNumber]: object[key] = numbers.map { $0.doubleValue + 0.125 }
         default: Issue.record("\(path): what kind of value is this?")
         }
         return object
