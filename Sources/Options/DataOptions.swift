@@ -19,6 +19,13 @@ package struct DataOptions: ParsableArguments {
     package var images: Int?
     @Option(help: "Batches prepared ahead by a thread of their own; 0 prepares each when it is needed.")
     package var numWorkers = 2
+    @Option(
+        help: """
+            Mean of the pixels, scaled to 0 … 1, of each channel (0.485,0.456,0.406) or of all; images are normalised with \
+            it (default: the checkpoint's, or that of the training set).
+            """)
+    package var mean: ChannelValues?
+    @Option(help: "Standard deviation of the pixels, likewise.") package var std: ChannelValues?
 
     /// As many as labels and orders of images can count.
     private static let imageCount = 1...Int(UInt32.max)
@@ -44,18 +51,23 @@ package struct DataOptions: ParsableArguments {
         if let images, images != source.count {
             throw SettingsError("--images is \(images), and \(dataPath) has \(source.count): is it the data meant?")
         }
+        try checkStatistics(channels: source.channels)
         return source
     }
 }
 
 extension DataOptions: ConfiguringOptions {
     package static var bindings: [FlagBinding<Self, DataConfiguration>] {
-        // Images are compared by their checksum, wherever they lie.
+        // Images are compared by their identity, wherever they lie.
         [
             FlagBinding("--data-path", \.dataPath, \.dataPath, decidesNumbers: { _ in false }),
             FlagBinding(
                 "--synthetic-images", \.syntheticImages, \.syntheticImages, .within(imageCount),
                 decidesNumbers: { _ in false }),
+            // One value may stand for all channels, and a run that goes on keeps its checkpoint's.
+            FlagBinding("--mean", \.mean, .each(.atLeast(0), most: 1), text: { ChannelValues.text($0.mean) }),
+            FlagBinding(
+                "--std", \.std, .each(.atLeast(1e-6), most: 1), text: { ChannelValues.text($0.standardDeviation) }),
         ]
     }
 }

@@ -11,6 +11,10 @@ extension PretrainConfiguration {
     /// - Throws: `ModelError` or `SettingsError` that names the first which does not.
     package func check() throws {
         try step.check()
+        // Images are divided by it. A flag's value has been looked at, that of a checkpoint has not.
+        guard data.standardDeviation?.allSatisfy({ $0 > 0 }) != false else {
+            throw SettingsError("--std is 0 or below for a channel: it must be above 0")
+        }
         let (start, epochs) = (schedule.startEpoch, schedule.epochs)
         guard start < epochs else {
             throw SettingsError("--start-epoch is \(start): it must be at least 0 and below --epochs \(epochs)")

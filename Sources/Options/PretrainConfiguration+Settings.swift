@@ -1,3 +1,4 @@
+package import ImageData
 package import Pretraining
 package import Runs
 package import Settings
@@ -38,16 +39,16 @@ extension RunState {
     /// Looks whether a run can go on from here.
     ///
     /// - Parameters:
-    ///   - fingerprint: of the images of that run.
+    ///   - source: the images of that run.
     ///   - path: of the checkpoint that this state is of.
     /// - Throws: if it is of another model, seed, effective batch or other data.
     package func checkResuming(
-        by configuration: PretrainConfiguration, on fingerprint: UInt32, path: String
+        by configuration: PretrainConfiguration, on source: any ImageSource, path: String
     ) throws(RunDirectoryError) {
         if let obstacle = configuration.obstacleToResuming(self.configuration) {
             throw RunDirectoryError(description: "cannot resume from \(path): it is of \(obstacle)")
         }
-        guard dataFingerprint == fingerprint else {
+        guard isOf(source) else {
             throw RunDirectoryError(
                 description: "cannot resume from \(path): it was trained on other images than --data-path now holds")
         }

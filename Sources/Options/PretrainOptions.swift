@@ -48,6 +48,8 @@ package struct PretrainOptions: ParsableArguments {
         configuration.gradientExchange = exchange.configuration()
         optimisation.apply(to: &configuration)
         data.apply(to: &configuration.data)
+        configuration.mean = data.mean?.values(channels: channels) ?? saved?.mean
+        configuration.standardDeviation = data.std?.values(channels: channels) ?? saved?.standardDeviation
         run.apply(to: &configuration.step)
         configuration.precision = precision
         configuration.accumulation = accumulation

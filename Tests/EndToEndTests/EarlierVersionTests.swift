@@ -45,6 +45,19 @@ struct EarlierVersionTests {
             #expect(abs(old.train_grad_norm - new.train_grad_norm) < 1e-3 * old.train_grad_norm)
         }
         #expect(fileExists("\(run)/checkpoint-00000006/manifest.json"))
+        // From now on the run knows its images as runs do today.
+        let state = try String(contentsOfFile: "\(run)/checkpoint-00000006/state.json", encoding: .utf8)
+        #expect(state.contains("\"dataIdentity\"") && state.contains("\"mean\"") && !state.contains("dataFingerprint"))
+    }
+
+    @Test("other images than those of the earlier version's run are noticed")
+    func otherImages() throws {
+        let folder = try TemporaryDirectory()
+        let run = try copyOfRun(in: folder)
+        let result = try Program.run(
+            ["--output-dir", run, "--resume", "auto", "--threads", "1", "--synthetic-images", "13"])
+        #expect(result.exitCode != 0 && result.messages.count == 1, "\(result.errors)")
+        #expect(result.messages.first?.contains("other images") == true, "\(result.messages)")
     }
 
     /// Paths of all values of a JSON object that are no objects themselves.

@@ -29,13 +29,12 @@ struct BatchLoaderTests {
         var count: Int { images.count }
         var channels: Int { images.channels }
         var classCount: Int? { images.classCount }
-        var fingerprint: UInt32 { images.fingerprint }
-        var largestSize: ImageSize { images.largestSize }
-        func size(at index: Int) -> ImageSize { images.size(at: index) }
+        var uniformSize: ImageSize? { images.uniformSize }
+        var identity: DataIdentity { images.identity }
         func label(at index: Int) -> Int { images.label(at: index) }
-        func copyPixels(at index: Int, into pixels: inout MutableSpan<UInt8>) throws(ImageDataError) {
+        func decode(at index: Int, into buffer: ImageBuffer) throws(ImageDataError) -> ImageSize {
             if index == damaged { throw .unreadable(path: "/data/image-\(index).jpeg", reason: "damaged") }
-            try images.copyPixels(at: index, into: &pixels)
+            return try images.decode(at: index, into: buffer)
         }
     }
 
@@ -48,8 +47,8 @@ struct BatchLoaderTests {
     }
 
     private func loader(
-        _ source: any ImageSource, rank: Int = 0, worldSize: Int = 1, accumulation: Int = 1, epoch: Int = 0,
-        step: Int = 0, prefetch: Int, plan: MemoryPlan = MemoryPlan()
+        _ source: any ImageSource, rank: Int = 0, worldSize: Int = 1, accumulation: Int = 1, repeats: Int = 1,
+        epoch: Int = 0, step: Int = 0, prefetch: Int, plan: MemoryPlan = MemoryPlan()
     ) throws -> BatchLoader {
         let transform = ImageTransform(
             size: ImageSize(height: 8, width: 8), statistics: ChannelStatistics(mean: [0.5], standardDeviation: [0.25]),
@@ -58,7 +57,8 @@ struct BatchLoaderTests {
             imageCount: source.count, BatchPlan(globalBatch: 16, ranks: worldSize, accumulation: accumulation),
             rank: rank)
         return try BatchLoader(
-            source: source, transform: transform, division: division, seed: 11, epoch: epoch, step: step,
+            source: source, transform: transform, division: division, repeats: repeats, seed: 11, epoch: epoch,
+            step: step,
             prefetch: prefetch, plan: plan)
     }
 
@@ -79,6 +79,35 @@ struct BatchLoaderTests {
             // Time for the thread to run ahead: it must not touch the batch that is held here.
             usleep(2000)
             #expect(Copy(batch) == expected)
+        }
+    }
+
+    @Test("the micro-batches of a step are given as often as is asked for, one after another", arguments: [0, 2])
+    func repeats(prefetch: Int) throws {
+        let once = try take(8, loader(source(), accumulation: 2, prefetch: 0))
+        let repeated = try take(24, loader(source(), accumulation: 2, repeats: 3, prefetch: prefetch))
+        for (index, batch) in repeated.enumerated() {
+            #expect(batch == once[index / 6 * 2 + index % 2])
+        }
+        let resumed = try take(6, loader(source(), accumulation: 2, repeats: 3, step: 3, prefetch: prefetch))
+        #expect(resumed == Array(repeated[18...]))
+    }
+
+    @Test("images of different sizes make the same batches, however many are prepared ahead", arguments: [0, 2])
+    func sizes(prefetch: Int) throws {
+        let source = VariedImages(count: 40)
+        let transform = ImageTransform(
+            size: ImageSize(height: 8, width: 8), statistics: ChannelStatistics(mean: [0.5], standardDeviation: [0.25]),
+            augmentation: ImageAugmentation())
+        for batch in try take(5, loader(source, prefetch: prefetch)) {
+            for (row, sample) in batch.samples.enumerated() {
+                let alone = Matrix(rows: 1, columns: 64)
+                // Memory of its own, which no other image has used.
+                try transform.prepare(
+                    source, index: sample, seed: 11, epoch: batch.position[0], workspace: AugmentationWorkspace(),
+                    into: alone)
+                #expect(alone.array == Array(batch.images[64 * row..<64 * row + 64]))
+            }
         }
     }
 

@@ -29,25 +29,55 @@ struct IDXFileTests {
     func roundTrip(compressed: Bool) throws {
         let source = compressed ? try open(gzipBytes(Self.images), gzipBytes(Self.labels)) : try open(Self.images)
         #expect(source.count == 3 && source.channels == 1 && source.classCount == 5)
-        #expect(source.size(at: 1) == ImageSize(height: 2, width: 4))
+        #expect(source.uniformSize == ImageSize(height: 2, width: 4))
         #expect((0..<3).map(source.label) == [4, 0, 2])
-        var pixels = [UInt8](repeating: 0, count: 8)
         for index in 0..<3 {
-            var span = pixels.mutableSpan
-            source.copyPixels(at: index, into: &span)
-            #expect(pixels == Array(patternBytes(24)[8 * index..<8 * index + 8]))
+            #expect(try pixels(source, index) == Array(patternBytes(24)[8 * index..<8 * index + 8]))
         }
     }
 
-    @Test("the fingerprint follows pixels, labels and shape")
-    func fingerprint() throws {
-        let reference = try open(Self.images).fingerprint
-        #expect(try open(gzipBytes(Self.images)).fingerprint == reference)
+    @Test("the identity follows pixels, labels and shape, not how the files are stored")
+    func identity() throws {
+        let reference = try open(Self.images)
+        #expect(reference.identity.count == 3)
+        let compressed = try open(gzipBytes(Self.images))
+        #expect(compressed.identity == reference.identity)
+        #expect(compressed.earlierFingerprint == reference.earlierFingerprint)
         var pixels = Self.images
         pixels[20] ^= 1
-        #expect(try open(pixels).fingerprint != reference)
-        #expect(try open(Self.images, idxBytes([0x801, 3], [4, 2, 0])).fingerprint != reference)
-        #expect(try open(idxBytes([0x803, 3, 4, 2], patternBytes(24))).fingerprint != reference)
+        let others = [
+            try open(pixels), try open(Self.images, idxBytes([0x801, 3], [4, 2, 0])),
+            try open(idxBytes([0x803, 3, 4, 2], patternBytes(24))),
+        ]
+        for other in others {
+            #expect(other.identity != reference.identity)
+            #expect(other.earlierFingerprint != reference.earlierFingerprint)
+        }
+    }
+
+    @Test("the identity of many images looks at some of them, at every label, and at how many there are")
+    func sampledIdentity() throws {
+        let count = 640
+        func identity(_ pixels: [UInt8], labels: [UInt8]) throws -> DataIdentity {
+            let images = idxBytes([0x803, UInt32(labels.count), 1, 4], pixels)
+            return try open(images, idxBytes([0x801, UInt32(labels.count)], labels)).identity
+        }
+        let pixels = patternBytes(4 * count)
+        let labels = [UInt8](repeating: 3, count: count)
+        let reference = try identity(pixels, labels: labels)
+        var noticed = 0
+        for index in 0..<count {
+            var changed = pixels
+            changed[4 * index + 2] ^= 1
+            if try identity(changed, labels: labels) != reference { noticed += 1 }
+        }
+        #expect(noticed == 64)
+        for index in [1, 5, 638] {
+            var changed = labels
+            changed[index] = 2
+            #expect(try identity(pixels, labels: changed) != reference)
+        }
+        #expect(try identity(Array(pixels.dropLast(4)), labels: Array(labels.dropLast())) != reference)
     }
 
     @Test("a file that ends too early is refused, at every length")
@@ -80,7 +110,7 @@ struct IDXFileTests {
     @Test("data compressed in parts are one file")
     func parts() throws {
         let parts = [Self.images[..<7], Self.images[7..<30], Self.images[30...]].flatMap { gzipBytes(Array($0)) }
-        #expect(try open(parts).fingerprint == open(Self.images).fingerprint)
+        #expect(try open(parts).identity == open(Self.images).identity)
         #expect(try message(gzipBytes(Array(Self.images[..<7])) + Self.images[7...]).contains("gzip"))
     }
 

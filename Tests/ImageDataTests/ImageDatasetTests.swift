@@ -67,7 +67,7 @@ struct ImageDatasetTests {
         #expect(try loader.next().labels == nil)
         try directory.write("train-labels-idx1-ubyte", IDXFileTests.labels)
         let labelled = try ImageDataset.open(path: directory.path, split: .train)
-        #expect(labelled.classCount == 5 && labelled.fingerprint != source.fingerprint)
+        #expect(labelled.classCount == 5 && labelled.identity != source.identity)
     }
 
     @Test("a missing part of a known data set is named")
@@ -160,12 +160,12 @@ struct ImageDatasetTests {
     func fashionMNIST() throws {
         let train = try ImageDataset.open(path: ImageDataset.defaultPath, split: .train)
         #expect(train.count == 60_000 && train.classCount == 10 && train.name == "fashion-mnist")
-        #expect(train.size(at: 0) == ImageSize(height: 28, width: 28))
+        #expect(train.uniformSize == ImageSize(height: 28, width: 28))
         let statistics = try ChannelStatistics(of: train)
         // The published numbers have four digits.
         #expect(abs(statistics.mean[0] - 0.2860) < 0.000_05 && abs(statistics.standardDeviation[0] - 0.3530) < 0.000_05)
         let test = try ImageDataset.open(path: ImageDataset.defaultPath, split: .test)
-        #expect(test.count == 10_000 && test.fingerprint != train.fingerprint)
+        #expect(test.count == 10_000 && test.identity != train.identity)
         // The first labels of the test files: ankle boot, pullover, trouser.
         #expect((0..<3).map(test.label) == [9, 2, 1])
     }
@@ -182,6 +182,43 @@ struct ImageDatasetTests {
         for channel in 0..<3 {
             #expect(abs(statistics.mean[channel] - mean[channel]) < 1e-6)
             #expect(abs(statistics.standardDeviation[channel] - deviation[channel]) < 1e-6)
+        }
+    }
+
+    @Test("statistics count pixels, of large images more than of small ones")
+    func statisticsOfSizes() throws {
+        let source = VariedImages(count: 12)
+        let values = (0..<12).flatMap { source.pattern($0) }.map { Double($0) / 255 }
+        let mean = values.reduce(0, +) / Double(values.count)
+        let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count)
+        let statistics = try ChannelStatistics(of: source)
+        // Rounding to Float.
+        #expect(abs(Double(statistics.mean[0]) - mean) < 1e-7)
+        #expect(abs(Double(statistics.standardDeviation[0]) - variance.squareRoot()) < 1e-7)
+    }
+
+    @Test("parts that are counted apart give the statistics of the whole, to the last bit", arguments: [1, 3, 7])
+    func statisticsOfParts(parts: Int) throws {
+        let source = try ImageDataset.open(
+            path: "synthetic", split: .train,
+            synthetic: SyntheticImageParameters(count: 50, size: ImageSize(height: 9, width: 7)))
+        var counts = [Int](repeating: 0, count: 3 * 256)
+        for part in (0..<parts).reversed() {
+            var histogram = ChannelHistogram(channels: 3)
+            try histogram.add(50 * part / parts..<50 * (part + 1) / parts, of: source)
+            for (index, count) in histogram.counts.enumerated() { counts[index] += count }
+        }
+        #expect(try ChannelHistogram(counts: counts).statistics == ChannelStatistics(of: source))
+    }
+
+    @Test("a buffer is one memory for all images, once it has held the largest")
+    func buffer() {
+        let buffer = ImageBuffer()
+        let small = buffer.bytes(5).storage
+        let large = buffer.bytes(50).storage
+        #expect(small !== large)
+        for count in [50, 1, 0, 49, 50] {
+            #expect(buffer.bytes(count).storage === large && buffer.bytes(count).columns == count)
         }
     }
 }

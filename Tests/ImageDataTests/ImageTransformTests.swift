@@ -43,9 +43,7 @@ struct ImageTransformTests {
     func evaluation() throws {
         let source = try source()
         let result = try prepare(transform(nil, height: 24, width: 20), source, 4, epoch: 5)
-        var pixels = [UInt8](repeating: 0, count: 3 * 480)
-        var span = pixels.mutableSpan
-        try source.copyPixels(at: 4, into: &span)
+        let pixels = try pixels(source, 4)
         for element in pixels.indices {
             let channel = element / 480
             let expected =

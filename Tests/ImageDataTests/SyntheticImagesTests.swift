@@ -3,13 +3,6 @@ import Testing
 
 @Suite("Synthetic images")
 struct SyntheticImagesTests {
-    private func pixels(_ source: any ImageSource, _ index: Int) throws -> [UInt8] {
-        var pixels = [UInt8](repeating: 0, count: source.byteCount(at: index))
-        var span = pixels.mutableSpan
-        try source.copyPixels(at: index, into: &span)
-        return pixels
-    }
-
     private func source(
         count: Int = 40, seed: UInt64 = 3, split: ImageDataset.Split = .train, classCount: Int = 7
     ) throws -> any ImageSource {
@@ -24,12 +17,12 @@ struct SyntheticImagesTests {
         let first = try source()
         let again = try source()
         #expect(first.count == 40 && first.channels == 2 && first.classCount == 7)
-        #expect(first.fingerprint == again.fingerprint)
+        #expect(first.identity == again.identity)
         for index in 0..<40 { #expect(try pixels(first, index) == pixels(again, index)) }
         #expect(try pixels(first, 0) != pixels(first, 1))
-        #expect(try source(seed: 4).fingerprint != first.fingerprint)
-        #expect(try source(split: .test).fingerprint != first.fingerprint)
-        #expect(try source(count: 41).fingerprint != first.fingerprint)
+        #expect(try source(seed: 4).identity != first.identity)
+        #expect(try source(split: .test).identity != first.identity)
+        #expect(try source(count: 41).identity != first.identity)
     }
 
     @Test("labels go round the classes, also where images repeat")

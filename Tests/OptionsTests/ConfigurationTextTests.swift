@@ -18,6 +18,7 @@ struct ConfigurationTextTests {
         configuration.model = try ModelPreset.configuration(named: "mae_vit_micro_patch4")
         // A value that is nil has no key.
         configuration.clipGradient = 1
+        (configuration.mean, configuration.standardDeviation) = ([0.25, 0.5], [0.125, 1])
         return configuration
     }
 
@@ -47,6 +48,7 @@ struct ConfigurationTextTests {
         case let number as NSNumber where key == "normPixLoss" || key == "shardsOptimizer":
             object[key] = !number.boolValue
         case let number as NSNumber: object[key] = number.doubleValue + 1
+        case let numbers as [NSNumber]: object[key] = numbers.map { $0.doubleValue + 0.125 }
         default: Issue.record("\(path): what kind of value is this?")
         }
         return object

@@ -25,7 +25,7 @@ package enum ImageDataset {
         path: String, split: Split, synthetic: SyntheticImageParameters = SyntheticImageParameters()
     ) throws(ImageDataError) -> any ImageSource {
         if path == syntheticName { return try SyntheticImages(synthetic, split: split) }
-        switch try DirectoryListing.kind(of: path) {
+        switch try FileKind.of(path) {
         case nil: throw .missingDirectory(path: path)
         case S_IFDIR: break
         default: throw .notADirectory(path: path)
@@ -47,7 +47,7 @@ package enum ImageDataset {
     private static func torchvisionDirectories(_ path: String) throws(ImageDataError) -> [String] {
         var found: [String] = []
         for name in ["raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw"] {
-            if try DirectoryListing.isDirectory(path + "/" + name) { found.append(path + "/" + name) }
+            if try FileKind.isDirectory(path + "/" + name) { found.append(path + "/" + name) }
         }
         return found
     }
@@ -113,7 +113,7 @@ package enum ImageDataset {
     }
 
     private static func firstFile(in directory: String, _ names: [String]) throws(ImageDataError) -> String? {
-        for name in names where try DirectoryListing.isFile(directory + "/" + name) { return directory + "/" + name }
+        for name in names where try FileKind.isFile(directory + "/" + name) { return directory + "/" + name }
         return nil
     }
 }

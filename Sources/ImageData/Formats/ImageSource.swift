@@ -11,7 +11,9 @@ package struct ImageSize: Hashable, Sendable {
     package var pixels: Int { height * width }
 }
 
-/// Images that can be read in any order, from any thread; with or without labels.
+/// An index of images, which are decoded one by one, in any order and on any thread; with or without labels.
+///
+/// All but `decode` is known without reading an image.
 package protocol ImageSource: Sendable {
     /// What logs and reports call the data set.
     var name: String { get }
@@ -20,29 +22,27 @@ package protocol ImageSource: Sendable {
     var channels: Int { get }
     /// Labels are in 0 ..< classCount; nil where images have none.
     var classCount: Int? { get }
-    /// CRC-32 of sizes, labels and pixels: ranks whose fingerprints differ do not see the same data.
-    var fingerprint: UInt32 { get }
-    /// The size that all images share, or that of the largest where they differ.
-    var largestSize: ImageSize { get }
-
+    /// The size of every image; nil where sizes differ, and are known only once an image is decoded.
+    var uniformSize: ImageSize? { get }
+    /// Checkpoints remember it, and ranks compare it: ranks whose identities differ do not see the same data.
+    var identity: DataIdentity { get }
+    /// What versions before `identity` remembered of the same images: the CRC-32 of sizes, labels and pixels. It reads
+    /// every image; nil for sources that those versions did not have.
+    var earlierFingerprint: UInt32? { get }
     /// Bytes of images and labels that this process holds in memory.
     var heldBytes: Int { get }
-
-    /// The size of one image, known before its pixels are read.
-    func size(at index: Int) -> ImageSize
 
     /// Asked for only where there is a `classCount`.
     func label(at index: Int) -> Int
 
-    /// Writes one image as planar bytes [channels, height, width] to the start of `pixels`; allocates nothing where
-    /// images are kept in memory.
+    /// Writes one image to the start of `buffer` as planar bytes, [channels, height, width].
     ///
-    /// - Parameter pixels: at least `byteCount(at: index)` elements.
+    /// - Returns: the image's size.
     /// - Throws: an error that names the file, where the image is read only now.
-    func copyPixels(at index: Int, into pixels: inout MutableSpan<UInt8>) throws(ImageDataError)
+    func decode(at index: Int, into buffer: ImageBuffer) throws(ImageDataError) -> ImageSize
 }
 
 extension ImageSource {
+    package var earlierFingerprint: UInt32? { nil }
     package var heldBytes: Int { 0 }
-    package func byteCount(at index: Int) -> Int { channels * size(at: index).pixels }
 }

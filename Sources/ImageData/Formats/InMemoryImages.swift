@@ -1,14 +1,12 @@
 internal import Host
-import Glibc
 package import Tensors
 
-/// Images of one size, decoded once and kept in memory.
+/// Images of one size, kept in memory as they are decoded.
 package struct InMemoryImages: ImageSource {
     package let name: String
     package let channels: Int
-    package let largestSize: ImageSize
     package let classCount: Int?
-    package let fingerprint: UInt32
+    private let size: ImageSize
     private let pixels: MatrixView<UInt8>
     private let labels: [Int32]
 
@@ -22,29 +20,48 @@ package struct InMemoryImages: ImageSource {
         precondition(pixels.columns == channels * size.pixels)
         self.name = name
         self.channels = channels
-        self.largestSize = size
+        self.size = size
         self.classCount = classCount
         self.pixels = pixels
         self.labels = labels
-        var checksum = Checksum()
-        for value in [pixels.rows, channels, size.height, size.width, classCount ?? 0] { checksum.add(value) }
-        unsafe checksum.add(labels.span.bytes)
-        pixels.withElements { unsafe checksum.add($0.bytes) }
-        fingerprint = checksum.value
     }
 
     package var count: Int { pixels.rows }
     package var heldBytes: Int { pixels.byteCount + labels.count * MemoryLayout<Int32>.stride }
 
-    package func size(at index: Int) -> ImageSize { largestSize }
+    package var uniformSize: ImageSize? { size }
+
+    /// Of the shape, all labels, and the pixels of `sampledImages` images in equal distances.
+    package var identity: DataIdentity {
+        var checksum = checksumOfShapeAndLabels
+        let sampled = min(count, Self.sampledImages)
+        for sample in 0..<sampled {
+            let index = sample * count / sampled
+            pixels.rows(index..<index + 1).withElements { unsafe checksum.add($0.bytes) }
+        }
+        return DataIdentity(count: count, checksum.value)
+    }
+
+    package var earlierFingerprint: UInt32? {
+        var checksum = checksumOfShapeAndLabels
+        pixels.withElements { unsafe checksum.add($0.bytes) }
+        return checksum.value
+    }
+
+    /// Another version of a data set in which one image of twenty differs is taken for the same once in 27 times.
+    private static var sampledImages: Int { 64 }
+
+    private var checksumOfShapeAndLabels: Checksum {
+        var checksum = Checksum()
+        for value in [count, channels, size.height, size.width, classCount ?? 0] { checksum.add(value) }
+        unsafe checksum.add(labels.span.bytes)
+        return checksum
+    }
 
     package func label(at index: Int) -> Int { Int(labels[index]) }
 
-    package func copyPixels(at index: Int, into destination: inout MutableSpan<UInt8>) {
-        precondition(index >= 0 && index < count && destination.count >= pixels.columns)
-        unsafe destination.withUnsafeMutableBufferPointer { buffer in
-            guard let address = buffer.baseAddress else { return }
-            unsafe memcpy(address, pixels.pointer + index * pixels.stride, pixels.columns)
-        }
+    package func decode(at index: Int, into buffer: ImageBuffer) -> ImageSize {
+        buffer.bytes(pixels.columns).copy(from: pixels.rows(index..<index + 1))
+        return size
     }
 }

@@ -34,7 +34,7 @@ package struct SyntheticImageParameters: Hashable, Sendable {
 /// Images made, not read: an oriented grating per class, at a random phase, under noise. The label is index mod classes.
 ///
 /// Only the first `distinctCount` images (up to 4096, in about 16 MiB, and at least one per class) differ; they are made
-/// once, and image i is image i mod `distinctCount`. Reading costs one copy, so it never limits a measurement of speed.
+/// once, and image i is image i mod `distinctCount`. Decoding costs one copy, so it never limits a measurement of speed.
 package struct SyntheticImages: ImageSource {
     package let count: Int
     package let distinctCount: Int
@@ -72,20 +72,19 @@ package struct SyntheticImages: ImageSource {
     package var name: String { pool.name }
     package var channels: Int { pool.channels }
     package var classCount: Int? { pool.classCount }
-    package var largestSize: ImageSize { pool.largestSize }
+    package var uniformSize: ImageSize? { pool.uniformSize }
     package var heldBytes: Int { pool.heldBytes }
-    package var fingerprint: UInt32 { pool.fingerprint ^ UInt32(truncatingIfNeeded: count) }
-
-    package func size(at index: Int) -> ImageSize { pool.largestSize }
+    package var identity: DataIdentity { DataIdentity(count: count, pool.identity.checksum) }
+    package var earlierFingerprint: UInt32? { pool.earlierFingerprint.map { $0 ^ UInt32(truncatingIfNeeded: count) } }
 
     package func label(at index: Int) -> Int {
         precondition(index >= 0 && index < count)
         return pool.label(at: index % distinctCount)
     }
 
-    package func copyPixels(at index: Int, into pixels: inout MutableSpan<UInt8>) {
+    package func decode(at index: Int, into buffer: ImageBuffer) -> ImageSize {
         precondition(index >= 0 && index < count)
-        pool.copyPixels(at: index % distinctCount, into: &pixels)
+        return pool.decode(at: index % distinctCount, into: buffer)
     }
 
     /// 128 + 80·sin(grating + phase) + noise in −32 ..< 32; about four periods across the image.

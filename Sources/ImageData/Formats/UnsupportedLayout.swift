@@ -1,3 +1,5 @@
+internal import Host
+
 /// A form of a data set that is recognised, and not read yet.
 package enum UnsupportedLayout: Equatable, Sendable {
     /// The pickled batches that torchvision downloads.
@@ -18,7 +20,7 @@ package enum UnsupportedLayout: Equatable, Sendable {
     static func find(in directory: String) -> UnsupportedLayout? {
         for variant in [CIFARFile.Variant.cifar10, .cifar100] {
             for place in [directory, directory + "/" + variant.pythonFolder] {
-                let files = Set(DirectoryListing.names(place, atMost: listed))
+                let files = Set(names(place))
                 if files.contains(variant.pythonFile) && files.contains(where: variant.pythonMetadata.contains) {
                     return .cifarForPython(variant)
                 }
@@ -27,12 +29,15 @@ package enum UnsupportedLayout: Equatable, Sendable {
         return imageFile(below: directory, "", depth: 3).map { .imageFolder(example: $0) }
     }
 
-    /// Names looked at in one directory; ImageNet's have a thousand.
-    private static var listed: Int { 64 }
+    /// Names that do not begin with a dot, of the first 64 at most: ImageNet's directories have a thousand. None where the
+    /// directory cannot be read.
+    private static func names(_ directory: String) -> [String] {
+        ((try? Directories.names(in: directory, atMost: 64)) ?? []).filter { !$0.hasPrefix(".") }
+    }
 
     /// The first image file in the directory, or in those below it, by its path from there.
     private static func imageFile(below directory: String, _ prefix: String, depth: Int) -> String? {
-        let names = DirectoryListing.names(directory + "/" + prefix, atMost: listed).sorted()
+        let names = names(directory + "/" + prefix).sorted()
         if let image = names.first(where: { isImage($0) }) { return prefix + image }
         guard depth > 1 else { return nil }
         for name in names.prefix(8) {

@@ -32,8 +32,8 @@ package final class BatchLoader {
                 slot: slot, plan: plan)
         }
         let producer = BatchProducer(
-            source: source, transform: transform, division: division, repeats: repeats, seed: seed, epoch: epoch,
-            step: step)
+            source: source, transform: transform, division: division,
+            schedule: BatchSchedule(division, repeats: repeats, epoch: epoch, step: step), seed: seed)
         ring = BatchRing(batches: batches, producer: producer)
         // Batches that are only counted have nothing to be filled.
         if prefetch > 0 && plan.isBacked { thread = try Self.thread(filling: ring) }

@@ -26,9 +26,9 @@ final class BatchRing: @unchecked Sendable {
 
     /// Fills free slots until stopped or until a batch cannot be prepared: the body of the background thread.
     func produce() {
-        while let slot = freeSlot() {
+        while let number = nextFree() {
             do throws(ImageDataError) {
-                try fill(slot)
+                try fill(number)
                 finish(nil)
             } catch {
                 return finish(error)
@@ -45,20 +45,19 @@ final class BatchRing: @unchecked Sendable {
         while prepared <= number && failure == nil { changed.wait() }
         // What was ready before the failure is still good.
         if prepared <= number, let failure { throw failure }
-        return slots[number % slots.count].batch
+        return slot(number).batch
     }
 
     /// The same on the calling thread, where there is no other.
     func makeNow(_ number: Int) throws(ImageDataError) -> Batch {
-        let slot = number % slots.count
         if let failure { throw failure }
         do throws(ImageDataError) {
-            try fill(slot)
+            try fill(number)
         } catch {
             failure = error
             throw error
         }
-        return slots[slot].batch
+        return slot(number).batch
     }
 
     func stop() {
@@ -68,16 +67,18 @@ final class BatchRing: @unchecked Sendable {
         changed.unlock()
     }
 
-    private func fill(_ slot: Int) throws(ImageDataError) {
-        try producer.fill(&slots[slot].batch)
+    private func slot(_ number: Int) -> Slot { slots[number % slots.count] }
+
+    private func fill(_ number: Int) throws(ImageDataError) {
+        try producer.fill(&slot(number).batch, number: number)
     }
 
-    /// Nil when stopped.
-    private func freeSlot() -> Int? {
+    /// The next batch to prepare, once there is a slot for it; nil when stopped.
+    private func nextFree() -> Int? {
         changed.lock()
         defer { changed.unlock() }
         while prepared - released >= slots.count && !stopping { changed.wait() }
-        return stopping ? nil : prepared % slots.count
+        return stopping ? nil : prepared
     }
 
     private func finish(_ error: ImageDataError?) {

@@ -13,16 +13,11 @@ package struct ImageAugmentation: Hashable, Sendable {
 
 /// Memory for preparing images one after another, so that none is allocated per image. One thread at a time.
 package final class AugmentationWorkspace {
-    fileprivate var decoded = MatrixView<UInt8>(rows: 1, columns: 0)
-    fileprivate var resized = MatrixView<UInt8>(rows: 1, columns: 0)
+    fileprivate let decoded = ImageBuffer()
+    fileprivate let resized = ImageBuffer()
     fileprivate var resampler = BicubicResampler()
 
     package init() {}
-
-    fileprivate func reserve(decoded count: Int, resized resizedCount: Int) {
-        if decoded.columns < count { decoded = MatrixView(rows: 1, columns: count) }
-        if resized.columns < resizedCount { resized = MatrixView(rows: 1, columns: resizedCount) }
-    }
 }
 
 /// Turns the bytes of an image into the row of a batch: crop, resize, flip, normalise.
@@ -60,12 +55,7 @@ package struct ImageTransform: Sendable {
         into row: Matrix
     ) throws(ImageDataError) {
         precondition(source.channels == channels && row.rows == 1 && row.columns == elementCount)
-        let imageSize = source.size(at: index)
-        let byteCount = channels * imageSize.pixels
-        workspace.reserve(decoded: byteCount, resized: elementCount)
-        try workspace.decoded.withMutableElements { (span) throws(ImageDataError) in
-            try source.copyPixels(at: index, into: &span)
-        }
+        let imageSize = try source.decode(at: index, into: workspace.decoded)
         var box = CropBox(top: 0, left: 0, height: imageSize.height, width: imageSize.width)
         var flip = false
         if let augmentation {
@@ -74,13 +64,14 @@ package struct ImageTransform: Sendable {
             random = SampleRandom(seed: seed, epoch: epoch, sample: index, purpose: .flip)
             flip = random.uniform() < augmentation.flipProbability
         }
-        workspace.decoded.withElements { image in
-            workspace.resized.withMutableElements { resized in
+        let resized = workspace.resized.bytes(elementCount)
+        workspace.decoded.bytes(channels * imageSize.pixels).withElements { image in
+            resized.withMutableElements { resized in
                 workspace.resampler.resample(
                     image, channels: channels, imageSize: imageSize, box: box, to: size, into: &resized)
             }
         }
-        normalize(workspace.resized, flip: flip, into: row)
+        normalize(resized, flip: flip, into: row)
     }
 
     /// Looks every byte up, from the right end of each line if `flip`.

@@ -44,6 +44,9 @@ package final class PretrainRun {
         on resources: RankResources, reporter: Reporter
     ) throws {
         let communicator = resources.communicator
+        var configuration = configuration
+        configuration.mean = layout.statistics.mean
+        configuration.standardDeviation = layout.statistics.standardDeviation
         let position = resume.map { ($0.state.epoch, $0.state.stepInEpoch) } ?? (configuration.startEpoch, 0)
         let parts = try layout.make(configuration.step, at: position, on: resources)
         self.configuration = configuration
@@ -64,7 +67,7 @@ package final class PretrainRun {
         state = resume?.state ?? RunState(beginning: configuration, stepsPerEpoch: stepsPerEpoch)
         state.configuration = configuration
         state.worldSize = communicator.size
-        state.dataFingerprint = source.fingerprint
+        (state.dataIdentity, state.dataFingerprint) = (source.identity, nil)
         step.spikeGuard = state.spikeGuard
         step.optimizerUpdates = state.optimizerUpdates ?? (resume == nil ? 0 : state.step)
 

@@ -1,4 +1,5 @@
 package import Checkpoints
+package import ImageData
 package import Optimization
 internal import Runs
 internal import Training
@@ -14,8 +15,10 @@ package struct RunState: RunProgress {
     /// Updates made within the epoch.
     package var stepInEpoch: Int
     package var worldSize: Int
-    /// CRC-32 of the images, so that other data are noticed.
-    package var dataFingerprint: UInt32
+    /// Of the images, so that other data are noticed; nil in a state of before it was kept.
+    package var dataIdentity: DataIdentity?
+    /// What states of before `dataIdentity` have in its place, and no other: see `ImageSource.earlierFingerprint`.
+    package var dataFingerprint: UInt32?
     /// What updates have been like, so that a spike is known as one after a restart too.
     package var spikeGuard = SpikeGuard()
     /// Sums over the steps of the epoch so far.
@@ -27,7 +30,7 @@ extension RunState {
     init(beginning configuration: PretrainConfiguration, stepsPerEpoch: Int) {
         self.init(
             configuration: configuration, step: configuration.startEpoch * stepsPerEpoch,
-            epoch: configuration.startEpoch, stepInEpoch: 0, worldSize: 1, dataFingerprint: 0, metrics: EpochMetrics())
+            epoch: configuration.startEpoch, stepInEpoch: 0, worldSize: 1, metrics: EpochMetrics())
     }
 
     /// The state in a checkpoint, whichever version wrote it: settings that it does not have are what they were before there
@@ -35,7 +38,13 @@ extension RunState {
     package init(of checkpoint: Checkpoint) throws {
         self = try checkpoint.state(
             completedFrom: RunState(beginning: PretrainConfiguration(), stepsPerEpoch: 0),
-            requiring: ["step", "epoch", "stepInEpoch", "dataFingerprint"])
+            requiring: ["step", "epoch", "stepInEpoch"])
+    }
+
+    /// Whether the run was trained on these images, as far as the state knows.
+    package func isOf(_ source: any ImageSource) -> Bool {
+        if let dataIdentity { return dataIdentity == source.identity }
+        return dataFingerprint != nil && dataFingerprint == source.earlierFingerprint
     }
 }
 

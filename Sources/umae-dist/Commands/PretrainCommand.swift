@@ -62,12 +62,13 @@ struct PretrainCommand: WorldCommand {
         for notice in try ProcessorAffinity.notices(threads: resources.team.count, in: world) { reporter.note(notice) }
         if try StopRequest.isPending(on: world) { return stopped(reporter, isKept, options.run.outputDir, step: 0) }
 
-        layout.statistics = try world.agree { try ChannelStatistics(of: data) }
+        layout.statistics = try configuration.statistics(of: data, in: world)
         let run = try PretrainRun(
             configuration, layout, saves: isKept, resume: resume, on: resources, reporter: reporter)
         var summary = RunSummary(
             run: run, data: data, threads: resources.team.count, ranks: world.size, hosts: world.hostLayout,
-            directory: opening.place.path, resume: resume?.checkpoint)
+            directory: opening.place.path, resume: resume?.checkpoint,
+            origins: options.data.originsOfStatistics(configuration))
         if options.run.dryRun {
             reporter.say(lines: summary.opening)
             let saving = world.size > 1 && isKept ? " (saving: of rank 0 alone)" : ""
@@ -81,7 +82,7 @@ struct PretrainCommand: WorldCommand {
         reporter.say(lines: summary.opening)
         try opening.begin(
             output, epoch: run.epoch, step: run.updates,
-            settings: String(options.recipe(of: configuration).dropLast()), remarks: remarks(world))
+            settings: String(options.recipe(of: run.configuration).dropLast()), remarks: remarks(world))
         try options.compute.watchForStalls(in: world)
         let ending = try run.run(in: output, savingEvery: options.run.checkpointEvery)
         writeTimeline(of: run, reporter)
@@ -97,7 +98,7 @@ struct PretrainCommand: WorldCommand {
             try options.configuration(ranks: world.size, channels: data.channels, precision: element)
         }
         try world.agreeOnEqual("configurations", configuration.settings.map(\.line))
-        try world.agreeOnEqual("images (CRC-32)", [String(data.fingerprint)])
+        try world.agreeOnEqual("images", ["\(data.identity)"])
         return configuration
     }
 
@@ -112,7 +113,7 @@ struct PretrainCommand: WorldCommand {
         let configuration = try world.agree {
             let configuration = try options.configuration(
                 ranks: world.size, channels: data.channels, precision: asked.precision, resuming: saved.configuration)
-            try saved.checkResuming(by: configuration, on: data.fingerprint, path: path)
+            try saved.checkResuming(by: configuration, on: data, path: path)
             return configuration
         }
         if saved.epoch >= configuration.epochs {

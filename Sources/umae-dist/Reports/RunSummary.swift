@@ -20,6 +20,8 @@ struct RunSummary {
     /// Nil where nothing is kept.
     var directory: String?
     let resume: Checkpoint?
+    /// Where mean and deviation of the pixels come from.
+    let origins: [String]
 
     /// A line for each thing, which begins with a word for it.
     var opening: [String] {
@@ -29,6 +31,7 @@ struct RunSummary {
         var lines = [
             "data     \(data.name), \(data.count) images of \(size), "
                 + (data.classCount.map { "\($0) classes" } ?? "no labels"),
+            "pixels   " + pixels,
             String(
                 format: "model    %d blocks of width %d, decoder %d of %d, %.2f M parameters, %.3f GFLOP per image",
                 model.depth, model.embedDim, model.decoderDepth, model.decoderEmbedDim, millions,
@@ -105,5 +108,17 @@ struct RunSummary {
         return lines.joined(separator: "\n")
     }
 
-    private var size: String { "\(data.largestSize.height)×\(data.largestSize.width)×\(data.channels)" }
+    private var size: String {
+        guard let size = data.uniformSize else { return "different sizes with \(data.channels) channels" }
+        return "\(size.height)×\(size.width)×\(data.channels)"
+    }
+
+    /// What images are normalised with.
+    private var pixels: String {
+        let named = [("mean", run.configuration.mean), ("deviation", run.configuration.standardDeviation)]
+        return zip(named, origins).map { named, origin in
+            let numbers = (named.1 ?? []).map { String(format: "%.4g", Double($0)) }.joined(separator: ", ")
+            return "\(named.0) \(numbers) (\(origin))"
+        }.joined(separator: ", ")
+    }
 }

@@ -1,0 +1,36 @@
+package import Communication
+package import ImageData
+
+extension PretrainConfiguration {
+    /// Mean and standard deviation that images are normalised with: those of this configuration; what it lacks is computed
+    /// from the images, of which each rank counts its share, with the same result at any number of ranks. Collective.
+    ///
+    /// - Throws: on all ranks, if an image cannot be read.
+    package func statistics(
+        of source: any ImageSource, in communicator: any Communicator
+    ) throws -> ChannelStatistics {
+        let (mean, standardDeviation) = (data.mean, data.standardDeviation)
+        if let mean, let standardDeviation {
+            return ChannelStatistics(mean: mean, standardDeviation: standardDeviation)
+        }
+        let computed = try Self.histogram(of: source, in: communicator).statistics
+        return ChannelStatistics(
+            mean: mean ?? computed.mean, standardDeviation: standardDeviation ?? computed.standardDeviation)
+    }
+
+    private static func histogram(
+        of source: any ImageSource, in communicator: any Communicator
+    ) throws -> ChannelHistogram {
+        let (rank, ranks) = (communicator.rank, communicator.size)
+        let share = source.count * rank / ranks..<source.count * (rank + 1) / ranks
+        let own = try communicator.agree(during: .readingData) {
+            var histogram = ChannelHistogram(channels: source.channels)
+            try histogram.add(share, of: source)
+            return histogram
+        }
+        // Whole numbers below 2^53: any order of addition gives the same.
+        var counts = own.counts.map(Double.init)
+        try communicator.allReduce(&counts, .sum)
+        return ChannelHistogram(counts: counts.map { Int($0) })
+    }
+}

@@ -1,0 +1,33 @@
+import ImageData
+import Tensors
+
+/// The pixels of one image, planar.
+func pixels(_ source: any ImageSource, _ index: Int) throws -> [UInt8] {
+    let buffer = ImageBuffer()
+    let size = try source.decode(at: index, into: buffer)
+    return buffer.bytes(source.channels * size.pixels).array
+}
+
+/// Images of one channel whose sizes differ, and repeat after a while: each the pattern of its number.
+struct VariedImages: ImageSource {
+    let count: Int
+    static let sizes = [(9, 4), (3, 5), (12, 10), (1, 1), (8, 30)].map { ImageSize(height: $0.0, width: $0.1) }
+
+    var name: String { "varied" }
+    var channels: Int { 1 }
+    var classCount: Int? { nil }
+    var uniformSize: ImageSize? { nil }
+    var identity: DataIdentity { DataIdentity(count: count, 0) }
+
+    func label(at index: Int) -> Int { preconditionFailure("no labels") }
+
+    func pattern(_ index: Int) -> [UInt8] {
+        patternBytes(Self.sizes[index % Self.sizes.count].pixels, salt: index)
+    }
+
+    func decode(at index: Int, into buffer: ImageBuffer) -> ImageSize {
+        let pattern = pattern(index)
+        buffer.bytes(pattern.count).copy(from: pattern)
+        return Self.sizes[index % Self.sizes.count]
+    }
+}

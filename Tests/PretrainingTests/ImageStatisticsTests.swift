@@ -1,0 +1,88 @@
+import Communication
+import ImageData
+import Pretraining
+import Synchronization
+import TestSupport
+import Testing
+
+@Suite("Mean and deviation of the images")
+struct ImageStatisticsTests {
+    /// Synthetic images that count how often each is decoded, and of which one may be damaged.
+    private final class WatchedImages: ImageSource {
+        let images: SyntheticImages
+        let damaged: Int?
+        private let decoded: Mutex<[Int]>
+
+        init(count: Int, damaged: Int? = nil) throws {
+            images = try SyntheticImages(
+                SyntheticImageParameters(count: count, channels: 2, size: ImageSize(height: 5, width: 7)), split: .train
+            )
+            self.damaged = damaged
+            decoded = Mutex([Int](repeating: 0, count: count))
+        }
+
+        var timesDecoded: [Int] { decoded.withLock { $0 } }
+
+        var name: String { images.name }
+        var count: Int { images.count }
+        var channels: Int { images.channels }
+        var classCount: Int? { images.classCount }
+        var uniformSize: ImageSize? { images.uniformSize }
+        var identity: DataIdentity { images.identity }
+        func label(at index: Int) -> Int { images.label(at: index) }
+
+        func decode(at index: Int, into buffer: ImageBuffer) throws(ImageDataError) -> ImageSize {
+            if index == damaged { throw .unreadable(path: "/data/\(index).jpeg", reason: "damaged") }
+            decoded.withLock { $0[index] += 1 }
+            return images.decode(at: index, into: buffer)
+        }
+    }
+
+    @Test("each image is read by one rank, and all ranks have the bits that one alone has", arguments: [1, 2, 3, 7])
+    func ranks(ranks: Int) throws {
+        let source = try WatchedImages(count: 23)
+        let expected = try ChannelStatistics(of: source.images)
+        let found = try InProcessWorld.run(ranks: ranks) { world in
+            try PretrainConfiguration().statistics(of: source, in: world)
+        }
+        #expect(found == [ChannelStatistics](repeating: expected, count: ranks))
+        #expect(source.timesDecoded == [Int](repeating: 1, count: 23))
+    }
+
+    @Test("more ranks than images are no obstacle")
+    func fewImages() throws {
+        let source = try WatchedImages(count: 2)
+        let found = try InProcessWorld.run(ranks: 3) { world in
+            try PretrainConfiguration().statistics(of: source, in: world)
+        }
+        #expect(try Set(found) == [ChannelStatistics(of: source.images)])
+    }
+
+    @Test("what is known is not computed, and reads no image")
+    func known() throws {
+        let source = try WatchedImages(count: 9)
+        var configuration = PretrainConfiguration()
+        configuration.mean = [0.25, 0.5]
+        let one = try configuration.statistics(of: source, in: SingleProcess())
+        #expect(one.mean == [0.25, 0.5])
+        #expect(try one.standardDeviation == ChannelStatistics(of: source.images).standardDeviation)
+        #expect(source.timesDecoded == [Int](repeating: 1, count: 9))
+        configuration.standardDeviation = [0.125, 1]
+        let both = try configuration.statistics(of: source, in: SingleProcess())
+        #expect(both == ChannelStatistics(mean: [0.25, 0.5], standardDeviation: [0.125, 1]))
+        #expect(source.timesDecoded == [Int](repeating: 1, count: 9))
+    }
+
+    @Test("an image that one rank cannot read ends all of them with its name")
+    func damaged() throws {
+        let source = try WatchedImages(count: 9, damaged: 8)
+        let messages = try InProcessWorld.run(ranks: 3) { world in
+            do {
+                _ = try PretrainConfiguration().statistics(of: source, in: world)
+                return "no failure"
+            } catch let failure as AgreedFailure { return failure.description }
+        }
+        #expect(
+            Set(messages).count == 1 && messages[0].hasPrefix("rank 2: /data/8.jpeg: cannot be read"), "\(messages)")
+    }
+}
