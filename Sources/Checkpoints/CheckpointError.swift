@@ -18,6 +18,10 @@ package struct CheckpointError: Error, Equatable {
     package let path: String
     package let reason: Reason
 
+    package var isOfLaterVersion: Bool {
+        if case .unsupportedVersion = reason { true } else { false }
+    }
+
     package init(path: String, _ reason: Reason) {
         self.path = path
         self.reason = reason

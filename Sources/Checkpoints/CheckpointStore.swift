@@ -90,7 +90,8 @@ package struct CheckpointStore: Sendable {
     /// The newest checkpoint of a directory that `Checkpoint.validate` accepts; nil if there is none.
     ///
     /// - Parameter reportingDamaged: receives one line for each newer one that is skipped.
-    /// - Throws: where a newer one cannot be read now, which does not mean that it is damaged.
+    /// - Throws: where a newer one cannot be read now, or is of a later version of the program: neither means that it is
+    ///   damaged, and going on from an older one would leave its training behind.
     package static func latestValid(
         in directory: String, reportingDamaged: (String) -> Void
     ) throws -> Checkpoint? {
@@ -98,7 +99,11 @@ package struct CheckpointStore: Sendable {
             do {
                 try checkpoint.validate()
                 return checkpoint
-            } catch  where (error as? FileError)?.isPassing != true {
+            } catch let error as FileError where error.isPassing {
+                throw error
+            } catch let error as CheckpointError where error.isOfLaterVersion {
+                throw error
+            } catch {
                 reportingDamaged("skipping the checkpoint of step \(checkpoint.step): \(error)")
             }
         }

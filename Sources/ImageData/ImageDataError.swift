@@ -62,8 +62,8 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
             "\(path): is no IDX file: it starts with \(Self.hex(found)), and IDX files of bytes with 0x000008; "
                 + "fetch it again"
         case .otherIDX(let path, let expected, let found, let type):
-            "\(path): holds \(Self.dimensions(found)) of \(type.name); what is read today: "
-                + "\(Self.dimensions(expected)) of bytes"
+            "\(path): holds \(counted(found, "dimension")) of \(type.name); what is read today: "
+                + "\(counted(expected, "dimension")) of bytes"
                 + (type == .unsignedBytes && found + expected == 4
                     ? "; check that images and labels are not exchanged" : "")
         case .noImages(let path):
@@ -111,8 +111,6 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
     private static func isArchive(_ path: String) -> Bool {
         [".tar", ".tar.gz", ".tgz", ".zip", ".tar.xz"].contains { path.lowercased().hasSuffix($0) }
     }
-
-    private static func dimensions(_ count: Int) -> String { "\(count) dimension\(count == 1 ? "" : "s")" }
 
     private static func hex(_ value: UInt32) -> String {
         let digits = String(value, radix: 16, uppercase: true)

@@ -1,3 +1,4 @@
+internal import Host
 internal import ArgumentParser
 internal import Communication
 package import Pretraining
@@ -40,7 +41,7 @@ extension DataOptions {
         for (flag, given) in [("--mean", mean), ("--std", std)] {
             guard let count = given?.values.count, count != 1, count != channels else { continue }
             throw SettingsError(
-                "\(flag) has \(count) values, and the images have \(channels) channel\(channels == 1 ? "" : "s"): "
+                "\(flag) has \(count) values, and the images have \(counted(channels, "channel")): "
                     + "give one for each, or one for all")
         }
     }

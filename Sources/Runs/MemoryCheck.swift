@@ -123,7 +123,7 @@ package struct MemoryCheck {
         let host = Set(needs.map(\.host)).count > 1 ? " on \(needs[ranks[0]].host)" : ""
         let place =
             limit.scope == .process && needs.count > 1
-            ? " in rank \(ranks[0])" : " in \(ranks.count) rank\(ranks.count == 1 ? "" : "s")"
+            ? " in rank \(ranks[0])" : " in \(counted(ranks.count, "rank"))"
         let named = parts.filter { $0.1 > 0 }.sorted { $0.1 > $1.1 }
             .map { "\($0.0.rawValue) \(MemoryReport.amount($0.1))" }
         let left: String

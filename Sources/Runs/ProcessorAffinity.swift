@@ -57,7 +57,7 @@ package enum ProcessorAffinity {
             let cores = ranks.map(\.hostCores).max() ?? 1
             let busy = ranks.count * threads
             let place = Set(shares.map(\.host)).count > 1 ? " of \(shares[first].host)" : " here"
-            let what = "\(ranks.count) rank\(ranks.count == 1 ? "" : "s") × \(threads) thread\(threads == 1 ? "" : "s")"
+            let what = "\(counted(ranks.count, "rank")) × \(counted(threads, "thread"))"
             if bound.count < min(busy, cores) || (bound.count < cores && busy < cores && bound.count <= busy) {
                 let each = max(1, cores / ranks.count)
                 return [
@@ -68,7 +68,7 @@ package enum ProcessorAffinity {
             // Ranks of one thread share cores well; threads of one rank wait for each other at every operation.
             if threads > 1 && busy > cores {
                 return [
-                    "\(what) share \(cores) core\(cores == 1 ? "" : "s")\(place), which slows them down: "
+                    "\(what) share \(counted(cores, "core"))\(place), which slows them down: "
                         + "--threads \(max(1, cores / ranks.count)) fits"
                 ]
             }

@@ -146,13 +146,16 @@ struct CheckpointStoreTests {
         #expect(error?.reason == .noValidCheckpoint(damaged: 1))
     }
 
-    @Test("a later format version is refused by its number")
+    @Test("a later format version is refused by its number, and no older checkpoint is taken in its place")
     func laterVersion() throws {
         let store = try store()
+        try Generation(number: 0).save(in: store, step: 0)
         let saved = try Generation(number: 1).save(in: store, step: 1).checkpoint
         try Data("{\"version\": 2}".utf8).write(to: URL(fileURLWithPath: "\(saved.path)/manifest.json"))
         let error = thrownError(CheckpointError.self) { try saved.validate() }
         #expect(error?.reason == .unsupportedVersion(2))
+        let whole = thrownError(CheckpointError.self) { try latest(store) }
+        #expect(whole?.reason == .unsupportedVersion(2))
     }
 
     @Test("a path to resume from may be a checkpoint under any name, or a run directory")

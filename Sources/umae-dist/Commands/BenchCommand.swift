@@ -1,3 +1,4 @@
+import Host
 import ArgumentParser
 import Communication
 import Foundation
@@ -69,8 +70,6 @@ struct BenchCommand: WorldCommand {
         }
         return 0
     }
-
-    private func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
 
     private func table(_ r: Benchmark.Result) -> String {
         var rows = [

@@ -125,7 +125,7 @@ struct PretrainCommand: WorldCommand {
         if configuration.effectiveBatchSize != asked.effectiveBatchSize {
             let images = configuration.effectiveBatchSize / world.size / configuration.accumulation
             reporter.note(
-                "the effective batch stays \(configuration.effectiveBatchSize): \(world.size) ranks × "
+                "the effective batch stays \(configuration.effectiveBatchSize): \(counted(world.size, "rank")) × "
                     + "\(configuration.accumulation) micro-batches of \(images)")
         }
         return configuration
@@ -154,7 +154,7 @@ struct PretrainCommand: WorldCommand {
     private func remarks(_ world: any Communicator) -> [String] {
         let host = HostName.current
         return [
-            "Begun \(Date().formatted(.iso8601)) on \(host), \(world.size) rank\(world.size == 1 ? "" : "s"), by"
+            "Begun \(Date().formatted(.iso8601)) on \(host), \(counted(world.size, "rank")), by"
         ] + VersionText.text.split(separator: "\n").map { "  \($0)" }
     }
 

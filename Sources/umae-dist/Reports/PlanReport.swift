@@ -1,3 +1,4 @@
+import Host
 import DataParallel
 import Foundation
 import Measurement
@@ -60,12 +61,12 @@ struct PlanReport {
     private var measured: String {
         let figures = compute.samples.map { sample -> String in
             let seconds = sample.data + sample.forward + sample.backward
-            return "\(Self.counted(sample.images, "image"))\(sample.encodesTwice ? " encoded twice" : "") "
+            return "\(counted(sample.images, "image"))\(sample.encodesTwice ? " encoded twice" : "") "
                 + Self.seconds(seconds)
         }
         let list = (figures + ["an update besides \(Self.seconds(compute.update))"]).joined(separator: ", ")
         guard let ranks = source.ranks else { return "given    of one rank: \(list)" }
-        let world = "\(Self.counted(ranks, "rank")) × \(Self.counted(threads, "thread"))"
+        let world = "\(counted(ranks, "rank")) × \(counted(threads, "thread"))"
         guard case .measured = source else { return "measured \(world) in --bench-json: \(list)" }
         return "measured \(world) here, without messages: \(list)"
     }
@@ -119,7 +120,7 @@ struct PlanReport {
     }
 
     private var obstacles: [String] {
-        rows.compactMap { row in row.obstacle.map { "\(Self.counted(row.nodes, "node")): \($0)" } }
+        rows.compactMap { row in row.obstacle.map { "\(counted(row.nodes, "node")): \($0)" } }
     }
 
     private static func cells(_ r: ScalingPlan.Row) -> [String] {
@@ -142,8 +143,6 @@ struct PlanReport {
     private static func seconds(_ value: Double) -> String {
         value >= 1 ? String(format: "%.2f s", value) : String(format: "%.3g ms", 1e3 * value)
     }
-
-    private static func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
 
     // MARK: JSON
 

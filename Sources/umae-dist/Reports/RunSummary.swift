@@ -1,3 +1,4 @@
+import Host
 import Checkpoints
 import Communication
 import DataParallel
@@ -29,21 +30,21 @@ struct RunSummary {
         let model = c.model
         let millions = Double(run.model.parameters.values.count) / 1e6
         var lines = [
-            "data     \(data.name), \(data.count) images of \(size), "
+            "data     \(data.name), \(counted(data.count, "image")) of \(size), "
                 + (data.classCount.map { "\($0) classes" } ?? "no labels"),
             "pixels   " + pixels,
             String(
                 format: "model    %d blocks of width %d, decoder %d of %d, %.2f M parameters, %.3f GFLOP per image",
                 model.depth, model.embedDim, model.decoderDepth, model.decoderEmbedDim, millions,
                 model.flopsPerImage / 1e9),
-            "batch    \(c.effectiveBatchSize) images = \(ranks) rank\(ranks == 1 ? "" : "s") × "
-                + "\(c.effectiveBatchSize / ranks / c.accumulation) images"
+            "batch    \(counted(c.effectiveBatchSize, "image")) = \(counted(ranks, "rank")) × "
+                + "\(counted(c.effectiveBatchSize / ranks / c.accumulation, "image"))"
                 + (c.accumulation > 1 ? " × \(c.accumulation) micro-batches" : "") + "; "
-                + "\(threads) thread\(threads == 1 ? "" : "s") per rank, "
+                + "\(counted(threads, "thread")) per rank, "
                 + "\(c.precision.rawValue) products, \(VectorKernels.instructionSet) kernels",
             String(
-                format: "training %d epoch%@ of %d steps, lr %.2e, warm-up of %g epochs, weight decay %g, seed %@",
-                c.epochs, c.epochs == 1 ? "" : "s", run.stepsPerEpoch, c.learningRate, c.warmupEpochs,
+                format: "training %@ of %@, lr %.2e, warm-up of %g epochs, weight decay %g, seed %@",
+                counted(c.epochs, "epoch"), counted(run.stepsPerEpoch, "step"), c.learningRate, c.warmupEpochs,
                 c.optimizer.weightDecay, "\(c.seed)"),
             String(format: "losses   mask ratio %g, %@", model.maskRatio, regularizer),
         ]
