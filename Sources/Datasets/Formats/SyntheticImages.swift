@@ -1,3 +1,4 @@
+package import ImageCodecs
 import Glibc
 import Tensors
 
@@ -82,9 +83,9 @@ package struct SyntheticImages: ImageSource {
         return pool.label(at: index % distinctCount)
     }
 
-    package func decode(at index: Int, into buffer: ImageBuffer) -> ImageSize {
+    package func decode(at index: Int, part choose: (ImageSize) -> CropBox, into buffer: ImageBuffer) -> PixelView {
         precondition(index >= 0 && index < count)
-        return pool.decode(at: index % distinctCount, into: buffer)
+        return pool.decode(at: index % distinctCount, part: choose, into: buffer)
     }
 
     /// 128 + 80·sin(grating + phase) + noise in −32 ..< 32; about four periods across the image.

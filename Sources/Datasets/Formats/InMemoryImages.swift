@@ -1,3 +1,4 @@
+package import ImageCodecs
 internal import Host
 package import Tensors
 
@@ -60,8 +61,8 @@ package struct InMemoryImages: ImageSource {
 
     package func label(at index: Int) -> Int { Int(labels[index]) }
 
-    package func decode(at index: Int, into buffer: ImageBuffer) -> ImageSize {
-        buffer.bytes(pixels.columns).copy(from: pixels.rows(index..<index + 1))
-        return size
+    package func decode(at index: Int, part choose: (ImageSize) -> CropBox, into buffer: ImageBuffer) -> PixelView {
+        precondition(index >= 0 && index < count)
+        return PixelView(planes: pixels.rows(index..<index + 1), size, channels: channels).part(choose(size))
     }
 }

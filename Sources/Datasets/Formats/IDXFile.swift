@@ -1,3 +1,4 @@
+internal import ImageCodecs
 import Tensors
 
 /// The IDX format of MNIST and Fashion-MNIST, plain or gzip.

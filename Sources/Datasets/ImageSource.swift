@@ -1,15 +1,4 @@
-/// Height and width of an image, in pixels.
-package struct ImageSize: Hashable, Sendable {
-    package let height: Int
-    package let width: Int
-
-    package init(height: Int, width: Int) {
-        self.height = height
-        self.width = width
-    }
-
-    package var pixels: Int { height * width }
-}
+package import ImageCodecs
 
 /// An index of images, which are decoded one by one, in any order and on any thread; with or without labels.
 ///
@@ -35,14 +24,23 @@ package protocol ImageSource: Sendable {
     /// Asked for only where there is a `classCount`.
     func label(at index: Int) -> Int
 
-    /// Writes one image to the start of `buffer` as planar bytes, [channels, height, width].
+    /// The pixels of a part of one image.
     ///
-    /// - Returns: the image's size.
+    /// - Parameters:
+    ///   - choose: the part, given the image's size; called once.
+    ///   - buffer: what had to be decoded is in it, until something else is.
     /// - Throws: an error that names the file, where the image is read only now.
-    func decode(at index: Int, into buffer: ImageBuffer) throws(ImageDataError) -> ImageSize
+    func decode(
+        at index: Int, part choose: (ImageSize) -> CropBox, into buffer: ImageBuffer
+    ) throws(ImageDataError) -> PixelView
 }
 
 extension ImageSource {
     package var earlierFingerprint: UInt32? { nil }
     package var heldBytes: Int { 0 }
+
+    /// The pixels of one image.
+    package func decode(at index: Int, into buffer: ImageBuffer) throws(ImageDataError) -> PixelView {
+        try decode(at: index, part: \.whole, into: buffer)
+    }
 }

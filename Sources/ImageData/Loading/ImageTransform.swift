@@ -1,3 +1,7 @@
+package import Augmentation
+internal import CVectorKernels
+package import Datasets
+package import ImageCodecs
 package import Tensors
 
 /// What happens to an image at random while training.
@@ -14,8 +18,7 @@ package struct ImageAugmentation: Hashable, Sendable {
 /// Memory for preparing images one after another, so that none is allocated per image. One thread at a time.
 package final class AugmentationWorkspace {
     fileprivate let decoded = ImageBuffer()
-    fileprivate let resized = ImageBuffer()
-    fileprivate var resampler = BicubicResampler()
+    fileprivate let resampler = BicubicResampler()
 
     package init() {}
 }
@@ -26,6 +29,7 @@ package struct ImageTransform: Sendable {
     package let size: ImageSize
     /// Nil for evaluation: the whole image is resized and nothing is random.
     package let augmentation: ImageAugmentation?
+    private let statistics: ChannelStatistics
     /// (byte / 255 − mean) / deviation for every byte; [channels, 256].
     private let normalized: [Float]
 
@@ -38,6 +42,7 @@ package struct ImageTransform: Sendable {
         self.channels = statistics.mean.count
         self.size = size
         self.augmentation = augmentation
+        self.statistics = statistics
         // Float steps in this order are those of torchvision's ToTensor and Normalize.
         normalized = zip(statistics.mean, statistics.standardDeviation).flatMap { mean, deviation in
             (0..<256).map { (Float($0) / 255 - mean) / deviation }
@@ -55,38 +60,52 @@ package struct ImageTransform: Sendable {
         into row: Matrix
     ) throws(ImageDataError) {
         precondition(source.channels == channels && row.rows == 1 && row.columns == elementCount)
-        let imageSize = try source.decode(at: index, into: workspace.decoded)
-        var box = CropBox(top: 0, left: 0, height: imageSize.height, width: imageSize.width)
+        let pixels = try source.decode(
+            at: index,
+            part: { size in
+                guard let augmentation else { return size.whole }
+                var random = SampleRandom(seed: seed, epoch: epoch, sample: index, purpose: .crop)
+                return augmentation.crop.box(in: size, random: &random)
+            }, into: workspace.decoded)
         var flip = false
         if let augmentation {
-            var random = SampleRandom(seed: seed, epoch: epoch, sample: index, purpose: .crop)
-            box = augmentation.crop.box(in: imageSize, random: &random)
-            random = SampleRandom(seed: seed, epoch: epoch, sample: index, purpose: .flip)
+            var random = SampleRandom(seed: seed, epoch: epoch, sample: index, purpose: .flip)
             flip = random.uniform() < augmentation.flipProbability
         }
-        let resized = workspace.resized.bytes(elementCount)
-        workspace.decoded.bytes(channels * imageSize.pixels).withElements { image in
-            resized.withMutableElements { resized in
-                workspace.resampler.resample(
-                    image, channels: channels, imageSize: imageSize, box: box, to: size, into: &resized)
-            }
-        }
-        normalize(resized, flip: flip, into: row)
+        normalize(workspace.resampler.resample(pixels, to: size), flip: flip, into: row)
     }
 
-    /// Looks every byte up, from the right end of each line if `flip`.
-    private func normalize(_ bytes: MatrixView<UInt8>, flip: Bool, into row: Matrix) {
+    /// From the right end of each line if `flip`.
+    private func normalize(_ pixels: PixelView, flip: Bool, into row: Matrix) {
+        switch pixels.layout {
+        case .rgbx:
+            for line in 0..<size.height {
+                unsafe umae_normalize_pixels(
+                    pixels.base + line * pixels.rowBytes, size.width, statistics.mean, statistics.standardDeviation,
+                    flip, row.pointer + line * size.width, size.pixels)
+            }
+        case .planar(let planeBytes):
+            for channel in 0..<channels {
+                unsafe lookUp(
+                    pixels.base + channel * planeBytes, rowBytes: pixels.rowBytes, table: channel * 256, flip: flip,
+                    into: row.pointer + channel * size.pixels)
+            }
+        }
+    }
+
+    private func lookUp(
+        _ plane: UnsafePointer<UInt8>, rowBytes: Int, table first: Int, flip: Bool,
+        into target: UnsafeMutablePointer<Float>
+    ) {
         let width = size.width
-        let lines = channels * size.height
         unsafe normalized.withUnsafeBufferPointer { table in
-            for line in 0..<lines {
-                let bins = line / size.height * 256
-                let source = unsafe bytes.pointer + line * width
-                let target = unsafe row.pointer + line * width
+            for line in 0..<size.height {
+                let source = unsafe plane + line * rowBytes
+                let target = unsafe target + line * width
                 if flip {
-                    for x in 0..<width { unsafe target[width - 1 - x] = table[bins + Int(source[x])] }
+                    for x in 0..<width { unsafe target[width - 1 - x] = table[first + Int(source[x])] }
                 } else {
-                    for x in 0..<width { unsafe target[x] = table[bins + Int(source[x])] }
+                    for x in 0..<width { unsafe target[x] = table[first + Int(source[x])] }
                 }
             }
         }

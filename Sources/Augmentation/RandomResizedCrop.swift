@@ -1,20 +1,6 @@
 import Glibc
+package import ImageCodecs
 package import Tensors
-
-/// A part of an image, in pixels from its upper left corner.
-package struct CropBox: Hashable, Sendable {
-    package let top: Int
-    package let left: Int
-    package let height: Int
-    package let width: Int
-
-    package init(top: Int, left: Int, height: Int, width: Int) {
-        self.top = top
-        self.left = left
-        self.height = height
-        self.width = width
-    }
-}
 
 /// Chooses a part of random area and aspect ratio.
 ///

@@ -1,3 +1,5 @@
+internal import ImageCodecs
+package import Datasets
 internal import Tensors
 
 /// How many pixels of each channel have each value, over images of any sizes.
@@ -28,19 +30,17 @@ package struct ChannelHistogram: Sendable {
     package mutating func add(_ images: Range<Int>, of source: any ImageSource) throws(ImageDataError) {
         precondition(source.channels == channels)
         let buffer = ImageBuffer()
-        for index in images {
-            let plane = try source.decode(at: index, into: buffer).pixels
-            buffer.bytes(channels * plane).withElements { count($0, plane: plane) }
-        }
+        for index in images { count(try source.decode(at: index, into: buffer)) }
     }
 
-    /// - Parameter plane: pixels of each channel.
-    private mutating func count(_ pixels: Span<UInt8>, plane: Int) {
+    private mutating func count(_ pixels: PixelView) {
         let channels = channels
         var bins = counts.mutableSpan
         for channel in 0..<channels {
             let first = channel * Self.values
-            for offset in channel * plane..<(channel + 1) * plane { bins[first + Int(pixels[offset])] += 1 }
+            for row in 0..<pixels.size.height {
+                pixels.forEachByte(row: row, channel: channel) { bins[first + Int($0)] += 1 }
+            }
         }
     }
 

@@ -1,3 +1,5 @@
+package import Datasets
+
 /// Mean and standard deviation of each channel, of pixels scaled to 0 ... 1.
 package struct ChannelStatistics: Hashable, Sendable {
     package let mean: [Float]

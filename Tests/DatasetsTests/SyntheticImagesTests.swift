@@ -1,4 +1,6 @@
-import ImageData
+import TestSupport
+import ImageCodecs
+import Datasets
 import Testing
 
 @Suite("Synthetic images")

@@ -1,4 +1,5 @@
-import ImageData
+import ImageCodecs
+import Datasets
 import TestSupport
 import Testing
 

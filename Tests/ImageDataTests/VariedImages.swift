@@ -1,12 +1,7 @@
-import ImageData
+import Datasets
+import ImageCodecs
 import Tensors
-
-/// The pixels of one image, planar.
-func pixels(_ source: any ImageSource, _ index: Int) throws -> [UInt8] {
-    let buffer = ImageBuffer()
-    let size = try source.decode(at: index, into: buffer)
-    return buffer.bytes(source.channels * size.pixels).array
-}
+import TestSupport
 
 /// Images of one channel whose sizes differ, and repeat after a while: each the pattern of its number.
 struct VariedImages: ImageSource {
@@ -25,9 +20,11 @@ struct VariedImages: ImageSource {
         patternBytes(Self.sizes[index % Self.sizes.count].pixels, salt: index)
     }
 
-    func decode(at index: Int, into buffer: ImageBuffer) -> ImageSize {
+    func decode(at index: Int, part choose: (ImageSize) -> CropBox, into buffer: ImageBuffer) -> PixelView {
         let pattern = pattern(index)
-        buffer.bytes(pattern.count).copy(from: pattern)
-        return Self.sizes[index % Self.sizes.count]
+        let size = Self.sizes[index % Self.sizes.count]
+        let planes = buffer.bytes(pattern.count)
+        planes.copy(from: pattern)
+        return PixelView(planes: planes, size, channels: 1).part(choose(size))
     }
 }

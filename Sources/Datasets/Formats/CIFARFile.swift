@@ -1,3 +1,4 @@
+internal import ImageCodecs
 import Tensors
 
 /// The binary format of CIFAR-10 and CIFAR-100: records of one or two label bytes and 3 × 32 × 32 planar bytes.
