@@ -1,4 +1,5 @@
 import Glibc
+package import ImageCodecs
 package import Host
 internal import Tensors
 
@@ -32,6 +33,12 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
     /// The length of a CIFAR file is not a positive multiple of its record.
     case wrongRecordLength(path: String, bytes: Int, recordBytes: Int)
     case labelOutOfRange(path: String, record: Int, label: Int, classCount: Int)
+    /// The file is no image that can be decoded.
+    case badImage(path: String, reason: ImageCodecError)
+    /// Directories of classes in which there is no image.
+    case emptyClasses(path: String, count: Int, first: String)
+    /// Classes that were asked for and are not there.
+    case missingClasses(path: String, count: Int, first: String)
     /// The parameters of synthetic images make no image.
     case impossibleSynthetic(reason: String)
     /// The data set is smaller than one global batch.
@@ -86,6 +93,12 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
         case .labelOutOfRange(let path, let record, let label, let classCount):
             "\(path): record \(record) has label \(label), but there are \(classCount) classes; "
                 + "the file is damaged, fetch it again"
+        case .badImage(let path, let reason): "\(path): \(reason)"
+        case .emptyClasses(let path, let count, let first):
+            "\(path): no JPEG or PNG images for \(count == 1 ? "class" : "\(count) classes, as") \(first); remove "
+                + "\(count == 1 ? "its directory" : "their directories") or fetch the images again"
+        case .missingClasses(let path, let count, let first):
+            "\(path): \(count) of the classes asked for are not there, the first of them \(first)"
         case .impossibleSynthetic(let reason):
             "synthetic images: \(reason)"
         case .globalBatchTooLarge(let globalBatch, let imageCount):
