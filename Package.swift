@@ -34,6 +34,9 @@ let package = Package(
         // 0: system libraries and C
         .systemLibrary(name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg62-turbo-dev"])]),
+        .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        .target(name: "CImageCodecs", dependencies: ["CJPEG", "CPNG"]),
         .target(name: "CMPIShim", dependencies: ["COpenMPI"]),
         .target(name: "CVectorKernels"),
         .target(name: "CStopSignals"),
@@ -43,9 +46,9 @@ let package = Package(
         module("Host", ["CZlib"]),
         module("Tensors", ["CVectorKernels", "Host"]),
         module("Communication", ["CMPIShim", "Host", "Tensors"]),
-        // 2: layers, images, files of tensors, settings
+        // 2: layers, the decoding of images, files of tensors, settings
         module("Layers", ["Tensors", "CVectorKernels"]),
-        module("ImageData", ["Host", "Tensors", "CZlib"]),
+        module("ImageCodecs", ["CImageCodecs", "Tensors"]),
         module("Safetensors", ["Host", "Tensors"]),
         // Flags, recipes and the environment as one command line, whatever the command.
         module(
@@ -53,12 +56,15 @@ let package = Package(
             [
                 "Communication", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"), "Yams",
             ]),
-        // 3: the model, the loss of its features, its update, its distribution
+        // 3: data sets, crops; the model, the loss of its features, its update, its distribution
+        module("Datasets", ["Host", "ImageCodecs", "Tensors", "CZlib"]),
+        module("Augmentation", ["ImageCodecs", "Tensors", "CVectorKernels"]),
         module("Models", ["Layers", "Safetensors", "Tensors", "CVectorKernels"]),
         module("Regularizers", ["Layers", "Tensors", "CVectorKernels"]),
         module("Optimization", ["Tensors", "CVectorKernels"]),
         module("DataParallel", ["Communication", "Tensors", "CVectorKernels"]),
-        // 4: what is kept; what a step would take on machines that are not here
+        // 4: batches of images; what is kept; what a step would take on machines that are not here
+        module("ImageData", ["Augmentation", "Datasets", "Host", "ImageCodecs", "Tensors", "CVectorKernels"]),
         module("Checkpoints", ["Host", "Safetensors"]),
         module("Planning", ["Communication", "DataParallel", "Models", "Regularizers", "Tensors"]),
         // 5: what every run has, whatever it computes: clocks, memory, signals
@@ -69,20 +75,23 @@ let package = Package(
         module(
             "Training",
             [
-                "Communication", "DataParallel", "ImageData", "Layers", "Optimization", "Runs", "Tensors",
+                "Communication", "DataParallel", "Augmentation", "Datasets", "ImageCodecs", "ImageData", "Layers",
+                "Optimization", "Runs", "Tensors",
             ]),
         // 7: pretraining: its losses and the loop around its steps
         module(
             "Pretraining",
             [
-                "Checkpoints", "Communication", "DataParallel", "Host", "ImageData", "Layers", "Models", "Optimization",
+                "Checkpoints", "Communication", "DataParallel", "Host", "Augmentation", "Datasets", "ImageCodecs",
+                "ImageData", "Layers", "Models", "Optimization",
                 "Regularizers", "Runs", "Safetensors", "Tensors", "Training",
             ]),
         // 8: what is measured of a step: its speed, its gradients, its cost elsewhere
         module(
             "Measurement",
             [
-                "Checkpoints", "Communication", "CVectorKernels", "DataParallel", "Host", "ImageData", "Layers",
+                "Checkpoints", "Communication", "CVectorKernels", "DataParallel", "Host", "Augmentation", "Datasets",
+                "ImageCodecs", "ImageData", "Layers",
                 "Models",
                 "Optimization", "Planning", "Pretraining", "Regularizers", "Runs", "Safetensors", "Tensors", "Training",
             ]),
@@ -90,14 +99,16 @@ let package = Package(
         module(
             "Options",
             [
-                "Communication", "DataParallel", "ImageData", "Models", "Optimization", "Pretraining", "Regularizers",
+                "Communication", "DataParallel", "Augmentation", "Datasets", "ImageCodecs", "ImageData", "Models",
+                "Optimization", "Pretraining", "Regularizers",
                 "Runs", "Settings", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         // 10: commands
         .executableTarget(
             name: "umae-dist",
             dependencies: [
-                "BuildIdentity", "Checkpoints", "Communication", "DataParallel", "Host", "ImageData", "Layers",
+                "BuildIdentity", "Checkpoints", "Communication", "DataParallel", "Host", "Augmentation", "Datasets",
+                "ImageCodecs", "ImageData", "Layers",
                 "Measurement", "Models", "Optimization", "Options", "Planning", "Pretraining", "Regularizers", "Runs",
                 "Settings", "Tensors", "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -105,7 +116,8 @@ let package = Package(
             swiftSettings: settings),
         // Tests, one target per module; EndToEndTests runs the program itself, under mpirun too.
         .target(
-            name: "TestSupport", dependencies: ["Communication", "Host", "Tensors"], path: "Tests/TestSupport",
+            name: "TestSupport", dependencies: ["Communication", "Datasets", "Host", "ImageCodecs", "Tensors"],
+            path: "Tests/TestSupport",
             swiftSettings: settings),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .target(name: "FaultInjector", path: "Tests/FaultInjector"),
@@ -121,7 +133,12 @@ let package = Package(
             ],
             resources: [.copy("Fixtures")]),
         tests("HostTests", ["Host", "TestSupport"]),
-        tests("ImageDataTests", ["ImageData", "Tensors", "TestSupport"], resources: [.copy("Fixtures")]),
+        tests("ImageCodecsTests", ["ImageCodecs", "Tensors", "TestSupport"], resources: [.copy("Fixtures")]),
+        tests("DatasetsTests", ["Datasets", "ImageCodecs", "Tensors", "TestSupport"]),
+        tests(
+            "AugmentationTests", ["Augmentation", "ImageCodecs", "Tensors", "TestSupport"],
+            resources: [.copy("Fixtures")]),
+        tests("ImageDataTests", ["Augmentation", "Datasets", "ImageCodecs", "ImageData", "Tensors", "TestSupport"]),
         tests("LayersTests", ["Layers", "Tensors"]),
         tests(
             "MeasurementTests",
@@ -132,7 +149,8 @@ let package = Package(
         tests(
             "ModelsTests",
             [
-                "Checkpoints", "Communication", "DataParallel", "ImageData", "Layers", "Measurement", "Models",
+                "Checkpoints", "Communication", "DataParallel", "Augmentation", "Datasets", "ImageCodecs", "ImageData",
+                "Layers", "Measurement", "Models",
                 "Pretraining", "Regularizers", "Runs", "Tensors", "TestSupport", "Training",
             ],
             resources: [.copy("Fixtures")]),
@@ -144,7 +162,8 @@ let package = Package(
         tests(
             "PretrainingTests",
             [
-                "Communication", "DataParallel", "Host", "ImageData", "Layers", "Models", "Optimization", "Pretraining",
+                "Communication", "DataParallel", "Host", "Augmentation", "Datasets", "ImageCodecs", "ImageData",
+                "Layers", "Models", "Optimization", "Pretraining",
                 "Regularizers", "Runs", "Tensors", "TestSupport", "Training",
             ]),
         tests(
@@ -160,7 +179,8 @@ let package = Package(
         tests(
             "TrainingTests",
             [
-                "Communication", "DataParallel", "ImageData", "Layers", "Optimization", "Runs", "Tensors",
+                "Communication", "DataParallel", "Augmentation", "Datasets", "ImageCodecs", "ImageData", "Layers",
+                "Optimization", "Runs", "Tensors",
                 "TestSupport", "Training",
             ]),
     ]

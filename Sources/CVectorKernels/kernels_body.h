@@ -12,3 +12,4 @@
 #include "kernels_tiles.h"
 #include "kernels_products.h"
 #include "kernels_attention.h"
+#include "kernels_images.h"

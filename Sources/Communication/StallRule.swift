@@ -46,11 +46,12 @@ package struct StallRule {
 
     /// The places of the ranks that have done one thing for longer than they may.
     package func stuck(_ signs: [Sign]) -> [Int] {
-        // Whoever waited for work that is over has waited in vain only since then.
-        let sinceWork = signs.map(\.sinceWork).min() ?? .infinity
+        // Whoever waits for ranks that get on waits for no stall, however far behind they are: on a busy host one may have
+        // much less of the cores. Nor has whoever waited for work that is over waited in vain for longer than since then.
+        let sinceProgress = signs.map { min($0.unchanged, $0.sinceWork) }.min() ?? .infinity
         return zip(signs, limits(signs)).enumerated().filter { _, pair in
             let (sign, limit) = pair
-            return (sign.operation == .computing ? sign.unchanged : min(sign.unchanged, sinceWork)) >= limit
+            return (sign.operation == .computing ? sign.unchanged : min(sign.unchanged, sinceProgress)) >= limit
         }.map(\.offset)
     }
 }

@@ -1,3 +1,5 @@
+internal import ImageCodecs
+internal import Datasets
 package import Communication
 import Foundation
 internal import ImageData

@@ -1,3 +1,5 @@
+internal import ImageCodecs
+internal import Datasets
 internal import Communication
 internal import ImageData
 internal import Models

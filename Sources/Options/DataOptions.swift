@@ -1,6 +1,8 @@
+internal import ImageCodecs
+package import Datasets
 package import ArgumentParser
 internal import Communication
-package import ImageData
+internal import ImageData
 package import Models
 package import Pretraining
 package import Settings

@@ -1,4 +1,5 @@
-package import ImageData
+package import Datasets
+internal import ImageData
 package import Pretraining
 package import Runs
 package import Settings

@@ -1,3 +1,4 @@
+internal import Datasets
 package import ArgumentParser
 internal import Communication
 internal import ImageData

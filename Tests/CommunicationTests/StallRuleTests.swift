@@ -20,11 +20,15 @@ struct StallRuleTests {
         return sign
     }
 
-    @Test("who computes or waits for longer than the timeout is stuck")
+    @Test("who computes for longer than the timeout is stuck, and who waits for ranks of which none gets on")
     func stuck() {
         #expect(rule.stuck([sign(.computing, for: 9.9), sign(.allGather, for: 9.9)]) == [])
         #expect(rule.stuck([sign(.computing, for: 10), sign(.allGather, for: 9)]) == [0])
-        #expect(rule.stuck([sign(.computing, for: 1), sign(.waitForSum, for: 10)]) == [1])
+        #expect(rule.stuck([sign(.computing, for: 10), sign(.waitForSum, for: 12)]) == [0, 1])
+        #expect(rule.stuck([sign(.allReduce, for: 10), sign(.waitForSum, for: 12)]) == [0, 1])
+        // However long it is that one waits for another that is slower.
+        #expect(rule.stuck([sign(.computing, for: 9.9), sign(.waitForSum, for: 1e6)]) == [])
+        #expect(rule.stuck([sign(.allReduce, for: 9.9), sign(.waitForSum, for: 1e6)]) == [])
     }
 
     @Test("who saves has no limit, and neither has who waits meanwhile", arguments: LongWork.allCases)
@@ -46,7 +50,7 @@ struct StallRuleTests {
     func afterWork() {
         let over = sign(.computing, for: 0.1, sinceWork: 0.1)
         #expect(rule.stuck([over, sign(.allGather, for: 1e6)]) == [])
-        #expect(rule.stuck([sign(.computing, for: 0.1, sinceWork: 11), sign(.allGather, for: 1e6)]) == [1])
+        #expect(rule.stuck([sign(.broadcast, for: 12, sinceWork: 11), sign(.allGather, for: 1e6)]) == [0, 1])
         // Not those who computed all the while.
         #expect(rule.stuck([over, sign(.computing, for: 11)]) == [1])
     }

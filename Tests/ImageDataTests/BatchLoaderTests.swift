@@ -1,3 +1,5 @@
+import ImageCodecs
+import Datasets
 import Foundation
 import ImageData
 import Tensors
@@ -32,9 +34,11 @@ struct BatchLoaderTests {
         var uniformSize: ImageSize? { images.uniformSize }
         var identity: DataIdentity { images.identity }
         func label(at index: Int) -> Int { images.label(at: index) }
-        func decode(at index: Int, into buffer: ImageBuffer) throws(ImageDataError) -> ImageSize {
+        func decode(
+            at index: Int, part choose: (ImageSize) -> CropBox, into buffer: ImageBuffer
+        ) throws(ImageDataError) -> PixelView {
             if index == damaged { throw .unreadable(path: "/data/image-\(index).jpeg", reason: "damaged") }
-            return try images.decode(at: index, into: buffer)
+            return try images.decode(at: index, part: choose, into: buffer)
         }
     }
 
@@ -80,6 +84,12 @@ struct BatchLoaderTests {
             usleep(2000)
             #expect(Copy(batch) == expected)
         }
+    }
+
+    @Test("images without labels make batches without labels")
+    func noLabels() throws {
+        let batch = try loader(VariedImages(count: 20), prefetch: 0).next()
+        #expect(batch.labels == nil && batch.count == 16)
     }
 
     @Test("the micro-batches of a step are given as often as is asked for, one after another", arguments: [0, 2])

@@ -1,3 +1,7 @@
+import TestSupport
+import Augmentation
+import ImageCodecs
+import Datasets
 import ImageData
 import Tensors
 import Testing

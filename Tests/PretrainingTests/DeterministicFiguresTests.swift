@@ -1,3 +1,5 @@
+import ImageCodecs
+import Datasets
 import Communication
 import DataParallel
 import ImageData

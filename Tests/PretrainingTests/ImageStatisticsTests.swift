@@ -1,3 +1,5 @@
+import ImageCodecs
+import Datasets
 import Communication
 import ImageData
 import Pretraining
@@ -31,10 +33,12 @@ struct ImageStatisticsTests {
         var identity: DataIdentity { images.identity }
         func label(at index: Int) -> Int { images.label(at: index) }
 
-        func decode(at index: Int, into buffer: ImageBuffer) throws(ImageDataError) -> ImageSize {
+        func decode(
+            at index: Int, part choose: (ImageSize) -> CropBox, into buffer: ImageBuffer
+        ) throws(ImageDataError) -> PixelView {
             if index == damaged { throw .unreadable(path: "/data/\(index).jpeg", reason: "damaged") }
             decoded.withLock { $0[index] += 1 }
-            return images.decode(at: index, into: buffer)
+            return images.decode(at: index, part: choose, into: buffer)
         }
     }
 

@@ -155,6 +155,24 @@ typedef struct umae_attention {
        const int32_t *indices, size_t rows, size_t width),                                                            \
       (out, out_stride, source, source_stride, table, indices, rows, width))                                          \
     /* y = x as `type`. */                                                                                            \
+    /* One row of an image of four bytes a pixel, resampled to `count` pixels: pixel x is the sum of taps[x] neighbours    \
+       from first[x] on, each with its weight in 22 fractional bits, weights[x, tap_stride]; rounded and cut off to a     \
+       byte. Source: Pillow's Resample.c, ImagingResampleHorizontal_8bpc. */                                              \
+    X(void, resample_pixels,                                                                                          \
+      (const uint8_t *source, const int32_t *weights, const int32_t *first, const int32_t *taps, size_t tap_stride,   \
+       uint8_t *target, size_t count),                                                                                \
+      (source, weights, first, taps, tap_stride, target, count))                                                      \
+    /* The same along columns, whatever the bytes are of: `taps` rows, `source_bytes` apart, to one of `count` bytes. */  \
+    X(void, resample_bytes,                                                                                           \
+      (const uint8_t *source, size_t source_bytes, const int32_t *weights, size_t taps, uint8_t *target,              \
+       size_t count),                                                                                                 \
+      (source, source_bytes, weights, taps, target, count))                                                           \
+    /* (byte / 255 − mean) / deviation of red, green and blue of one row of pixels of four bytes, to three planes,        \
+       `plane` floats apart; from right to left if `flip`. */                                                            \
+    X(void, normalize_pixels,                                                                                         \
+      (const uint8_t *pixels, size_t count, const float *mean, const float *deviation, bool flip, float *target,      \
+       size_t plane),                                                                                                 \
+      (pixels, count, mean, deviation, flip, target, plane))                                                          \
     X(void, convert, (umae_type type, const float *x, void *y, size_t count), (type, x, y, count))                    \
     /* Bytes of scratch memory, aligned to 64, that the product needs. */                                             \
     X(size_t, multiply_scratch, (const umae_product *p), (p))                                                          \

@@ -1,3 +1,4 @@
+package import Datasets
 internal import Host
 package import Tensors
 

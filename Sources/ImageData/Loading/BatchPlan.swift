@@ -1,3 +1,5 @@
+package import Datasets
+
 /// How the images of one update are divided: contiguous parts for the ranks, and each rank's for its micro-batches.
 package struct BatchPlan: Hashable, Sendable {
     /// Images by rank and micro-batch.

@@ -1,3 +1,4 @@
+internal import Datasets
 internal import Tensors
 
 /// Prepares any micro-batch of the schedule; what it keeps from one to the next is memory alone. One thread at a time.

@@ -1,3 +1,4 @@
+internal import Datasets
 internal import Host
 
 /// The batches between the thread that prepares them and the one that uses them, in order, without allocation.

@@ -1,3 +1,5 @@
+package import Datasets
+
 /// How an epoch is divided into global batches, and which images of each a rank has.
 ///
 /// Global batch s is positions s·G ..< (s+1)·G of the epoch's order, whatever the number of ranks; rank r has the r-th of

@@ -1,3 +1,4 @@
+package import Datasets
 package import DataParallel
 package import ImageData
 package import Models

@@ -1,3 +1,4 @@
+internal import Datasets
 internal import Communication
 internal import ImageData
 package import Runs

@@ -1,5 +1,6 @@
+package import Datasets
 package import Checkpoints
-package import ImageData
+internal import ImageData
 package import Optimization
 internal import Runs
 internal import Training

@@ -1,3 +1,5 @@
+internal import ImageCodecs
+package import Datasets
 internal import Communication
 internal import DataParallel
 package import ImageData

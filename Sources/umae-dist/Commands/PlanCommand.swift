@@ -1,3 +1,5 @@
+import ImageCodecs
+import Datasets
 import ArgumentParser
 import Communication
 import DataParallel

@@ -1,3 +1,5 @@
+import ImageCodecs
+import Datasets
 import Host
 import Checkpoints
 import Communication

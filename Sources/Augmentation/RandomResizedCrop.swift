@@ -1,0 +1,52 @@
+import Glibc
+package import ImageCodecs
+package import Tensors
+
+/// Chooses a part of random area and aspect ratio.
+///
+/// Source: torchvision `transforms.RandomResizedCrop.get_params`, step by step, but with random numbers that belong to
+/// the sample.
+package struct RandomResizedCrop: Hashable, Sendable {
+    /// Area of the crop as a fraction of the image.
+    package let scale: ClosedRange<Double>
+    /// Width over height of the crop; drawn uniformly in its logarithm.
+    package let ratio: ClosedRange<Double>
+
+    package init(scale: ClosedRange<Double> = 0.2...1, ratio: ClosedRange<Double> = 3.0 / 4...4.0 / 3) {
+        precondition(scale.lowerBound > 0 && ratio.lowerBound > 0)
+        self.scale = scale
+        self.ratio = ratio
+    }
+
+    package func box(in size: ImageSize, random: inout SampleRandom) -> CropBox {
+        let area = Double(size.pixels)
+        for _ in 0..<10 {
+            let target = area * random.uniform(scale.lowerBound, scale.upperBound)
+            let aspect = exp(random.uniform(log(ratio.lowerBound), log(ratio.upperBound)))
+            let width = Self.rounded((target * aspect).squareRoot())
+            let height = Self.rounded((target / aspect).squareRoot())
+            if width > 0 && width <= size.width && height > 0 && height <= size.height {
+                let top = random.integer(below: size.height - height + 1)
+                let left = random.integer(below: size.width - width + 1)
+                return CropBox(top: top, left: left, height: height, width: width)
+            }
+        }
+        return centralBox(in: size)
+    }
+
+    /// The largest central part whose ratio is allowed: what is taken after ten attempts that did not fit.
+    package func centralBox(in size: ImageSize) -> CropBox {
+        let inherent = Double(size.width) / Double(size.height)
+        var width = size.width
+        var height = size.height
+        if inherent < ratio.lowerBound {
+            height = Self.rounded(Double(width) / ratio.lowerBound)
+        } else if inherent > ratio.upperBound {
+            width = Self.rounded(Double(height) * ratio.upperBound)
+        }
+        return CropBox(top: (size.height - height) / 2, left: (size.width - width) / 2, height: height, width: width)
+    }
+
+    /// Python's `round`: halves go to the even neighbour.
+    private static func rounded(_ value: Double) -> Int { Int(value.rounded(.toNearestOrEven)) }
+}

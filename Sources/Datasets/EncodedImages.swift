@@ -1,0 +1,93 @@
+internal import Glibc
+internal import Host
+package import ImageCodecs
+internal import Tensors
+
+/// JPEG and PNG images, each read and decoded when it is asked for.
+package struct EncodedImages: ImageSource {
+    package let name: String
+    package let index: SampleIndex
+    package let identity: DataIdentity
+    private let root: OpenDirectory
+
+    /// - Parameters:
+    ///   - name: what logs call the data set.
+    ///   - root: the directory that names and files of `index` are in.
+    package init(name: String, root: String, index: SampleIndex) throws(ImageDataError) {
+        guard index.count > 0 else { throw .noImages(path: root) }
+        self.name = name
+        self.index = index
+        self.root = try OpenDirectory(root)
+        identity = index.identity
+    }
+
+    package var count: Int { index.count }
+    package var channels: Int { 3 }
+    package var classCount: Int? { index.classCount }
+    package var uniformSize: ImageSize? { nil }
+
+    package func label(at index: Int) -> Int {
+        guard let labels = self.index.labels else { preconditionFailure("there are no labels") }
+        return Int(labels[index])
+    }
+
+    package func decode(
+        at index: Int, part choose: (ImageSize) -> CropBox, into buffer: ImageBuffer
+    ) throws(ImageDataError) -> PixelView {
+        let bytes = try root.content(of: self.index.names[index], into: buffer)
+        do throws(ImageCodecError) {
+            return try bytes.withElements { (span) throws(ImageCodecError) in
+                try buffer.decoder.decode(span, part: choose, into: buffer)
+            }
+        } catch {
+            throw .badImage(path: root.path(of: self.index.names[index]), reason: error)
+        }
+    }
+}
+
+/// A directory whose files are opened by their names in it, without looking the whole path up again.
+final class OpenDirectory: Sendable {
+    private let path: String
+    private let descriptor: Int32
+    /// Beyond it a file is no image: the address space of a decoder ends there too.
+    private static var largestFile: Int { 1 << 30 }
+
+    init(_ path: String) throws(ImageDataError) {
+        self.path = path
+        descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw .unreadable(path: path, reason: ImageDataError.reason(errno)) }
+    }
+
+    deinit { close(descriptor) }
+
+    func path(of name: ArraySlice<UInt8>) -> String { Directories.child(path, String(decoding: name, as: UTF8.self)) }
+
+    /// All bytes of a file, read into the buffer's room for encoded images.
+    func content(of name: ArraySlice<UInt8>, into buffer: ImageBuffer) throws(ImageDataError) -> MatrixView<UInt8> {
+        // O_NONBLOCK: a pipe of that name would hold up the program.
+        let file = unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: name.count + 1) { text in
+            for (place, byte) in name.enumerated() { unsafe text[place] = CChar(bitPattern: byte) }
+            unsafe text[name.count] = 0
+            return unsafe openat(descriptor, text.baseAddress.unsafelyUnwrapped, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        }
+        guard file >= 0 else { throw .unreadable(path: path(of: name), reason: ImageDataError.reason(errno)) }
+        defer { close(file) }
+        var status = stat()
+        guard unsafe fstat(file, &status) == 0 else {
+            throw .unreadable(path: path(of: name), reason: ImageDataError.reason(errno))
+        }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw .unreadable(path: path(of: name), reason: "is no file") }
+        let size = Int(status.st_size)
+        guard size <= Self.largestFile else { throw .unreadable(path: path(of: name), reason: "is larger than 1 GiB") }
+        let bytes = buffer.encoded(size)
+        var taken = 0
+        while taken < size {
+            let count = unsafe read(file, bytes.pointer + taken, size - taken)
+            if count < 0 && errno == EINTR { continue }
+            guard count >= 0 else { throw .unreadable(path: path(of: name), reason: ImageDataError.reason(errno)) }
+            if count == 0 { break }
+            taken += count
+        }
+        return bytes.columns(0..<taken)
+    }
+}

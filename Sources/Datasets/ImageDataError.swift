@@ -1,0 +1,132 @@
+import Glibc
+package import ImageCodecs
+package import Host
+internal import Tensors
+
+/// What can be wrong with a data set, its files, or the way it is to be divided; each says what to do in one line.
+package enum ImageDataError: Error, Equatable, CustomStringConvertible {
+    /// The path of the data set does not exist.
+    case missingDirectory(path: String)
+    /// A file stands where the directory of a data set is expected.
+    case notADirectory(path: String)
+    /// The directory holds no data set that is known.
+    case unrecognisedDirectory(path: String, split: String)
+    /// The directory holds a data set in a form that is known and not read.
+    case unsupportedLayout(path: String, layout: UnsupportedLayout)
+    /// Several directories could be meant.
+    case ambiguousDirectory(path: String, directories: [String])
+    /// The data set is known, but one of its files is missing.
+    case missingFile(directory: String, dataset: String, file: String)
+    /// The system or zlib refused to read the file.
+    case unreadable(path: String, reason: String)
+    /// The first four bytes are not those of an IDX file.
+    case notIDX(path: String, found: UInt32)
+    /// An IDX file of other elements, or of another number of dimensions.
+    case otherIDX(path: String, expectedDimensions: Int, dimensions: Int, type: IDXFile.ElementType)
+    case noImages(path: String)
+    /// The IDX header declares sizes that are zero, or larger than the file can hold.
+    case impossibleDimensions(path: String, dimensions: [UInt32])
+    case truncated(path: String, expectedBytes: Int, foundBytes: Int)
+    case trailingBytes(path: String, expectedBytes: Int)
+    case trailingBytesAfterGzip(path: String)
+    case labelCountMismatch(images: String, imageCount: Int, labels: String, labelCount: Int)
+    /// The length of a CIFAR file is not a positive multiple of its record.
+    case wrongRecordLength(path: String, bytes: Int, recordBytes: Int)
+    case labelOutOfRange(path: String, record: Int, label: Int, classCount: Int)
+    /// The file is no image that can be decoded.
+    case badImage(path: String, reason: ImageCodecError)
+    /// Directories of classes in which there is no image.
+    case emptyClasses(path: String, count: Int, first: String)
+    /// Classes that were asked for and are not there.
+    case missingClasses(path: String, count: Int, first: String)
+    /// The parameters of synthetic images make no image.
+    case impossibleSynthetic(reason: String)
+    /// The data set is smaller than one global batch.
+    case globalBatchTooLarge(globalBatch: Int, imageCount: Int)
+    /// The global batch cannot be divided into equal micro-batches.
+    case indivisibleGlobalBatch(globalBatch: Int, worldSize: Int, accumulation: Int)
+    /// The background thread that prepares batches could not be started.
+    case threadRefused(ThreadRefusal)
+
+    package var description: String {
+        switch self {
+        case .missingDirectory(let path):
+            "\(path): no such directory; \(Self.remedy(for: path))"
+        case .notADirectory(let path):
+            "\(path): is a file, not a directory; "
+                + (Self.isArchive(path) ? "unpack it and give the directory" : Self.remedy(for: path))
+        case .unrecognisedDirectory(let path, let split):
+            "\(path): no \(split) images found; looked for \(ImageDataset.lookedFor(split)); \(Self.remedy(for: path))"
+        case .unsupportedLayout(let path, let layout):
+            "\(path): \(layout.description)"
+        case .ambiguousDirectory(let path, let directories):
+            "\(path): holds several data sets: give one of \(directories.joined(separator: ", "))"
+        case .missingFile(let directory, let dataset, let file):
+            "\(directory): looks like \(dataset), but \(file) is missing; copy the file there or unpack the data set again"
+        case .unreadable(let path, let reason):
+            "\(path): cannot be read: \(reason); check its permissions or fetch the file again"
+        case .notIDX(let path, let found):
+            "\(path): is no IDX file: it starts with \(Self.hex(found)), and IDX files of bytes with 0x000008; "
+                + "fetch it again"
+        case .otherIDX(let path, let expected, let found, let type):
+            "\(path): holds \(counted(found, "dimension")) of \(type.name); what is read today: "
+                + "\(counted(expected, "dimension")) of bytes"
+                + (type == .unsignedBytes && found + expected == 4
+                    ? "; check that images and labels are not exchanged" : "")
+        case .noImages(let path):
+            "\(path): holds no images; give a data set with at least one"
+        case .impossibleDimensions(let path, let dimensions):
+            "\(path): declares \(dimensions.map(String.init).joined(separator: " × ")) bytes, which the file cannot hold; "
+                + "it is damaged, fetch it again"
+        case .truncated(let path, let expectedBytes, let foundBytes):
+            "\(path): ends after \(foundBytes) of \(expectedBytes) bytes; the file is truncated, fetch it again"
+        case .trailingBytes(let path, let expectedBytes):
+            "\(path): goes on after the \(expectedBytes) bytes it declares; the file is damaged, fetch it again"
+        case .trailingBytesAfterGzip(let path):
+            "\(path): goes on after the end of its gzip data; the file is damaged, fetch it again"
+        case .labelCountMismatch(let images, let imageCount, let labels, let labelCount):
+            "\(labels): holds \(labelCount) labels for the \(imageCount) images of \(images); "
+                + "take both files from the same data set"
+        case .wrongRecordLength(let path, let bytes, let recordBytes):
+            "\(path): has \(bytes) bytes, which is not a positive multiple of the \(recordBytes) bytes of a record; "
+                + "the file is truncated or not in CIFAR's binary format, fetch it again"
+        case .labelOutOfRange(let path, let record, let label, let classCount):
+            "\(path): record \(record) has label \(label), but there are \(classCount) classes; "
+                + "the file is damaged, fetch it again"
+        case .badImage(let path, let reason): "\(path): \(reason)"
+        case .emptyClasses(let path, let count, let first):
+            "\(path): no JPEG or PNG images for \(count == 1 ? "class" : "\(count) classes, as") \(first); remove "
+                + "\(count == 1 ? "its directory" : "their directories") or fetch the images again"
+        case .missingClasses(let path, let count, let first):
+            "\(path): \(count) of the classes asked for are not there, the first of them \(first)"
+        case .impossibleSynthetic(let reason):
+            "synthetic images: \(reason)"
+        case .globalBatchTooLarge(let globalBatch, let imageCount):
+            "a global batch of \(globalBatch) images is larger than the data set of \(imageCount); choose a smaller batch"
+        case .indivisibleGlobalBatch(let globalBatch, let worldSize, let accumulation):
+            "a global batch of \(globalBatch) images cannot be divided among \(worldSize) ranks × \(accumulation) "
+                + "micro-batches; choose a multiple of \(worldSize * accumulation)"
+        case .threadRefused(let refusal): refusal.description
+        }
+    }
+
+    /// What the system says of an errno.
+    static func reason(_ code: Int32) -> String {
+        SystemErrors.text(of: code).lowercased()
+    }
+
+    private static func remedy(for path: String) -> String {
+        ImageDataset.isDefaultPath(path)
+            ? "run `apt-get install dataset-fashion-mnist`"
+            : "give a directory with Fashion-MNIST, MNIST or CIFAR files, or the word `synthetic`"
+    }
+
+    private static func isArchive(_ path: String) -> Bool {
+        [".tar", ".tar.gz", ".tgz", ".zip", ".tar.xz"].contains { path.lowercased().hasSuffix($0) }
+    }
+
+    private static func hex(_ value: UInt32) -> String {
+        let digits = String(value, radix: 16, uppercase: true)
+        return "0x" + String(repeating: "0", count: 8 - digits.count) + digits
+    }
+}

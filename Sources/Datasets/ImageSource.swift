@@ -1,0 +1,46 @@
+package import ImageCodecs
+
+/// An index of images, which are decoded one by one, in any order and on any thread; with or without labels.
+///
+/// All but `decode` is known without reading an image.
+package protocol ImageSource: Sendable {
+    /// What logs and reports call the data set.
+    var name: String { get }
+    /// Images, numbered 0 ..< count.
+    var count: Int { get }
+    var channels: Int { get }
+    /// Labels are in 0 ..< classCount; nil where images have none.
+    var classCount: Int? { get }
+    /// The size of every image; nil where sizes differ, and are known only once an image is decoded.
+    var uniformSize: ImageSize? { get }
+    /// Checkpoints remember it, and ranks compare it: ranks whose identities differ do not see the same data.
+    var identity: DataIdentity { get }
+    /// What versions before `identity` remembered of the same images: the CRC-32 of sizes, labels and pixels. It reads
+    /// every image; nil for sources that those versions did not have.
+    var earlierFingerprint: UInt32? { get }
+    /// Bytes of images and labels that this process holds in memory.
+    var heldBytes: Int { get }
+
+    /// Asked for only where there is a `classCount`.
+    func label(at index: Int) -> Int
+
+    /// The pixels of a part of one image.
+    ///
+    /// - Parameters:
+    ///   - choose: the part, given the image's size; called once.
+    ///   - buffer: what had to be decoded is in it, until something else is.
+    /// - Throws: an error that names the file, where the image is read only now.
+    func decode(
+        at index: Int, part choose: (ImageSize) -> CropBox, into buffer: ImageBuffer
+    ) throws(ImageDataError) -> PixelView
+}
+
+extension ImageSource {
+    package var earlierFingerprint: UInt32? { nil }
+    package var heldBytes: Int { 0 }
+
+    /// The pixels of one image.
+    package func decode(at index: Int, into buffer: ImageBuffer) throws(ImageDataError) -> PixelView {
+        try decode(at: index, part: \.whole, into: buffer)
+    }
+}

@@ -1,0 +1,59 @@
+internal import Host
+
+/// What is known of every image of a data set without reading one: where it is, and its label.
+package struct SampleIndex: Hashable, Sendable {
+    /// Where the bytes of an image are within a file that has many.
+    package struct Place: Hashable, Sendable {
+        /// Number of the file.
+        package let file: UInt32
+        package let size: UInt32
+        package let offset: UInt64
+    }
+
+    /// One for each image, in the order of the data set: the path of its file, or of its member of an archive.
+    package let names: NameTable
+    /// One for each image; nil where each has a file of its own.
+    package let places: [Place]?
+    /// Files that have many images; none where each has its own.
+    package let files: NameTable
+    /// One for each image; nil where there are none.
+    package let labels: [Int32]?
+    /// Names of the labels, where they have some.
+    package let classes: NameTable
+    /// One more than the largest label, or the number of classes.
+    package let classCount: Int?
+
+    package init(
+        names: NameTable, places: [Place]? = nil, files: NameTable = NameTable(), labels: [Int32]?,
+        classes: NameTable = NameTable()
+    ) {
+        precondition(places.map { $0.count == names.count } ?? true && labels.map { $0.count == names.count } ?? true)
+        self.names = names
+        self.places = places
+        self.files = files
+        self.labels = labels
+        self.classes = classes
+        classCount = labels.map { max(classes.count, Int($0.max() ?? -1) + 1) }
+    }
+
+    package var count: Int { names.count }
+
+    /// What tells the samples from others wherever they are kept: their names without what follows the last dot, and
+    /// their labels.
+    package var identity: DataIdentity {
+        var checksum = Checksum()
+        for index in 0..<count {
+            unsafe checksum.add(Array(Self.key(names[index])).span.bytes)
+            // No name has it, so that where one ends decides.
+            unsafe checksum.add([UInt8(0)].span.bytes)
+        }
+        if let labels { unsafe checksum.add(labels.span.bytes) }
+        return DataIdentity(count: count, checksum.value)
+    }
+
+    /// The path without its extension.
+    package static func key(_ name: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        guard let dot = name.lastIndex(of: UInt8(ascii: ".")), !name[dot...].contains(UInt8(ascii: "/")) else { return name }
+        return name[..<dot]
+    }
+}

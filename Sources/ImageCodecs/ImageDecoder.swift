@@ -1,0 +1,94 @@
+internal import CImageCodecs
+internal import Tensors
+
+/// Decodes JPEG and PNG images to red, green and blue, as Pillow's `convert("RGB")` does; keeps its memory from one image to
+/// the next. One thread at a time.
+@safe
+package final class ImageDecoder {
+    /// The number at which Pillow refuses an image as a decompression bomb.
+    package static var mostPixels: Int { 178_956_970 }
+
+    private var jpeg: OpaquePointer?
+    private var png: OpaquePointer?
+
+    package init() {}
+
+    deinit {
+        unsafe umae_jpeg_destroy(jpeg)
+        unsafe umae_png_destroy(png)
+    }
+
+    /// Decodes a part of an image, and of the rest no more than it takes.
+    ///
+    /// - Parameters:
+    ///   - bytes: the content of a file.
+    ///   - choose: the part, given the size of the image.
+    ///   - pixels: gives memory for that many bytes.
+    /// - Returns: the part.
+    package func decode(
+        _ bytes: Span<UInt8>, part choose: (ImageSize) -> CropBox, into buffer: ImageBuffer
+    ) throws(ImageCodecError) -> PixelView {
+        let format = try EncodedFormat(of: bytes)
+        // The C functions keep the address from one to the next.
+        let result = unsafe bytes.withUnsafeBufferPointer { bytes -> Result<PixelView, ImageCodecError> in
+            do throws(ImageCodecError) {
+                let size = unsafe try begin(bytes, format)
+                guard size.pixels <= Self.mostPixels else { throw .tooLarge(size) }
+                let box = choose(size)
+                precondition(box.lies(in: size))
+                let rowBytes = box.width * Int(UMAE_PIXEL_BYTES)
+                let target = buffer.bytes(box.height * rowBytes)
+                let isComplete = unsafe Self.isComplete(bytes, format)
+                try finish(format, box, isComplete: isComplete, target, rowBytes)
+                return .success(
+                    unsafe PixelView(target.pointer, box.size, channels: 3, layout: .rgbx, rowBytes: rowBytes))
+            } catch { return .failure(error) }
+        }
+        return try result.get()
+    }
+
+    private func begin(
+        _ bytes: UnsafeBufferPointer<UInt8>, _ format: EncodedFormat
+    ) throws(ImageCodecError) -> ImageSize {
+        var size = umae_image_size()
+        switch format {
+        case .jpeg:
+            if unsafe jpeg == nil { unsafe jpeg = umae_jpeg_create() }
+            guard let jpeg = unsafe jpeg else { throw .outOfMemory }
+            guard unsafe umae_jpeg_begin(jpeg, bytes.baseAddress, bytes.count, 8, &size) == 0 else {
+                throw unsafe .damaged(String(cString: umae_jpeg_message(jpeg)))
+            }
+        case .png:
+            if unsafe png == nil { unsafe png = umae_png_create() }
+            guard let png = unsafe png else { throw .outOfMemory }
+            guard unsafe umae_png_begin(png, bytes.baseAddress, bytes.count, &size) == 0 else {
+                throw unsafe .damaged(String(cString: umae_png_message(png)))
+            }
+        }
+        return ImageSize(height: Int(size.height), width: Int(size.width))
+    }
+
+    private func finish(
+        _ format: EncodedFormat, _ box: CropBox, isComplete: Bool, _ target: MatrixView<UInt8>, _ rowBytes: Int
+    ) throws(ImageCodecError) {
+        let part = umae_image_part(
+            left: Int32(box.left), top: Int32(box.top), width: Int32(box.width), height: Int32(box.height))
+        switch format {
+        case .jpeg:
+            let code = unsafe umae_jpeg_decode(jpeg, part, isComplete ? 0 : 1, target.pointer, rowBytes)
+            guard code == 0 else { throw unsafe .damaged(String(cString: umae_jpeg_message(jpeg))) }
+        case .png:
+            let code = unsafe umae_png_decode(png, part, target.pointer, rowBytes)
+            guard code == 0 else { throw unsafe .damaged(String(cString: umae_png_message(png))) }
+        }
+    }
+
+    /// Whether the last marker of a JPEG file is there: one that was cut off has none, and must not pass for good because
+    /// the part that is asked for is above the cut.
+    private static func isComplete(_ bytes: UnsafeBufferPointer<UInt8>, _ format: EncodedFormat) -> Bool {
+        guard format == .jpeg else { return true }
+        var end = bytes.count
+        while end > 2, unsafe bytes[end - 1] == 0 { end -= 1 }
+        return unsafe end >= 2 && bytes[end - 2] == 0xFF && bytes[end - 1] == 0xD9
+    }
+}

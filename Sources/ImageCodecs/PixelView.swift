@@ -1,0 +1,72 @@
+package import Tensors
+
+/// The pixels of an image, or of a part of one, where they lie: in an `ImageBuffer` until another image is decoded into
+/// it, or in the memory of a data set.
+@safe
+package struct PixelView {
+    package enum Layout: Hashable, Sendable {
+        /// One channel after the other, their first pixels so many bytes apart.
+        case planar(planeBytes: Int)
+        /// Red, green, blue and a byte without meaning, pixel by pixel.
+        case rgbx
+    }
+
+    /// The upper left pixel, of the first channel.
+    package let base: UnsafePointer<UInt8>
+    package let size: ImageSize
+    package let channels: Int
+    package let layout: Layout
+    /// From one row to the next.
+    package let rowBytes: Int
+
+    /// - Parameter base: stays in place as long as the view is used.
+    package init(
+        _ base: UnsafePointer<UInt8>, _ size: ImageSize, channels: Int, layout: Layout, rowBytes: Int
+    ) {
+        precondition(layout != .rgbx || channels == 3)
+        unsafe self.base = base
+        self.size = size
+        self.channels = channels
+        self.layout = layout
+        self.rowBytes = rowBytes
+    }
+
+    /// Planes that follow one another without gaps at the start of a row of bytes.
+    package init(planes: MatrixView<UInt8>, _ size: ImageSize, channels: Int) {
+        precondition(planes.rows == 1 && planes.columns >= channels * size.pixels)
+        unsafe self.init(
+            planes.pointer, size, channels: channels, layout: .planar(planeBytes: size.pixels), rowBytes: size.width)
+    }
+
+    /// The same pixels without those around a part.
+    package func part(_ box: CropBox) -> PixelView {
+        precondition(box.lies(in: size))
+        let offset = box.top * rowBytes + box.left * pixelBytes
+        return unsafe PixelView(base + offset, box.size, channels: channels, layout: layout, rowBytes: rowBytes)
+    }
+
+    /// The byte of one pixel in one channel.
+    package subscript(row: Int, column: Int, channel channel: Int) -> UInt8 {
+        precondition(row >= 0 && row < size.height && column >= 0 && column < size.width)
+        precondition(channel >= 0 && channel < channels)
+        let place = row * rowBytes + column * pixelBytes
+        switch layout {
+        case .planar(let planeBytes): return unsafe base[place + channel * planeBytes]
+        case .rgbx: return unsafe base[place + channel]
+        }
+    }
+
+    /// The bytes of one channel in a row, from left to right.
+    @inline(__always)
+    package func forEachByte(row: Int, channel: Int, _ body: (UInt8) -> Void) {
+        precondition(row >= 0 && row < size.height && channel >= 0 && channel < channels)
+        let first: UnsafePointer<UInt8>
+        switch layout {
+        case .planar(let planeBytes): unsafe first = base + row * rowBytes + channel * planeBytes
+        case .rgbx: unsafe first = base + row * rowBytes + channel
+        }
+        for column in 0..<size.width { unsafe body(first[column * pixelBytes]) }
+    }
+
+    private var pixelBytes: Int { layout == .rgbx ? 4 : 1 }
+}

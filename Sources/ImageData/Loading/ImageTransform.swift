@@ -1,0 +1,113 @@
+package import Augmentation
+internal import CVectorKernels
+package import Datasets
+package import ImageCodecs
+package import Tensors
+
+/// What happens to an image at random while training.
+package struct ImageAugmentation: Hashable, Sendable {
+    package let crop: RandomResizedCrop
+    package let flipProbability: Float
+
+    package init(crop: RandomResizedCrop = RandomResizedCrop(), flipProbability: Float = 0.5) {
+        self.crop = crop
+        self.flipProbability = flipProbability
+    }
+}
+
+/// Memory for preparing images one after another, so that none is allocated per image. One thread at a time.
+package final class AugmentationWorkspace {
+    fileprivate let decoded = ImageBuffer()
+    fileprivate let resampler = BicubicResampler()
+
+    package init() {}
+}
+
+/// Turns the bytes of an image into the row of a batch: crop, resize, flip, normalise.
+package struct ImageTransform: Sendable {
+    package let channels: Int
+    package let size: ImageSize
+    /// Nil for evaluation: the whole image is resized and nothing is random.
+    package let augmentation: ImageAugmentation?
+    private let statistics: ChannelStatistics
+    /// (byte / 255 − mean) / deviation for every byte; [channels, 256].
+    private let normalized: [Float]
+
+    /// - Parameters:
+    ///   - size: of the result.
+    ///   - statistics: of the training images, in evaluation too.
+    ///   - augmentation: nil to resize the whole image to `size`, without a flip.
+    package init(size: ImageSize, statistics: ChannelStatistics, augmentation: ImageAugmentation?) {
+        precondition(size.height > 0 && size.width > 0)
+        self.channels = statistics.mean.count
+        self.size = size
+        self.augmentation = augmentation
+        self.statistics = statistics
+        // Float steps in this order are those of torchvision's ToTensor and Normalize.
+        normalized = zip(statistics.mean, statistics.standardDeviation).flatMap { mean, deviation in
+            (0..<256).map { (Float($0) / 255 - mean) / deviation }
+        }
+    }
+
+    /// Elements of a prepared image: channels · height · width.
+    package var elementCount: Int { channels * size.pixels }
+
+    /// Prepares one image; the result depends on the arguments alone, not on the rank or on what was prepared before.
+    ///
+    /// - Parameter row: [1, channels · height · width], planar; overwritten.
+    package func prepare(
+        _ source: any ImageSource, index: Int, seed: UInt64, epoch: Int, workspace: AugmentationWorkspace,
+        into row: Matrix
+    ) throws(ImageDataError) {
+        precondition(source.channels == channels && row.rows == 1 && row.columns == elementCount)
+        let pixels = try source.decode(
+            at: index,
+            part: { size in
+                guard let augmentation else { return size.whole }
+                var random = SampleRandom(seed: seed, epoch: epoch, sample: index, purpose: .crop)
+                return augmentation.crop.box(in: size, random: &random)
+            }, into: workspace.decoded)
+        var flip = false
+        if let augmentation {
+            var random = SampleRandom(seed: seed, epoch: epoch, sample: index, purpose: .flip)
+            flip = random.uniform() < augmentation.flipProbability
+        }
+        normalize(workspace.resampler.resample(pixels, to: size), flip: flip, into: row)
+    }
+
+    /// From the right end of each line if `flip`.
+    private func normalize(_ pixels: PixelView, flip: Bool, into row: Matrix) {
+        switch pixels.layout {
+        case .rgbx:
+            for line in 0..<size.height {
+                unsafe umae_normalize_pixels(
+                    pixels.base + line * pixels.rowBytes, size.width, statistics.mean, statistics.standardDeviation,
+                    flip, row.pointer + line * size.width, size.pixels)
+            }
+        case .planar(let planeBytes):
+            for channel in 0..<channels {
+                unsafe lookUp(
+                    pixels.base + channel * planeBytes, rowBytes: pixels.rowBytes, table: channel * 256, flip: flip,
+                    into: row.pointer + channel * size.pixels)
+            }
+        }
+    }
+
+    private func lookUp(
+        _ plane: UnsafePointer<UInt8>, rowBytes: Int, table first: Int, flip: Bool,
+        into target: UnsafeMutablePointer<Float>
+    ) {
+        let width = size.width
+        unsafe normalized.withUnsafeBufferPointer { table in
+            for line in 0..<size.height {
+                let source = unsafe plane + line * rowBytes
+                let target = unsafe target + line * width
+                if flip {
+                    for x in 0..<width { unsafe target[width - 1 - x] = table[first + Int(source[x])] }
+                } else {
+                    for x in 0..<width { unsafe target[x] = table[first + Int(source[x])] }
+                }
+            }
+        }
+    }
+}
