@@ -98,7 +98,8 @@ private struct Walk {
         found.append((path, entries))
         for number in 0..<entries.directories.count {
             try descend(
-                path + [UInt8(ascii: "/")] + entries.directories[number], ancestors: ancestors + [identity], into: &found)
+                path + [UInt8(ascii: "/")] + entries.directories[number], ancestors: ancestors + [identity],
+                into: &found)
         }
     }
 

@@ -53,7 +53,9 @@ package struct SampleIndex: Hashable, Sendable {
 
     /// The path without its extension.
     package static func key(_ name: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-        guard let dot = name.lastIndex(of: UInt8(ascii: ".")), !name[dot...].contains(UInt8(ascii: "/")) else { return name }
+        guard let dot = name.lastIndex(of: UInt8(ascii: ".")), !name[dot...].contains(UInt8(ascii: "/")) else {
+            return name
+        }
         return name[..<dot]
     }
 }
