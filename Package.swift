@@ -99,7 +99,8 @@ let package = Package(
         module(
             "Options",
             [
-                "Communication", "DataParallel", "Augmentation", "Datasets", "ImageCodecs", "ImageData", "Models",
+                "Communication", "DataParallel", "Augmentation", "Datasets", "Host", "ImageCodecs", "ImageData",
+                "Models",
                 "Optimization", "Pretraining", "Regularizers",
                 "Runs", "Settings", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),

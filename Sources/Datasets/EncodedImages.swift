@@ -8,6 +8,8 @@ package struct EncodedImages: ImageSource {
     package let name: String
     package let index: SampleIndex
     package let identity: DataIdentity
+    package private(set) var form = "images"
+    package private(set) var notes: [String] = []
     private let root: OpenDirectory
 
     /// - Parameters:
@@ -19,6 +21,25 @@ package struct EncodedImages: ImageSource {
         self.index = index
         self.root = try OpenDirectory(root)
         identity = index.identity
+    }
+
+    /// The files of a listing.
+    package init(_ listing: FolderListing) throws(ImageDataError) {
+        try self.init(name: Self.name(of: listing.root), root: listing.root, index: listing.index)
+        form = listing.index.labels == nil ? "image files" : "image files by class"
+        if listing.others.count > 0, let example = listing.others.example {
+            notes = [
+                "\(counted(listing.others.count, "file")) below \(listing.root) passed over, "
+                    + "neither JPEG nor PNG by name, such as \(example.printable(limit: 80))"
+            ]
+        }
+    }
+
+    /// The last directory of a path that is no split's.
+    private static func name(of path: String) -> String {
+        let full = Directories.resolved(path) ?? path
+        let splits = ImageDataset.Split.allCases.flatMap { FolderLayout.names(of: $0) }
+        return full.split(separator: "/").last { !splits.contains(String($0)) }.map(String.init) ?? full
     }
 
     package var count: Int { index.count }

@@ -35,6 +35,12 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
     case labelOutOfRange(path: String, record: Int, label: Int, classCount: Int)
     /// The file is no image that can be decoded.
     case badImage(path: String, reason: ImageCodecError)
+    /// The images are in a directory below the one given.
+    case oneLevelTooHigh(path: String, dataSet: String)
+    /// The directory holds one class of several.
+    case oneClass(path: String, dataSet: String)
+    /// There are directories of other splits.
+    case missingSplit(path: String, split: [String])
     /// Directories of classes in which there is no image.
     case emptyClasses(path: String, count: Int, first: String)
     /// Classes that were asked for and are not there.
@@ -94,6 +100,13 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
             "\(path): record \(record) has label \(label), but there are \(classCount) classes; "
                 + "the file is damaged, fetch it again"
         case .badImage(let path, let reason): "\(path): \(reason)"
+        case .oneLevelTooHigh(let path, let dataSet):
+            "\(path): is one level above the data set: give \(dataSet)"
+        case .oneClass(let path, let dataSet):
+            "\(path): is one class of \(dataSet): give that for all classes, or --data_kind flat for these images alone, "
+                + "without labels"
+        case .missingSplit(let path, let split):
+            "\(path): has no directory \(split[0]) of images; give the directory that holds the classes"
         case .emptyClasses(let path, let count, let first):
             "\(path): no JPEG or PNG images for \(count == 1 ? "class" : "\(count) classes, as") \(first); remove "
                 + "\(count == 1 ? "its directory" : "their directories") or fetch the images again"
@@ -118,7 +131,7 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
     private static func remedy(for path: String) -> String {
         ImageDataset.isDefaultPath(path)
             ? "run `apt-get install dataset-fashion-mnist`"
-            : "give a directory with Fashion-MNIST, MNIST or CIFAR files, or the word `synthetic`"
+            : "give a directory of images, or the word `synthetic`"
     }
 
     private static func isArchive(_ path: String) -> Bool {

@@ -7,6 +7,10 @@ package protocol ImageSource: Sendable {
     /// What logs and reports call the data set.
     var name: String { get }
     /// Images, numbered 0 ..< count.
+    /// How the images are kept, and where labels come from.
+    var form: String { get }
+    /// What there is to say of them before they are used, a line each.
+    var notes: [String] { get }
     var count: Int { get }
     var channels: Int { get }
     /// Labels are in 0 ..< classCount; nil where images have none.
@@ -38,6 +42,8 @@ package protocol ImageSource: Sendable {
 extension ImageSource {
     package var earlierFingerprint: UInt32? { nil }
     package var heldBytes: Int { 0 }
+    package var form: String { "arrays" }
+    package var notes: [String] { [] }
 
     /// The pixels of one image.
     package func decode(at index: Int, into buffer: ImageBuffer) throws(ImageDataError) -> PixelView {

@@ -1,7 +1,7 @@
 package import Tensors
 
 /// The pixels of an image, or of a part of one, where they lie: in an `ImageBuffer` until another image is decoded into
-/// it, or in the memory of a data set.
+/// it, or in the memory of a data set, which it keeps alive.
 @safe
 package struct PixelView {
     package enum Layout: Hashable, Sendable {
@@ -18,10 +18,13 @@ package struct PixelView {
     package let layout: Layout
     /// From one row to the next.
     package let rowBytes: Int
+    private let owner: AnyObject
 
-    /// - Parameter base: stays in place as long as the view is used.
+    /// - Parameters:
+    ///   - base: stays in place as long as `owner` is there.
     package init(
-        _ base: UnsafePointer<UInt8>, _ size: ImageSize, channels: Int, layout: Layout, rowBytes: Int
+        _ base: UnsafePointer<UInt8>, of owner: AnyObject, _ size: ImageSize, channels: Int, layout: Layout,
+        rowBytes: Int
     ) {
         precondition(layout != .rgbx || channels == 3)
         unsafe self.base = base
@@ -29,20 +32,23 @@ package struct PixelView {
         self.channels = channels
         self.layout = layout
         self.rowBytes = rowBytes
+        self.owner = owner
     }
 
     /// Planes that follow one another without gaps at the start of a row of bytes.
     package init(planes: MatrixView<UInt8>, _ size: ImageSize, channels: Int) {
         precondition(planes.rows == 1 && planes.columns >= channels * size.pixels)
         unsafe self.init(
-            planes.pointer, size, channels: channels, layout: .planar(planeBytes: size.pixels), rowBytes: size.width)
+            planes.pointer, of: planes.storage, size, channels: channels, layout: .planar(planeBytes: size.pixels),
+            rowBytes: size.width)
     }
 
     /// The same pixels without those around a part.
     package func part(_ box: CropBox) -> PixelView {
         precondition(box.lies(in: size))
         let offset = box.top * rowBytes + box.left * pixelBytes
-        return unsafe PixelView(base + offset, box.size, channels: channels, layout: layout, rowBytes: rowBytes)
+        return unsafe PixelView(
+            base + offset, of: owner, box.size, channels: channels, layout: layout, rowBytes: rowBytes)
     }
 
     /// The byte of one pixel in one channel.

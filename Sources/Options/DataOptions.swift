@@ -1,3 +1,4 @@
+internal import Host
 internal import ImageCodecs
 package import Datasets
 package import ArgumentParser
@@ -11,10 +12,18 @@ package import Settings
 package struct DataOptions: ParsableArguments {
     @Option(
         help: """
-            Directory of IDX files (MNIST, Fashion-MNIST; gzip or plain) or of CIFAR-10/100 binary files, or \
-            'synthetic'.
+            Directory of JPEG and PNG files (a directory for each class, also below train; or all in one), of IDX files \
+            (MNIST, Fashion-MNIST; gzip or plain) or of CIFAR-10/100 binary files, or 'synthetic'.
             """, completion: .directory)
     package var dataPath = ImageDataset.defaultPath
+    @Option(
+        help: """
+            What the directory holds: auto looks; arrays (IDX or CIFAR files), folder (a directory of image files for each \
+            class), flat (image files in one directory, without labels).
+            """)
+    package var dataKind = ImageDataset.Kind.auto
+    @Option(help: "File of the classes to take of a folder, a name of a directory on each line.", completion: .file())
+    package var classes: String?
 
     @Option(help: "Images of the synthetic set.") package var syntheticImages = 4096
     @Option(help: "Images that the training set has: a run on data with another number of them is refused.")
@@ -49,14 +58,29 @@ package struct DataOptions: ParsableArguments {
         let synthetic = SyntheticImageParameters(
             count: syntheticImages, channels: model.channels,
             size: ImageSize(height: model.imageHeight, width: model.imageWidth), seed: seed)
-        let source = try ImageDataset.open(path: dataPath, split: split, synthetic: synthetic)
+        let source = try ImageDataset.open(
+            path: dataPath, split: split, kind: dataKind, classes: try classNames(), synthetic: synthetic)
         if let images, images != source.count {
             throw SettingsError("--images is \(images), and \(dataPath) has \(source.count): is it the data meant?")
         }
         try checkStatistics(channels: source.channels)
         return source
     }
+
+    /// The lines of the file of classes; nil where none is given.
+    private func classNames() throws -> Set<String>? {
+        guard let classes else { return nil }
+        let text = String(decoding: try TextFile.content(of: classes, limit: 1 << 24), as: UTF8.self)
+        // A name may be followed by what people call the class.
+        let names = text.split(whereSeparator: \.isNewline).compactMap { line in
+            line.split(whereSeparator: \.isWhitespace).first
+        }
+        guard !names.isEmpty else { throw SettingsError("--classes: \(classes) names no class") }
+        return Set(names.map(String.init))
+    }
 }
+
+extension ImageDataset.Kind: ExpressibleByArgument {}
 
 extension DataOptions: ConfiguringOptions {
     package static var bindings: [FlagBinding<Self, DataConfiguration>] {

@@ -51,9 +51,27 @@ package struct SampleIndex: Hashable, Sendable {
         return DataIdentity(count: count, checksum.value)
     }
 
+    /// The order of the samples of every data set whose images have names, wherever they are kept: first the directory of the
+    /// class, then the directory of the file, then its name, all by their bytes. It is torchvision's for folders of classes.
+    package static func precedes(_ first: ArraySlice<UInt8>, _ second: ArraySlice<UInt8>) -> Bool {
+        let slash = UInt8(ascii: "/")
+        func parts(_ name: ArraySlice<UInt8>) -> [ArraySlice<UInt8>] {
+            guard let last = name.lastIndex(of: slash), let end = name.firstIndex(of: slash) else {
+                return [[], [], name]
+            }
+            return [name[..<end], name[..<last], name[(last + 1)...]]
+        }
+        for (a, b) in zip(parts(first), parts(second)) where !a.elementsEqual(b) {
+            return a.lexicographicallyPrecedes(b)
+        }
+        return false
+    }
+
     /// The path without its extension.
     package static func key(_ name: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-        guard let dot = name.lastIndex(of: UInt8(ascii: ".")), !name[dot...].contains(UInt8(ascii: "/")) else { return name }
+        guard let dot = name.lastIndex(of: UInt8(ascii: ".")), !name[dot...].contains(UInt8(ascii: "/")) else {
+            return name
+        }
         return name[..<dot]
     }
 }

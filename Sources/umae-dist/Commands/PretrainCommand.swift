@@ -63,6 +63,7 @@ struct PretrainCommand: WorldCommand {
         for notice in try ProcessorAffinity.notices(threads: resources.team.count, in: world) { reporter.note(notice) }
         if try StopRequest.isPending(on: world) { return stopped(reporter, isKept, options.run.outputDir, step: 0) }
 
+        for note in data.notes { reporter.note(note) }
         layout.statistics = try configuration.statistics(of: data, in: world)
         let run = try PretrainRun(
             configuration, layout, saves: isKept, resume: resume, on: resources, reporter: reporter)
