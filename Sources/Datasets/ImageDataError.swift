@@ -35,6 +35,8 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
     case labelOutOfRange(path: String, record: Int, label: Int, classCount: Int)
     /// The file is no image that can be decoded.
     case badImage(path: String, reason: ImageCodecError)
+    /// More images cannot be decoded than may be skipped.
+    case tooManyBadImages(count: Int, last: String)
     /// The images are in a directory below the one given.
     case oneLevelTooHigh(path: String, dataSet: String)
     /// The directory holds one class of several.
@@ -100,6 +102,8 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
             "\(path): record \(record) has label \(label), but there are \(classCount) classes; "
                 + "the file is damaged, fetch it again"
         case .badImage(let path, let reason): "\(path): \(reason)"
+        case .tooManyBadImages(let count, let last):
+            "\(count) images cannot be decoded, more than are skipped; the last: \(last)"
         case .oneLevelTooHigh(let path, let dataSet):
             "\(path): is one level above the data set: give \(dataSet)"
         case .oneClass(let path, let dataSet):
@@ -120,6 +124,14 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
             "a global batch of \(globalBatch) images cannot be divided among \(worldSize) ranks × \(accumulation) "
                 + "micro-batches; choose a multiple of \(worldSize * accumulation)"
         case .threadRefused(let refusal): refusal.description
+        }
+    }
+
+    /// Whether other images of the data set may well be good.
+    package var isOfOneImage: Bool {
+        switch self {
+        case .badImage, .unreadable: true
+        default: false
         }
     }
 

@@ -3,7 +3,7 @@ internal import ImageCodecs
 package import Datasets
 package import ArgumentParser
 internal import Communication
-internal import ImageData
+package import ImageData
 package import Models
 package import Pretraining
 package import Settings
@@ -28,8 +28,19 @@ package struct DataOptions: ParsableArguments {
     @Option(help: "Images of the synthetic set.") package var syntheticImages = 4096
     @Option(help: "Images that the training set has: a run on data with another number of them is refused.")
     package var images: Int?
-    @Option(help: "Batches prepared ahead by a thread of their own; 0 prepares each when it is needed.")
-    package var numWorkers = 2
+    @Option(
+        name: [.customLong("num-workers"), .customLong("workers")],
+        help: """
+            Threads of each rank that prepare batches ahead, two of them; 0 prepares each when it is needed (default: the \
+            cores that no other thread has, 1 at least).
+            """)
+    package var numWorkers: Int?
+    @Option(
+        help: """
+            What becomes of an image that cannot be decoded: skip takes another in its place, up to one image of a hundred, \
+            and names the first; fail ends the run.
+            """)
+    package var onBadImage = BadImages.Action.skip
     @Option(
         help: """
             Mean of the pixels, scaled to 0 … 1, of each channel (0.485,0.456,0.406) or of all; images are normalised with \
@@ -81,6 +92,7 @@ package struct DataOptions: ParsableArguments {
 }
 
 extension ImageDataset.Kind: ExpressibleByArgument {}
+extension BadImages.Action: ExpressibleByArgument {}
 
 extension DataOptions: ConfiguringOptions {
     package static var bindings: [FlagBinding<Self, DataConfiguration>] {

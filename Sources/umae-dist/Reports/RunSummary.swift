@@ -102,6 +102,7 @@ struct RunSummary {
             "  effective rank    " + change("%.1f", \.effectiveRank)
                 + " of \(run.configuration.model.embedDim) dimensions that the features spread over",
         ]
+        if let advice = run.adviceOnData { lines.append("  data              " + advice) }
         if let classes = data.classCount {
             lines.append(
                 "  online accuracy   " + change("%.1f%%") { 100 * ($0.trainAcc ?? 0) }
