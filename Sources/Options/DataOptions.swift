@@ -43,6 +43,13 @@ package struct DataOptions: ParsableArguments {
     package var onBadImage = BadImages.Action.skip
     @Option(
         help: """
+            What is made of an image: mae (a random crop and a flip), crop (a random crop), none (the middle of it).
+            """)
+    package var augment = DataConfiguration.Augmentation.mae
+    @Option(help: "Smallest part of an image's area that a random crop may have: 0.2 in MAE, 0.08 usually.")
+    package var cropMin = 0.2
+    @Option(
+        help: """
             Mean of the pixels, scaled to 0 … 1, of each channel (0.485,0.456,0.406) or of all; images are normalised with \
             it (default: the checkpoint's, or that of the training set).
             """)
@@ -93,6 +100,7 @@ package struct DataOptions: ParsableArguments {
 
 extension ImageDataset.Kind: ExpressibleByArgument {}
 extension BadImages.Action: ExpressibleByArgument {}
+extension DataConfiguration.Augmentation: ExpressibleByArgument {}
 
 extension DataOptions: ConfiguringOptions {
     package static var bindings: [FlagBinding<Self, DataConfiguration>] {
@@ -102,6 +110,8 @@ extension DataOptions: ConfiguringOptions {
             FlagBinding(
                 "--synthetic-images", \.syntheticImages, \.syntheticImages, .within(imageCount),
                 decidesNumbers: { _ in false }),
+            FlagBinding("--augment", \.augment, \.augmentation),
+            FlagBinding("--crop-min", \.cropMin, \.cropMin, .atLeast(1e-4, most: 1)),
             // One value may stand for all channels, and a run that goes on keeps its checkpoint's.
             FlagBinding("--mean", \.mean, .each(.atLeast(0), most: 1), text: { ChannelValues.text($0.mean) }),
             FlagBinding(

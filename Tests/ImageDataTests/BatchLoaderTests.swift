@@ -1,3 +1,4 @@
+import Augmentation
 import ImageCodecs
 import Datasets
 import Foundation
@@ -58,7 +59,7 @@ struct BatchLoaderTests {
     ) throws -> BatchLoader {
         let transform = ImageTransform(
             size: ImageSize(height: 8, width: 8), statistics: ChannelStatistics(mean: [0.5], standardDeviation: [0.25]),
-            augmentation: ImageAugmentation())
+            augmentation: .crop(RandomResizedCrop()))
         let division = try EpochDivision(
             imageCount: source.count, BatchPlan(globalBatch: 16, ranks: worldSize, accumulation: accumulation),
             rank: rank)
@@ -177,7 +178,7 @@ struct BatchLoaderTests {
         let source = VariedImages(count: 40)
         let transform = ImageTransform(
             size: ImageSize(height: 8, width: 8), statistics: ChannelStatistics(mean: [0.5], standardDeviation: [0.25]),
-            augmentation: ImageAugmentation())
+            augmentation: .crop(RandomResizedCrop()))
         for batch in try take(5, loader(source, prefetch: prefetch)) {
             for (row, sample) in batch.samples.enumerated() {
                 let alone = Matrix(rows: 1, columns: 64)

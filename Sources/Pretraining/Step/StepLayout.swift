@@ -1,3 +1,4 @@
+package import Augmentation
 internal import ImageCodecs
 package import Datasets
 internal import Communication
@@ -19,15 +20,18 @@ package struct StepLayout {
     package let compute: ComputeConfiguration
     /// What becomes of images that cannot be decoded.
     package let badImages: BadImages
+    /// What is taken of an image.
+    private let augmentation: ImageAugmentation
 
     package init(
         source: any ImageSource, statistics: ChannelStatistics, classes: Int?, compute: ComputeConfiguration,
-        badImages: BadImages.Action = .fail
+        augmentation: ImageAugmentation = .crop(RandomResizedCrop()), badImages: BadImages.Action = .fail
     ) {
         self.source = source
         self.statistics = statistics
         self.classes = classes
         self.compute = compute
+        self.augmentation = augmentation
         self.badImages = BadImages(badImages, of: source.count)
     }
 
@@ -54,7 +58,7 @@ package struct StepLayout {
             source: source,
             transform: ImageTransform(
                 size: ImageSize(height: c.model.imageHeight, width: c.model.imageWidth), statistics: statistics,
-                augmentation: ImageAugmentation()),
+                augmentation: augmentation),
             division: division, repeats: c.turnsPerStep, seed: c.seed,
             badImages: badImages, epoch: position.epoch, step: position.step,
             workers: compute.workers, plan: memory)

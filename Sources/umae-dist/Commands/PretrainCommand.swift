@@ -4,6 +4,7 @@ import Checkpoints
 import Communication
 import Foundation
 import Host
+import ImageCodecs
 import ImageData
 import Models
 import Options
@@ -60,6 +61,8 @@ struct PretrainCommand: WorldCommand {
             source: data, statistics: .unknown(channels: data.channels), classes: data.classCount,
             compute: options.compute.computing(
                 workers: try ComputeOptions.workers(options.data.numWorkers, besides: resources.team, in: world)),
+            augmentation: configuration.data.augmentation(
+                for: ImageSize(height: configuration.model.imageHeight, width: configuration.model.imageWidth)),
             badImages: options.data.onBadImage)
         let plan = try PretrainRun.plan(configuration, layout, saves: isKept, on: resources)
         for notice in try ProcessorAffinity.notices(threads: resources.team.count, in: world) { reporter.note(notice) }
