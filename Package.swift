@@ -135,7 +135,7 @@ let package = Package(
             resources: [.copy("Fixtures")]),
         tests("HostTests", ["Host", "TestSupport"]),
         tests("ImageCodecsTests", ["ImageCodecs", "Tensors", "TestSupport"], resources: [.copy("Fixtures")]),
-        tests("DatasetsTests", ["Datasets", "ImageCodecs", "Tensors", "TestSupport"]),
+        tests("DatasetsTests", ["Datasets", "Host", "ImageCodecs", "Tensors", "TestSupport"]),
         tests(
             "AugmentationTests", ["Augmentation", "ImageCodecs", "Tensors", "TestSupport"],
             resources: [.copy("Fixtures")]),
