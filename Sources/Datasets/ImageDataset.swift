@@ -16,6 +16,8 @@ package enum ImageDataset {
         case folder
         /// JPEG and PNG files in one directory, without labels.
         case flat
+        /// Files that hold many JPEG and PNG images each.
+        case shards
     }
 
     /// Where the Debian package dataset-fashion-mnist puts its files.
@@ -40,7 +42,10 @@ package enum ImageDataset {
         synthetic: SyntheticImageParameters = SyntheticImageParameters()
     ) throws(ImageDataError) -> any ImageSource {
         if path == syntheticName { return try SyntheticImages(synthetic, split: split) }
-        switch try FileKind.of(path) {
+        let fileKind = try FileKind.of(path)
+        // A directory of images may have archives of them beside it.
+        if fileKind != S_IFDIR, let images = try openShards(path, split) { return images }
+        switch fileKind {
         case nil: throw .missingDirectory(path: path)
         case S_IFDIR: break
         default: throw .notADirectory(path: path)
@@ -49,12 +54,15 @@ package enum ImageDataset {
         case .auto:
             if let images = try openArrays(path, split) { return images }
             if let images = try openFolder(path, split, classes) { return images }
+            if let images = try openShards(path, split) { return images }
         case .arrays:
             if let images = try openArrays(path, split) { return images }
         case .folder:
             if let images = try openFolder(path, split, classes) { return images }
         case .flat:
             if let layout = FolderLayout.flat(path) { return try openFolder(layout, nil) }
+        case .shards:
+            if let images = try openShards(path, split) { return images }
         }
         if let layout = UnsupportedLayout.find(in: path) { throw .unsupportedLayout(path: path, layout: layout) }
         throw .unrecognisedDirectory(path: path, split: split.rawValue)
@@ -72,6 +80,11 @@ package enum ImageDataset {
         guard further.count <= 1 else { throw .ambiguousDirectory(path: path, directories: further) }
         guard let directory = further.first else { return nil }
         return try openIDX(directory, split)
+    }
+
+    /// Files that hold many images.
+    private static func openShards(_ path: String, _ split: Split) throws(ImageDataError) -> (any ImageSource)? {
+        try TarIndex.open(path: path, split: split)
     }
 
     /// JPEG and PNG files.

@@ -12,14 +12,15 @@ package import Settings
 package struct DataOptions: ParsableArguments {
     @Option(
         help: """
-            Directory of JPEG and PNG files (a directory for each class, also below train; or all in one), of IDX files \
-            (MNIST, Fashion-MNIST; gzip or plain) or of CIFAR-10/100 binary files, or 'synthetic'.
-            """, completion: .directory)
+            Directory of JPEG and PNG files (a directory for each class, also below train; or all in one), of tars of them, \
+            of IDX files (MNIST, Fashion-MNIST; gzip or plain) or of CIFAR-10/100 binary files; tars such as \
+            'train-{000..146}.tar'; or 'synthetic'.
+            """, completion: .file())
     package var dataPath = ImageDataset.defaultPath
     @Option(
         help: """
             What the directory holds: auto looks; arrays (IDX or CIFAR files), folder (a directory of image files for each \
-            class), flat (image files in one directory, without labels).
+            class), flat (image files in one directory, without labels), shards (tar).
             """)
     package var dataKind = ImageDataset.Kind.auto
     @Option(help: "File of the classes to take of a folder, a name of a directory on each line.", completion: .file())

@@ -73,17 +73,13 @@ package struct SampleIndex: Hashable, Sendable {
     /// The order of the samples of every data set whose images have names, wherever they are kept: first the directory of the
     /// class, then the directory of the file, then its name, all by their bytes. It is torchvision's for folders of classes.
     package static func precedes(_ first: ArraySlice<UInt8>, _ second: ArraySlice<UInt8>) -> Bool {
-        let slash = UInt8(ascii: "/")
-        func parts(_ name: ArraySlice<UInt8>) -> [ArraySlice<UInt8>] {
-            guard let last = name.lastIndex(of: slash), let end = name.firstIndex(of: slash) else {
-                return [[], [], name]
-            }
-            return [name[..<end], name[..<last], name[(last + 1)...]]
+        let directories = (SamplePath.directory(first), SamplePath.directory(second))
+        if directories.0.elementsEqual(directories.1) {
+            return SamplePath.file(first).lexicographicallyPrecedes(SamplePath.file(second))
         }
-        for (a, b) in zip(parts(first), parts(second)) where !a.elementsEqual(b) {
-            return a.lexicographicallyPrecedes(b)
-        }
-        return false
+        let classes = (SamplePath.top(first), SamplePath.top(second))
+        if !classes.0.elementsEqual(classes.1) { return classes.0.lexicographicallyPrecedes(classes.1) }
+        return directories.0.lexicographicallyPrecedes(directories.1)
     }
 
     /// The path without its extension.
