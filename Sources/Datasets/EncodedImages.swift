@@ -62,6 +62,12 @@ package struct EncodedImages: ImageSource {
         }
     }
 
+    /// The images of a pack.
+    init(pack path: String, _ index: SampleIndex) throws(ImageDataError) {
+        try self.init(name: Self.name(of: path), root: path, index: index)
+        form = "pack of \(counted(index.files.count, "file"))"
+    }
+
     /// The last directory of a path that is no split's.
     private static func name(of path: String) -> String {
         let full = Directories.resolved(path) ?? path
@@ -110,7 +116,7 @@ package struct EncodedImages: ImageSource {
     }
 
     /// Where an image is, for people: its file, or the file that holds it and its name in there.
-    private func path(of index: Int) -> String {
+    package func path(of index: Int) -> String {
         switch content {
         case .files(let root): root.path(of: self.index.names[index])
         case .shards(let shards, let places):

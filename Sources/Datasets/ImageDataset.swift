@@ -1,4 +1,5 @@
 import Glibc
+internal import Host
 
 /// Finds out which data set a path holds and opens it.
 package enum ImageDataset {
@@ -52,6 +53,7 @@ package enum ImageDataset {
         }
         switch kind {
         case .auto:
+            if let images = try openPack(path, split) { return images }
             if let images = try openArrays(path, split) { return images }
             if let images = try openFolder(path, split, classes) { return images }
             if let images = try openShards(path, split) { return images }
@@ -82,9 +84,24 @@ package enum ImageDataset {
         return try openIDX(directory, split)
     }
 
+    /// A directory that holds one split may be given for training.
+    private static func openPack(_ path: String, _ split: Split) throws(ImageDataError) -> (any ImageSource)? {
+        let below = FolderLayout.names(of: split).map { Directories.child(path, $0) }
+        for directory in below + (split == .train ? [path] : []) {
+            if let images = try Pack.open(path: directory) { return images }
+        }
+        return nil
+    }
+
     /// Files that hold many images.
     private static func openShards(_ path: String, _ split: Split) throws(ImageDataError) -> (any ImageSource)? {
-        try TarIndex.open(path: path, split: split)
+        if let images = try openPack(path, split) { return images }
+        for name in FolderLayout.names(of: split) {
+            // What is in such a directory is of that split, whatever its files are called.
+            let below = Directories.child(path, name)
+            if try FileKind.isDirectory(below), let images = try TarIndex.open(path: below) { return images }
+        }
+        return try TarIndex.open(path: path, split: split)
     }
 
     /// JPEG and PNG files.
