@@ -36,7 +36,9 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg62-turbo-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
         .target(name: "CImageCodecs", dependencies: ["CJPEG", "CPNG"]),
+        .target(name: "CTar", dependencies: ["CArchive"]),
         .target(name: "CMPIShim", dependencies: ["COpenMPI"]),
         .target(name: "CVectorKernels"),
         .target(name: "CStopSignals"),
@@ -57,7 +59,7 @@ let package = Package(
                 "Communication", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"), "Yams",
             ]),
         // 3: data sets, crops; the model, the loss of its features, its update, its distribution
-        module("Datasets", ["Host", "ImageCodecs", "Tensors", "CZlib"]),
+        module("Datasets", ["Host", "ImageCodecs", "Tensors", "CTar", "CZlib"]),
         module("Augmentation", ["ImageCodecs", "Tensors", "CVectorKernels"]),
         module("Models", ["Layers", "Safetensors", "Tensors", "CVectorKernels"]),
         module("Regularizers", ["Layers", "Tensors", "CVectorKernels"]),
@@ -135,7 +137,7 @@ let package = Package(
             resources: [.copy("Fixtures")]),
         tests("HostTests", ["Host", "TestSupport"]),
         tests("ImageCodecsTests", ["ImageCodecs", "Tensors", "TestSupport"], resources: [.copy("Fixtures")]),
-        tests("DatasetsTests", ["Datasets", "ImageCodecs", "Tensors", "TestSupport"]),
+        tests("DatasetsTests", ["Datasets", "Host", "ImageCodecs", "Tensors", "TestSupport"]),
         tests(
             "AugmentationTests", ["Augmentation", "ImageCodecs", "Tensors", "TestSupport"],
             resources: [.copy("Fixtures")]),

@@ -43,6 +43,10 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
     case oneClass(path: String, dataSet: String)
     /// There are directories of other splits.
     case missingSplit(path: String, split: [String])
+    /// The index of a pack that cannot be used.
+    case badIndex(path: String, SampleIndex.CodingError)
+    /// Shards that are not what they should be.
+    case archive(path: String, ArchiveProblem)
     /// Directories of classes in which there is no image.
     case emptyClasses(path: String, count: Int, first: String)
     /// Classes that were asked for and are not there.
@@ -111,6 +115,8 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
                 + "without labels"
         case .missingSplit(let path, let split):
             "\(path): has no directory \(split[0]) of images; give the directory that holds the classes"
+        case .badIndex(let path, let reason): "\(path): \(reason); write the pack again"
+        case .archive(let path, let problem): "\(path): \(problem.description)"
         case .emptyClasses(let path, let count, let first):
             "\(path): no JPEG or PNG images for \(count == 1 ? "class" : "\(count) classes, as") \(first); remove "
                 + "\(count == 1 ? "its directory" : "their directories") or fetch the images again"

@@ -1,4 +1,5 @@
 import Glibc
+internal import Host
 
 /// Finds out which data set a path holds and opens it.
 package enum ImageDataset {
@@ -16,6 +17,8 @@ package enum ImageDataset {
         case folder
         /// JPEG and PNG files in one directory, without labels.
         case flat
+        /// Files that hold many JPEG and PNG images each.
+        case shards
     }
 
     /// Where the Debian package dataset-fashion-mnist puts its files.
@@ -40,21 +43,28 @@ package enum ImageDataset {
         synthetic: SyntheticImageParameters = SyntheticImageParameters()
     ) throws(ImageDataError) -> any ImageSource {
         if path == syntheticName { return try SyntheticImages(synthetic, split: split) }
-        switch try FileKind.of(path) {
+        let fileKind = try FileKind.of(path)
+        // A directory of images may have archives of them beside it.
+        if fileKind != S_IFDIR, let images = try openShards(path, split) { return images }
+        switch fileKind {
         case nil: throw .missingDirectory(path: path)
         case S_IFDIR: break
         default: throw .notADirectory(path: path)
         }
         switch kind {
         case .auto:
+            if let images = try openPack(path, split) { return images }
             if let images = try openArrays(path, split) { return images }
             if let images = try openFolder(path, split, classes) { return images }
+            if let images = try openShards(path, split) { return images }
         case .arrays:
             if let images = try openArrays(path, split) { return images }
         case .folder:
             if let images = try openFolder(path, split, classes) { return images }
         case .flat:
             if let layout = FolderLayout.flat(path) { return try openFolder(layout, nil) }
+        case .shards:
+            if let images = try openShards(path, split) { return images }
         }
         if let layout = UnsupportedLayout.find(in: path) { throw .unsupportedLayout(path: path, layout: layout) }
         throw .unrecognisedDirectory(path: path, split: split.rawValue)
@@ -72,6 +82,26 @@ package enum ImageDataset {
         guard further.count <= 1 else { throw .ambiguousDirectory(path: path, directories: further) }
         guard let directory = further.first else { return nil }
         return try openIDX(directory, split)
+    }
+
+    /// A directory that holds one split may be given for training.
+    private static func openPack(_ path: String, _ split: Split) throws(ImageDataError) -> (any ImageSource)? {
+        let below = FolderLayout.names(of: split).map { Directories.child(path, $0) }
+        for directory in below + (split == .train ? [path] : []) {
+            if let images = try Pack.open(path: directory) { return images }
+        }
+        return nil
+    }
+
+    /// Files that hold many images.
+    private static func openShards(_ path: String, _ split: Split) throws(ImageDataError) -> (any ImageSource)? {
+        if let images = try openPack(path, split) { return images }
+        for name in FolderLayout.names(of: split) {
+            // What is in such a directory is of that split, whatever its files are called.
+            let below = Directories.child(path, name)
+            if try FileKind.isDirectory(below), let images = try TarIndex.open(path: below) { return images }
+        }
+        return try TarIndex.open(path: path, split: split)
     }
 
     /// JPEG and PNG files.

@@ -28,6 +28,12 @@ package protocol ImageSource: Sendable {
     /// Asked for only where there is a `classCount`.
     func label(at index: Int) -> Int
 
+    /// Tells which images are asked for next, so that the system can read them while others are decoded. Whoever calls it
+    /// need not know whether it is of use; it allocates nothing.
+    ///
+    /// - Parameter images: are in another order afterwards.
+    func willRead(_ images: inout [Int])
+
     /// The pixels of a part of one image.
     ///
     /// - Parameters:
@@ -44,6 +50,7 @@ extension ImageSource {
     package var heldBytes: Int { 0 }
     package var form: String { "arrays" }
     package var notes: [String] { [] }
+    package func willRead(_ images: inout [Int]) {}
 
     /// The pixels of one image.
     package func decode(at index: Int, into buffer: ImageBuffer) throws(ImageDataError) -> PixelView {

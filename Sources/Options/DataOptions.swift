@@ -12,14 +12,15 @@ package import Settings
 package struct DataOptions: ParsableArguments {
     @Option(
         help: """
-            Directory of JPEG and PNG files (a directory for each class, also below train; or all in one), of IDX files \
-            (MNIST, Fashion-MNIST; gzip or plain) or of CIFAR-10/100 binary files, or 'synthetic'.
-            """, completion: .directory)
+            Directory of JPEG and PNG files (a directory for each class, also below train; or all in one), of tars of them or a pack, \
+            of IDX files (MNIST, Fashion-MNIST; gzip or plain) or of CIFAR-10/100 binary files; tars such as \
+            'train-{000..146}.tar'; or 'synthetic'.
+            """, completion: .file())
     package var dataPath = ImageDataset.defaultPath
     @Option(
         help: """
             What the directory holds: auto looks; arrays (IDX or CIFAR files), folder (a directory of image files for each \
-            class), flat (image files in one directory, without labels).
+            class), flat (image files in one directory, without labels), shards (tar, or a pack).
             """)
     package var dataKind = ImageDataset.Kind.auto
     @Option(help: "File of the classes to take of a folder, a name of a directory on each line.", completion: .file())
@@ -77,7 +78,7 @@ package struct DataOptions: ParsableArguments {
             count: syntheticImages, channels: model.channels,
             size: ImageSize(height: model.imageHeight, width: model.imageWidth), seed: seed)
         let source = try ImageDataset.open(
-            path: dataPath, split: split, kind: dataKind, classes: try classNames(), synthetic: synthetic)
+            path: dataPath, split: split, kind: dataKind, classes: try Self.classNames(classes), synthetic: synthetic)
         if let images, images != source.count {
             throw SettingsError("--images is \(images), and \(dataPath) has \(source.count): is it the data meant?")
         }
@@ -86,7 +87,7 @@ package struct DataOptions: ParsableArguments {
     }
 
     /// The lines of the file of classes; nil where none is given.
-    private func classNames() throws -> Set<String>? {
+    package static func classNames(_ classes: String?) throws -> Set<String>? {
         guard let classes else { return nil }
         let text = String(decoding: try TextFile.content(of: classes, limit: 1 << 24), as: UTF8.self)
         // A name may be followed by what people call the class.

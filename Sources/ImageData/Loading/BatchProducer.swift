@@ -11,6 +11,8 @@ final class BatchProducer {
     private let badImages: BadImages
     private var order: EpochOrder
     private let workspace = AugmentationWorkspace()
+    /// Images of the part that is being prepared.
+    private var coming: [Int] = []
 
     init(
         source: any ImageSource, transform: ImageTransform, division: EpochDivision, schedule: BatchSchedule,
@@ -38,6 +40,9 @@ final class BatchProducer {
         let position = schedule[number]
         order.move(to: position.epoch)
         let places = division.positions(step: position.step, micro: position.micro)
+        coming.removeAll(keepingCapacity: true)
+        for row in rows { coming.append(order[places.lowerBound + row]) }
+        source.willRead(&coming)
         for row in rows { try fill(batch, row: row, with: order[places.lowerBound + row]) }
     }
 
