@@ -36,11 +36,14 @@ struct PretrainCommand: WorldCommand {
     /// Everything is looked at before anything is changed: up to the line that says so, `--dry-run` goes the same way.
     func run(in world: any Communicator) throws -> Int32 {
         if options.run.printConfig { return try printConfiguration(in: world) }
-        let data = try world.agree {
+        let model = try world.agree {
             let model = try options.model.configuration()
             try model.validate()
-            return try options.data.open(.train, of: model.encoder, seed: options.run.seed)
+            return model
         }
+        let data = try options.data.open(
+            .train, of: model.encoder, seed: options.run.seed, keepsListing: !options.run.dryRun, in: world,
+            say: { Console.print($0) })
         let asked = try configuration(on: data, in: world)
         let notices = try world.agree { try options.compatibility.notices() }
         let reporter = Reporter(in: world)
