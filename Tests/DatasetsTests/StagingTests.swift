@@ -18,7 +18,7 @@ struct StagingTests {
             }
             try directory.write("from/\(shard)/x.tar", tar.finished)
         }
-        images = try #require(try TarIndex.open(path: directory.file("from/{0,1}/x.tar")))
+        images = try #require(try openTar(directory.file("from/{0,1}/x.tar")))
     }
 
     private func staging() throws -> Staging { try #require(Staging(of: images, in: directory.file("disk"))) }
@@ -49,7 +49,7 @@ struct StagingTests {
 
     @Test("two data sets do not get into each other's way")
     func severalSets() throws {
-        let other = try #require(try TarIndex.open(path: directory.file("from/0")))
+        let other = try #require(try openTar(directory.file("from/0")))
         let second = try #require(Staging(of: other, in: directory.file("disk")))
         #expect(second.directory != (try staging()).directory)
     }
