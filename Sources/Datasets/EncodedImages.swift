@@ -43,6 +43,17 @@ package struct EncodedImages: ImageSource {
             name: Self.name(of: path), root: path, index: index, form: "pack of \(counted(index.files.count, "file"))")
     }
 
+    /// The files that hold many images; nil where each has its own.
+    var shards: ShardFiles? {
+        guard case .shards(let shards, _) = content else { return nil }
+        return shards
+    }
+
+    /// The same images from files of the same names in another directory.
+    func moved(to root: String) throws(ImageDataError) -> EncodedImages {
+        try EncodedImages(name: name, root: root, index: index, form: form, notes: notes)
+    }
+
     /// The last directory of a path that is no split's.
     static func name(of path: String) -> String {
         let full = Directories.resolved(path) ?? path

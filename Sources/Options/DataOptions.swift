@@ -32,6 +32,11 @@ package struct DataOptions: ParsableArguments {
     @Option(help: "File of the classes to take of a folder, a name of a directory on each line.", completion: .file())
     package var classes: String?
 
+    @Option(
+        help: "Directory of each host's own disk, to which one rank brings tars or packs, to be read there.",
+        completion: .directory)
+    package var stage: String?
+
     @Option(help: "Images of the synthetic set.") package var syntheticImages = 4096
     @Option(help: "Images that the training set has: a run on data with another number of them is refused.")
     package var images: Int?
