@@ -40,10 +40,11 @@ let package = Package(
         .target(name: "CMPIShim", dependencies: ["COpenMPI"]),
         .target(name: "CVectorKernels"),
         .target(name: "CStopSignals"),
+        .target(name: "CMemoryFile"),
         .plugin(name: "BuildCommit", capability: .buildTool()),
         .target(name: "BuildIdentity", swiftSettings: settings, plugins: ["BuildCommit"]),
         // 1: the machine, memory and messages
-        module("Host", ["CZlib"]),
+        module("Host", ["CMemoryFile", "CZlib"]),
         module("Tensors", ["CVectorKernels", "Host"]),
         module("Communication", ["CMPIShim", "Host", "Tensors"]),
         // 2: layers, the decoding of images, files of tensors, settings
@@ -99,7 +100,8 @@ let package = Package(
         module(
             "Options",
             [
-                "Communication", "DataParallel", "Augmentation", "Datasets", "ImageCodecs", "ImageData", "Models",
+                "Communication", "DataParallel", "Host", "Augmentation", "Datasets", "ImageCodecs", "ImageData",
+                "Models",
                 "Optimization", "Pretraining", "Regularizers",
                 "Runs", "Settings", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
@@ -134,7 +136,7 @@ let package = Package(
             resources: [.copy("Fixtures")]),
         tests("HostTests", ["Host", "TestSupport"]),
         tests("ImageCodecsTests", ["ImageCodecs", "Tensors", "TestSupport"], resources: [.copy("Fixtures")]),
-        tests("DatasetsTests", ["Datasets", "ImageCodecs", "Tensors", "TestSupport"]),
+        tests("DatasetsTests", ["Datasets", "Host", "ImageCodecs", "Tensors", "TestSupport"]),
         tests(
             "AugmentationTests", ["Augmentation", "ImageCodecs", "Tensors", "TestSupport"],
             resources: [.copy("Fixtures")]),

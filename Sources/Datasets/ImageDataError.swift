@@ -29,6 +29,8 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
     case truncated(path: String, expectedBytes: Int, foundBytes: Int)
     case trailingBytes(path: String, expectedBytes: Int)
     case trailingBytesAfterGzip(path: String)
+    /// There is no memory for the content of a compressed file.
+    case tooLargeInflated(path: String, bytes: Int, available: Int)
     case labelCountMismatch(images: String, imageCount: Int, labels: String, labelCount: Int)
     /// The length of a CIFAR file is not a positive multiple of its record.
     case wrongRecordLength(path: String, bytes: Int, recordBytes: Int)
@@ -84,6 +86,9 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
             "\(path): goes on after the \(expectedBytes) bytes it declares; the file is damaged, fetch it again"
         case .trailingBytesAfterGzip(let path):
             "\(path): goes on after the end of its gzip data; the file is damaged, fetch it again"
+        case .tooLargeInflated(let path, let bytes, let available):
+            "\(path): takes \(bytes >> 20) MiB of memory inflated, and \(available >> 20) MiB are left; unpack it with "
+                + "gunzip, so that it is read where it lies"
         case .labelCountMismatch(let images, let imageCount, let labels, let labelCount):
             "\(labels): holds \(labelCount) labels for the \(imageCount) images of \(images); "
                 + "take both files from the same data set"

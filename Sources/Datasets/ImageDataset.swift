@@ -1,4 +1,5 @@
 import Glibc
+package import Host
 
 /// Finds out which data set a path holds and opens it.
 package enum ImageDataset {
@@ -20,9 +21,11 @@ package enum ImageDataset {
     /// - Parameters:
     ///   - path: a directory, or the word `synthetic`.
     ///   - synthetic: the images to generate for that word; not used otherwise.
+    ///   - share: where processes of this host make inflated files for each other; nil for one that has its own.
     /// - Throws: one line that names the file at fault and says what to do.
     package static func open(
-        path: String, split: Split, synthetic: SyntheticImageParameters = SyntheticImageParameters()
+        path: String, split: Split, synthetic: SyntheticImageParameters = SyntheticImageParameters(),
+        sharing share: HostShare? = nil
     ) throws(ImageDataError) -> any ImageSource {
         if path == syntheticName { return try SyntheticImages(synthetic, split: split) }
         switch try FileKind.of(path) {
@@ -30,15 +33,15 @@ package enum ImageDataset {
         case S_IFDIR: break
         default: throw .notADirectory(path: path)
         }
-        if let images = try openIDX(path, split) { return images }
+        if let images = try openIDX(path, split, share) { return images }
         for variant in [CIFARFile.Variant.cifar10, .cifar100] {
             for directory in [path, path + "/" + variant.folder] {
-                if let images = try openCIFAR(variant, directory, split) { return images }
+                if let images = try openCIFAR(variant, directory, split, share) { return images }
             }
         }
         let further = try torchvisionDirectories(path)
         guard further.count <= 1 else { throw .ambiguousDirectory(path: path, directories: further) }
-        if let directory = further.first, let images = try openIDX(directory, split) { return images }
+        if let directory = further.first, let images = try openIDX(directory, split, share) { return images }
         if let layout = UnsupportedLayout.find(in: path) { throw .unsupportedLayout(path: path, layout: layout) }
         throw .unrecognisedDirectory(path: path, split: split.rawValue)
     }
@@ -65,7 +68,9 @@ package enum ImageDataset {
 
     // MARK: Data sets
 
-    private static func openIDX(_ directory: String, _ split: Split) throws(ImageDataError) -> (any ImageSource)? {
+    private static func openIDX(
+        _ directory: String, _ split: Split, _ share: HostShare?
+    ) throws(ImageDataError) -> (any ImageSource)? {
         let stem = idxStem(split)
         let images = try firstFile(in: directory, idxNames("\(stem)-images", "idx3"))
         let labels = try firstFile(in: directory, idxNames("\(stem)-labels", "idx1"))
@@ -74,11 +79,11 @@ package enum ImageDataset {
             throw .missingFile(directory: directory, dataset: "MNIST", file: "\(stem)-images-idx3-ubyte.gz")
         }
         let name = directory.split(separator: "/").last { $0 != "raw" }.map(String.init) ?? directory
-        return try IDXFile.open(name: name, images: images, labels: labels)
+        return try IDXFile.open(name: name, images: images, labels: labels, sharing: share)
     }
 
     private static func openCIFAR(
-        _ variant: CIFARFile.Variant, _ directory: String, _ split: Split
+        _ variant: CIFARFile.Variant, _ directory: String, _ split: Split, _ share: HostShare?
     ) throws(ImageDataError) -> (any ImageSource)? {
         let names = cifarFiles(variant, split)
         var paths: [String] = []
@@ -92,7 +97,7 @@ package enum ImageDataset {
         }
         if paths.isEmpty { return nil }
         if let missing { throw .missingFile(directory: directory, dataset: variant.name, file: missing) }
-        return try CIFARFile.open(variant, paths: paths)
+        return try CIFARFile.open(variant, paths: paths, sharing: share)
     }
 
     // MARK: Names

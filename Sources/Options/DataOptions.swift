@@ -2,6 +2,7 @@ internal import ImageCodecs
 package import Datasets
 package import ArgumentParser
 internal import Communication
+package import Host
 internal import ImageData
 package import Models
 package import Pretraining
@@ -42,14 +43,15 @@ package struct DataOptions: ParsableArguments {
 
     /// The images; generated ones fit the model.
     ///
+    /// - Parameter share: where ranks of this host make inflated files for each other.
     /// - Throws: if they cannot be read, or are not as many as they should be.
     package func open(
-        _ split: ImageDataset.Split, of model: VisionTransformerConfiguration, seed: UInt64
+        _ split: ImageDataset.Split, of model: VisionTransformerConfiguration, seed: UInt64, sharing share: HostShare?
     ) throws -> any ImageSource {
         let synthetic = SyntheticImageParameters(
             count: syntheticImages, channels: model.channels,
             size: ImageSize(height: model.imageHeight, width: model.imageWidth), seed: seed)
-        let source = try ImageDataset.open(path: dataPath, split: split, synthetic: synthetic)
+        let source = try ImageDataset.open(path: dataPath, split: split, synthetic: synthetic, sharing: share)
         if let images, images != source.count {
             throw SettingsError("--images is \(images), and \(dataPath) has \(source.count): is it the data meant?")
         }

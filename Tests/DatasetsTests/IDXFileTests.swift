@@ -8,7 +8,7 @@ struct IDXFileTests {
     static let images = idxBytes([0x803, 3, 2, 4], patternBytes(24))
     static let labels = idxBytes([0x801, 3], [4, 0, 2])
 
-    private func open(_ images: [UInt8], _ labels: [UInt8] = Self.labels) throws -> InMemoryImages {
+    private func open(_ images: [UInt8], _ labels: [UInt8] = Self.labels) throws -> ArrayImages {
         let directory = try TemporaryDirectory()
         // The names say gzip whatever the content is: only the content counts.
         return try IDXFile.open(

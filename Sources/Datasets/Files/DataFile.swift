@@ -1,5 +1,6 @@
 internal import CZlib
 import Glibc
+internal import Host
 import Tensors
 
 /// A file read from its start to its end, inflated on the way if its content is gzip, whatever its name.
@@ -89,13 +90,18 @@ struct DataFile: ~Copyable {
         }
     }
 
-    private func storedBytes() throws(ImageDataError) -> Int {
+    private func storedBytes() throws(ImageDataError) -> Int { Int(try status().st_size) }
+
+    func status() throws(ImageDataError) -> stat {
         var status = stat()
         guard unsafe fstat(descriptor, &status) == 0 else {
             throw .unreadable(path: path, reason: ImageDataError.reason(errno))
         }
-        return Int(status.st_size)
+        return status
     }
+
+    /// The first bytes of the file as they are stored; nil where it cannot be mapped.
+    func mapped(count: Int) -> MappedFile? { MappedFile(descriptor, count: count) }
 
     /// Fills `bytes` as far as the file goes and returns how many were read.
     func read(into bytes: inout MutableSpan<UInt8>) throws(ImageDataError) -> Int {

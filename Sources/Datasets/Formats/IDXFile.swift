@@ -1,5 +1,5 @@
 internal import ImageCodecs
-import Tensors
+package import Host
 
 /// The IDX format of MNIST and Fashion-MNIST, plain or gzip.
 ///
@@ -32,31 +32,37 @@ package enum IDXFile {
     /// - Throws: an error that names the file, for a wrong header, a wrong length, damaged gzip data, or when there is
     ///   not one label per image.
     package static func open(
-        name: String, images imagesPath: String, labels labelsPath: String?
-    ) throws(ImageDataError) -> InMemoryImages {
-        let images = try read(imagesPath, dimensions: 3)
-        guard images.elements.rows > 0 else { throw .noImages(path: imagesPath) }
-        let size = ImageSize(height: images.dimensions[1], width: images.dimensions[2])
-        guard let labelsPath else {
-            return InMemoryImages(
-                name: name, pixels: images.elements, labels: [], channels: 1, size: size, classCount: nil)
+        name: String, images imagesPath: String, labels labelsPath: String?, sharing share: HostShare? = nil
+    ) throws(ImageDataError) -> ArrayImages {
+        let images = try read(imagesPath, dimensions: 3, sharing: share)
+        guard let count = images.dimensions.first, count > 0, let bytes = images.elements else {
+            throw .noImages(path: imagesPath)
         }
-        let labels = try read(labelsPath, dimensions: 1)
-        guard images.elements.rows == labels.elements.rows else {
-            throw .labelCountMismatch(
-                images: imagesPath, imageCount: images.elements.rows, labels: labelsPath,
-                labelCount: labels.elements.rows)
+        let layout = ArrayLayout(
+            size: ImageSize(height: images.dimensions[1], width: images.dimensions[2]), channels: 1)
+        let labels = try labelsPath.map { (path) throws(ImageDataError) in
+            try Self.labels(path, of: imagesPath, count: count)
         }
-        let values = labels.elements.array.map(Int32.init)
-        return InMemoryImages(
-            name: name, pixels: images.elements, labels: values, channels: 1, size: size,
-            classCount: Int(values.max() ?? 0) + 1)
+        return try ArrayImages(
+            name: name, parts: [ArrayImages.Part(bytes: bytes, count: count)], layout, labels: labels ?? [],
+            classCount: labels.map { Int($0.max() ?? 0) + 1 }, isOfEarlierVersions: true)
     }
 
-    /// The elements as [first dimension, product of the others].
+    private static func labels(
+        _ path: String, of images: String, count: Int
+    ) throws(ImageDataError) -> [Int32] {
+        let labels = try read(path, dimensions: 1, sharing: nil)
+        guard labels.dimensions[0] == count, let bytes = labels.elements else {
+            throw .labelCountMismatch(
+                images: images, imageCount: count, labels: path, labelCount: labels.dimensions[0])
+        }
+        return unsafe bytes[0..<count].map(Int32.init)
+    }
+
+    /// The elements, none if the first dimension is zero.
     private static func read(
-        _ path: String, dimensions count: Int
-    ) throws(ImageDataError) -> (elements: MatrixView<UInt8>, dimensions: [Int]) {
+        _ path: String, dimensions count: Int, sharing share: HostShare?
+    ) throws(ImageDataError) -> (elements: FileBytes?, dimensions: [Int]) {
         let file = try DataFile.open(path)
         // Four bytes first, so that a file of another kind is not called truncated.
         let found = try bigEndian(file, words: 1, after: 0)[0]
@@ -71,18 +77,12 @@ package enum IDXFile {
         let bytes = product(declared)
         if declared[0] == 0 {
             try file.expectEnd(after: header)
-            return (MatrixView<UInt8>(rows: 0, columns: 0), declared.map(Int.init))
+            return (nil, declared.map(Int.init))
         }
         guard let bytes, bytes > 0, bytes <= (try file.largestContent()) else {
             throw .impossibleDimensions(path: path, dimensions: declared)
         }
-        let dimensions = declared.map(Int.init)
-        let elements = MatrixView<UInt8>(rows: dimensions[0], columns: bytes / dimensions[0])
-        try elements.withMutableElements { (span) throws(ImageDataError) in
-            try file.readAll(of: &span, after: header)
-        }
-        try file.expectEnd(after: header + bytes)
-        return (elements, dimensions)
+        return (try file.rest(after: header, count: bytes, sharing: share), declared.map(Int.init))
     }
 
     private static func bigEndian(

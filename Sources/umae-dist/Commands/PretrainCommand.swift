@@ -35,10 +35,11 @@ struct PretrainCommand: WorldCommand {
     /// Everything is looked at before anything is changed: up to the line that says so, `--dry-run` goes the same way.
     func run(in world: any Communicator) throws -> Int32 {
         if options.run.printConfig { return try printConfiguration(in: world) }
-        let data = try world.agree {
+        let share = try world.hostShare()
+        let data = try world.agree(during: .readingData) {
             let model = try options.model.configuration()
             try model.validate()
-            return try options.data.open(.train, of: model.encoder, seed: options.run.seed)
+            return try options.data.open(.train, of: model.encoder, seed: options.run.seed, sharing: share)
         }
         let asked = try configuration(on: data, in: world)
         let notices = try world.agree { try options.compatibility.notices() }

@@ -1,0 +1,88 @@
+internal import Host
+package import ImageCodecs
+
+/// Images of one size in arrays that lie in files, which are mapped: the processes of a host share them, and nothing is
+/// copied to decode an image.
+package struct ArrayImages: ImageSource {
+    /// Some of the images: those of one file.
+    struct Part {
+        let bytes: FileBytes
+        let count: Int
+    }
+
+    package let name: String
+    package let classCount: Int?
+    package let count: Int
+    package let identity: DataIdentity
+    private let layout: ArrayLayout
+    private let parts: [Part]
+    private let labels: [Int32]
+    /// Whether versions before `identity` could read these images.
+    private let isOfEarlierVersions: Bool
+
+    /// - Parameters:
+    ///   - parts: in the order of their images.
+    ///   - labels: one for each image, each below `classCount`; none where that is nil.
+    init(
+        name: String, parts: [Part], _ layout: ArrayLayout, labels: [Int32], classCount: Int?,
+        isOfEarlierVersions: Bool = false
+    ) throws(ImageDataError) {
+        let count = parts.reduce(0) { $0 + $1.count }
+        precondition(labels.count == (classCount == nil ? 0 : count))
+        precondition(parts.allSatisfy { $0.bytes.count == $0.count * layout.recordBytes })
+        self.name = name
+        self.count = count
+        self.layout = layout
+        self.parts = parts
+        self.labels = labels
+        self.classCount = classCount
+        self.isOfEarlierVersions = isOfEarlierVersions
+        let shape = Self.shape(count, layout, classCount)
+        identity = try DataIdentity(shape: shape, labels: labels) { (index) throws(ImageDataError) in
+            try Self.view(at: index, of: parts, layout) { $0.whole }
+        }
+    }
+
+    package var channels: Int { layout.channels }
+    package var uniformSize: ImageSize? { layout.size }
+    package var heldBytes: Int {
+        parts.reduce(0) { $0 + $1.bytes.heldBytes } + labels.count * MemoryLayout<Int32>.stride
+    }
+
+    package var earlierFingerprint: UInt32? {
+        guard isOfEarlierVersions else { return nil }
+        var checksum = Checksum(shape: Self.shape(count, layout, classCount), labels: labels)
+        for part in parts {
+            for image in 0..<part.count {
+                let first = image * layout.recordBytes + layout.prefixBytes
+                unsafe checksum.add(RawSpan(_unsafeElements: part.bytes[first..<first + layout.imageBytes]))
+            }
+        }
+        return checksum.value
+    }
+
+    package func label(at index: Int) -> Int { Int(labels[index]) }
+
+    package func decode(
+        at index: Int, part choose: (ImageSize) -> CropBox, into buffer: ImageBuffer
+    ) throws(ImageDataError) -> PixelView {
+        try Self.view(at: index, of: parts, layout, part: choose)
+    }
+
+    private static func view(
+        at index: Int, of parts: [Part], _ layout: ArrayLayout, part choose: (ImageSize) -> CropBox
+    ) throws(ImageDataError) -> PixelView {
+        var (place, number) = (index, 0)
+        while place >= parts[number].count {
+            place -= parts[number].count
+            number += 1
+        }
+        precondition(place >= 0)
+        let first = place * layout.recordBytes + layout.prefixBytes
+        return unsafe layout.view(of: parts[number].bytes.address + first, part: choose(layout.size))
+    }
+
+    private static func shape(_ count: Int, _ layout: ArrayLayout, _ classCount: Int?) -> [Int] {
+        [count, layout.channels, layout.size.height, layout.size.width, classCount ?? 0]
+    }
+}
