@@ -16,6 +16,12 @@ package final class ImageBuffer {
         return storage.columns(0..<count)
     }
 
+    /// The same memory, as `count` floats: overwrites what bytes were in it.
+    package func floats(_ count: Int) -> UnsafeMutablePointer<Float> {
+        let bytes = bytes(count * MemoryLayout<Float>.stride)
+        return unsafe UnsafeMutableRawPointer(bytes.pointer).bindMemory(to: Float.self, capacity: count)
+    }
+
     /// The same for what is read before it is decoded.
     package func encoded(_ count: Int) -> MatrixView<UInt8> {
         Self.grow(&file, to: count)
