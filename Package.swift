@@ -136,7 +136,9 @@ let package = Package(
             resources: [.copy("Fixtures")]),
         tests("HostTests", ["Host", "TestSupport"]),
         tests("ImageCodecsTests", ["ImageCodecs", "Tensors", "TestSupport"], resources: [.copy("Fixtures")]),
-        tests("DatasetsTests", ["Datasets", "Host", "ImageCodecs", "Tensors", "TestSupport"]),
+        tests(
+            "DatasetsTests", ["Datasets", "Host", "ImageCodecs", "Tensors", "TestSupport"],
+            resources: [.copy("Fixtures")]),
         tests(
             "AugmentationTests", ["Augmentation", "ImageCodecs", "Tensors", "TestSupport"],
             resources: [.copy("Fixtures")]),

@@ -15,11 +15,11 @@ package enum ImageDataset {
     /// Opens the images of one split.
     ///
     /// A directory is recognised by the names of its files: IDX files of MNIST or Fashion-MNIST, or the binary files of
-    /// CIFAR-10 or CIFAR-100, compressed or not; also further down, as CIFAR's archives unpack and as torchvision keeps
+    /// CIFAR-10 or CIFAR-100, compressed or not, or .npy files; also further down, as CIFAR's archives unpack and as torchvision keeps
     /// them (`MNIST/raw`).
     ///
     /// - Parameters:
-    ///   - path: a directory, or the word `synthetic`.
+    ///   - path: a directory, a .npy file, or the word `synthetic`.
     ///   - synthetic: the images to generate for that word; not used otherwise.
     ///   - share: where processes of this host make inflated files for each other; nil for one that has its own.
     /// - Throws: one line that names the file at fault and says what to do.
@@ -28,6 +28,7 @@ package enum ImageDataset {
         sharing share: HostShare? = nil
     ) throws(ImageDataError) -> any ImageSource {
         if path == syntheticName { return try SyntheticImages(synthetic, split: split) }
+        if let images = try ArrayImages.open(path: path, split: split, sharing: share) { return images }
         switch try FileKind.of(path) {
         case nil: throw .missingDirectory(path: path)
         case S_IFDIR: break
@@ -59,7 +60,8 @@ package enum ImageDataset {
     static func lookedFor(_ split: String) -> String {
         let split = Split(rawValue: split) ?? .train
         return "\(idxStem(split))-images-idx3-ubyte[.gz] (MNIST, Fashion-MNIST), "
-            + "\(cifarFiles(.cifar10, split)[0])[.gz] (CIFAR-10), \(cifarFiles(.cifar100, split)[0])[.gz] (CIFAR-100)"
+            + "\(cifarFiles(.cifar10, split)[0])[.gz] (CIFAR-10), \(cifarFiles(.cifar100, split)[0])[.gz] (CIFAR-100), "
+            + ArrayImages.imageNames(split).joined(separator: ", ")
     }
 
     static func isDefaultPath(_ path: String) -> Bool {

@@ -1,13 +1,14 @@
 internal import Host
 package import ImageCodecs
 
-/// Images of one size in arrays that lie in files, which are mapped: the processes of a host share them, and nothing is
-/// copied to decode an image.
+/// Images of one size in arrays that lie in files, which are mapped: the processes of a host share them. Planes of bytes are
+/// decoded where they are; of others the part that is wanted is laid out anew.
 package struct ArrayImages: ImageSource {
     /// Some of the images: those of one file.
     struct Part {
         let bytes: FileBytes
         let count: Int
+        let path: String
     }
 
     package let name: String
@@ -38,13 +39,15 @@ package struct ArrayImages: ImageSource {
         self.classCount = classCount
         self.isOfEarlierVersions = isOfEarlierVersions
         let shape = Self.shape(count, layout, classCount)
+        let buffer = ImageBuffer()
         identity = try DataIdentity(shape: shape, labels: labels) { (index) throws(ImageDataError) in
-            try Self.view(at: index, of: parts, layout) { $0.whole }
+            try Self.view(at: index, of: parts, layout, part: \.whole, into: buffer)
         }
     }
 
     package var channels: Int { layout.channels }
     package var uniformSize: ImageSize? { layout.size }
+    package var isFloat: Bool { layout.element != .uint8 }
     package var heldBytes: Int {
         parts.reduce(0) { $0 + $1.bytes.heldBytes } + labels.count * MemoryLayout<Int32>.stride
     }
@@ -66,11 +69,12 @@ package struct ArrayImages: ImageSource {
     package func decode(
         at index: Int, part choose: (ImageSize) -> CropBox, into buffer: ImageBuffer
     ) throws(ImageDataError) -> PixelView {
-        try Self.view(at: index, of: parts, layout, part: choose)
+        try Self.view(at: index, of: parts, layout, part: choose, into: buffer)
     }
 
     private static func view(
-        at index: Int, of parts: [Part], _ layout: ArrayLayout, part choose: (ImageSize) -> CropBox
+        at index: Int, of parts: [Part], _ layout: ArrayLayout, part choose: (ImageSize) -> CropBox,
+        into buffer: ImageBuffer
     ) throws(ImageDataError) -> PixelView {
         var (place, number) = (index, 0)
         while place >= parts[number].count {
@@ -79,7 +83,9 @@ package struct ArrayImages: ImageSource {
         }
         precondition(place >= 0)
         let first = place * layout.recordBytes + layout.prefixBytes
-        return unsafe layout.view(of: parts[number].bytes.address + first, part: choose(layout.size))
+        let view = unsafe layout.view(of: parts[number].bytes.address + first, part: choose(layout.size), into: buffer)
+        guard let view else { throw .badArray(path: parts[number].path, fault: .notFinite(image: place)) }
+        return view
     }
 
     private static func shape(_ count: Int, _ layout: ArrayLayout, _ classCount: Int?) -> [Int] {

@@ -29,9 +29,14 @@ extension Checksum {
 
     /// All pixels of an image, one channel after the other.
     fileprivate mutating func add(_ pixels: PixelView) {
-        var line = [UInt8](repeating: 0, count: pixels.size.width)
+        let width = pixels.size.width
+        var line = [UInt8](repeating: 0, count: width)
         for channel in 0..<pixels.channels {
             for row in 0..<pixels.size.height {
+                if case .floatPlanes = pixels.layout {
+                    unsafe add(Span(_unsafeStart: pixels.floats(row: row, channel: channel), count: width).bytes)
+                    continue
+                }
                 var column = 0
                 pixels.forEachByte(row: row, channel: channel) {
                     line[column] = $0

@@ -63,7 +63,7 @@ package enum CIFARFile {
         for (path, count) in zip(paths, counts) {
             let bytes = try DataFile.open(path).rest(after: 0, count: count * variant.recordBytes, sharing: share)
             unsafe try append(variant, path, unsafe bytes[0..<bytes.count], to: &labels)
-            parts.append(ArrayImages.Part(bytes: bytes, count: count))
+            parts.append(ArrayImages.Part(bytes: bytes, count: count, path: path))
         }
         let layout = ArrayLayout(
             size: ImageSize(height: 32, width: 32), channels: 3, prefixBytes: variant.labelBytes)

@@ -1,0 +1,116 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("Arrays of any type are pretrained on", .serialized)
+struct ArrayDataTests {
+    private static let count = 96
+
+    /// The file of an array [N, C, H, W] or [N, H, W, C] of 16 × 16 images of two channels.
+    private func write(
+        _ folder: TemporaryDirectory, _ name: String, _ type: String, interleaved: Bool = false,
+        _ element: (Int) -> [UInt8]
+    ) throws -> String {
+        var elements: [UInt8] = []
+        for index in 0..<Self.count {
+            for place in 0..<512 {
+                let (pixel, channel) = interleaved ? (place / 2, place % 2) : (place % 256, place / 256)
+                elements += element(index * 512 + channel * 256 + pixel)
+            }
+        }
+        let shape = interleaved ? "16, 16, 2" : "2, 16, 16"
+        let header = "{'descr': '\(type)', 'fortran_order': False, 'shape': (\(Self.count), \(shape)), }\n"
+        let bytes = [0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(header.utf8.count), 0] + Array(header.utf8) + elements
+        return try folder.write(name, bytes)
+    }
+
+    private static func byte(_ index: Int) -> UInt8 { UInt8(truncatingIfNeeded: (index &* 2_654_435_761) >> 13) }
+
+    private static func bytes(of value: Float) -> [UInt8] {
+        (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> (8 * UInt32($0))) }
+    }
+
+    private func arguments(_ folder: TemporaryDirectory, _ name: String, data: String) -> [String] {
+        SmallRun.arguments(folder.file(name), epochs: 2, batch: 24)
+            + ["--data-path", data, "--deterministic", "--checkpoint-every", "1"]
+    }
+
+    private func pixels(_ result: Program.Result) throws -> String {
+        try #require(result.exitCode == 0, "\(result.errors)")
+        return String(try #require(result.output.split(separator: "\n").first { $0.hasPrefix("pixels ") }))
+    }
+
+    @Test("bytes give the same weights in each order of axes, and as IDX")
+    func bytes() throws {
+        let folder = try TemporaryDirectory()
+        let planar = try write(folder, "planar.npy", "|u1") { [Self.byte($0)] }
+        let interleaved = try write(folder, "interleaved.npy", "|u1", interleaved: true) { [Self.byte($0)] }
+        let header: [UInt8] = [0, 0, 8, 4, 0, 0, 0, 96, 0, 0, 0, 2, 0, 0, 0, 16, 0, 0, 0, 16]
+        try folder.write("idx/train-images-idx3-ubyte", header + (0..<Self.count * 512).map(Self.byte))
+        var weights: [[Float]] = []
+        for (number, data) in [planar, interleaved, folder.file("idx")].enumerated() {
+            let result = try Program.run(arguments(folder, "\(number)", data: data), ranks: number == 1 ? 2 : nil)
+            #expect(result.exitCode == 0, "\(result.errors)")
+            weights.append(try SmallRun.weights(folder.file("\(number)"), step: 8, keyBiases: true))
+        }
+        #expect(weights[0] == weights[1] && weights[0] == weights[2])
+    }
+
+    @Test(
+        "16-bit integers and floats, far from those of bytes, train and go on, with the same bits at any number of ranks",
+        arguments: ["<u2", "<f4"])
+    func wide(type: String) throws {
+        let folder = try TemporaryDirectory()
+        let data = try write(folder, "x.npy", type, interleaved: true) { index in
+            let value = Int(Self.byte(index)) * 201
+            return type == "<u2"
+                ? [UInt8(value & 255), UInt8(value >> 8)] : Self.bytes(of: Float(value) - 20_000)
+        }
+        let whole = try Program.run(arguments(folder, "whole", data: data))
+        let parts = try Program.run(arguments(folder, "parts", data: data), ranks: 4)
+        let lines = try [pixels(whole), pixels(parts)]
+        #expect(lines[0] == lines[1])
+        try FileManager.default.removeItem(atPath: folder.file("parts/checkpoint-00000008"))
+        let resumed = try Program.run(arguments(folder, "parts", data: data) + ["--resume", "auto"], ranks: 2)
+        #expect(resumed.exitCode == 0, "\(resumed.errors)")
+        let weights = try ["whole", "parts"].map {
+            try SmallRun.weights(folder.file($0), step: 8, keyBiases: true)
+        }
+        #expect(weights[0] == weights[1])
+        #expect(!weights[0].contains { !$0.isFinite })
+    }
+
+    @Test("a pixel that is no number ends the run before its first step, with file and image")
+    func notFinite() throws {
+        let folder = try TemporaryDirectory()
+        let data = try write(folder, "x.npy", "<f4") { Self.bytes(of: $0 == 71 * 512 + 300 ? .nan : Float($0 % 7)) }
+        let result = try Program.run(
+            arguments(folder, "run", data: data), ranks: 2, environment: Program.endingTogether)
+        #expect(result.exitCode == 1 && result.messages.count == 1, "\(result.errors)")
+        #expect(result.messages.first?.contains("\(data): image 71 has a pixel") == true, "\(result.messages)")
+    }
+
+    /// Heap allocations of a run.
+    private func allocations(_ arguments: [String]) throws -> Int {
+        let result = try Program.run(arguments, environment: ["LD_PRELOAD": Program.library("AllocationCounter")])
+        try #require(result.exitCode == 0, "\(result.errors)")
+        let line = try #require(result.errors.split(separator: "\n").last { $0.hasPrefix("allocations: ") })
+        return try #require(Int(line.dropFirst("allocations: ".count)))
+    }
+
+    @Test("a step on floats allocates no more than one on bytes")
+    func allocations() throws {
+        let folder = try TemporaryDirectory()
+        let bytes = try write(folder, "bytes.npy", "|u1") { [Self.byte($0)] }
+        let floats = try write(folder, "floats.npy", "<f4", interleaved: true) { Self.bytes(of: Float(Self.byte($0))) }
+        let more = try [bytes, floats].map { data in
+            // Without statistics, which are computed once, and checkpoints.
+            let arguments =
+                SmallRun.arguments("", epochs: 40, batch: 24)
+                + ["--data-path", data, "--mean", "0.5", "--std", "0.5", "--epochs"]
+            return try allocations(arguments + ["41"]) - allocations(arguments + ["1"])
+        }
+        // One for each image would be 3840 more.
+        #expect(more[1] - more[0] < 400, "\(more)")
+    }
+}
