@@ -90,6 +90,44 @@ struct ArrayDataTests {
         #expect(result.messages.first?.contains("\(data): image 71 has a pixel") == true, "\(result.messages)")
     }
 
+    @Test("a file that becomes shorter during the run ends it, and that is said", arguments: [nil, 2])
+    func truncated(ranks: Int?) throws {
+        let folder = try TemporaryDirectory()
+        let data = try write(folder, "x.npy", "|u1") { [Self.byte($0)] }
+        let gate = LogGate(in: folder)
+        let result = try Program.run(
+            SmallRun.arguments(folder.file("run"), epochs: 40, batch: 24) + ["--data-path", data], ranks: ranks,
+            environment: gate.environment
+        ) { _ in
+            try wait { fileExists(folder.file("run/log.txt")) }
+            #expect(unsafe truncate(data, 4096) == 0)
+            try gate.open()
+        }
+        #expect(result.exitCode != 0)
+        let messages = result.messages.filter { $0.contains("their file became shorter during the run") }
+        #expect((1...(ranks ?? 1)).contains(messages.count), "\(result.errors)")
+    }
+
+    @Test("where inflated files cannot be shared each rank has its own")
+    func notShared() throws {
+        let folder = try TemporaryDirectory()
+        let record = { (salt: Int) in [UInt8(salt % 10)] + patternBytes(3072, salt: salt) }
+        for batch in 1...5 {
+            let path = try folder.write("data/data_batch_\(batch).bin", (0..<40).flatMap(record))
+            #expect(try Program.launch(["gzip", path]).exitCode == 0)
+        }
+        let run =
+            SmallRun.arguments("", batch: 20)
+            + ["--data-path", folder.file("data"), "--in-chans", "3", "--dry-run"]
+        let shared = try Program.run(run, ranks: 2)
+        // No file may have more than 1024 bytes, in memory neither.
+        let program = ["bash", "-c", "ulimit -S -f 1; exec \"$@\"", "bash", Program.path] + run
+        let limited = try Program.run(commands: [program, program])
+        for result in [shared, limited] {
+            #expect(result.exitCode == 0 && result.output.contains("cifar-10, 200 images"), "\(result.errors)")
+        }
+    }
+
     /// Heap allocations of a run.
     private func allocations(_ arguments: [String]) throws -> Int {
         let result = try Program.run(arguments, environment: ["LD_PRELOAD": Program.library("AllocationCounter")])

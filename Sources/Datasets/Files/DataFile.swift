@@ -1,6 +1,5 @@
 internal import CZlib
 import Glibc
-internal import Host
 import Tensors
 
 /// A file read from its start to its end, inflated on the way if its content is gzip, whatever its name.
@@ -12,7 +11,7 @@ struct DataFile: ~Copyable {
     let path: String
     /// Whether the file is compressed.
     let isCompressed: Bool
-    private let descriptor: Int32
+    let descriptor: Int32
     /// What was read and not yet used is `next_in` of the stream, also for a plain file. It must not move: zlib's own
     /// state points back to it.
     private let stream: UnsafeMutablePointer<z_stream>
@@ -91,17 +90,6 @@ struct DataFile: ~Copyable {
     }
 
     private func storedBytes() throws(ImageDataError) -> Int { Int(try status().st_size) }
-
-    func status() throws(ImageDataError) -> stat {
-        var status = stat()
-        guard unsafe fstat(descriptor, &status) == 0 else {
-            throw .unreadable(path: path, reason: ImageDataError.reason(errno))
-        }
-        return status
-    }
-
-    /// The first bytes of the file as they are stored; nil where it cannot be mapped.
-    func mapped(count: Int) -> MappedFile? { MappedFile(descriptor, count: count) }
 
     /// Fills `bytes` as far as the file goes and returns how many were read.
     func read(into bytes: inout MutableSpan<UInt8>) throws(ImageDataError) -> Int {

@@ -43,7 +43,7 @@ extension DataFile {
                 throw .truncated(path: path, expectedBytes: expected, foundBytes: stored)
             }
             guard stored == expected else { throw .trailingBytes(path: path, expectedBytes: expected) }
-            if let file = mapped(count: stored) { return FileBytes(file, from: header) }
+            if let file = MappedFile(descriptor, count: stored) { return FileBytes(file, from: header) }
         } else {
             let available = HostMemory().limits.map(\.available).min() ?? .max
             guard count <= available else {
@@ -65,5 +65,13 @@ extension DataFile {
         try readAll(of: &span, after: header)
         try expectEnd(after: expected)
         return FileBytes(storage)
+    }
+
+    func status() throws(ImageDataError) -> stat {
+        var status = stat()
+        guard unsafe fstat(descriptor, &status) == 0 else {
+            throw .unreadable(path: path, reason: ImageDataError.reason(errno))
+        }
+        return status
     }
 }
