@@ -36,7 +36,9 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg62-turbo-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
         .target(name: "CImageCodecs", dependencies: ["CJPEG", "CPNG"]),
+        .target(name: "CTar", dependencies: ["CArchive"]),
         .target(name: "CMPIShim", dependencies: ["COpenMPI"]),
         .target(name: "CVectorKernels"),
         .target(name: "CStopSignals"),
@@ -58,7 +60,7 @@ let package = Package(
                 "Communication", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"), "Yams",
             ]),
         // 3: data sets, crops; the model, the loss of its features, its update, its distribution
-        module("Datasets", ["Host", "ImageCodecs", "Tensors", "CZlib"]),
+        module("Datasets", ["Host", "ImageCodecs", "Tensors", "CTar", "CZlib"]),
         module("Augmentation", ["ImageCodecs", "Tensors", "CVectorKernels"]),
         module("Models", ["Layers", "Safetensors", "Tensors", "CVectorKernels"]),
         module("Regularizers", ["Layers", "Tensors", "CVectorKernels"]),
@@ -100,7 +102,7 @@ let package = Package(
         module(
             "Options",
             [
-                "Communication", "DataParallel", "Host", "Augmentation", "Datasets", "ImageCodecs", "ImageData",
+                "Communication", "DataParallel", "Augmentation", "Datasets", "Host", "ImageCodecs", "ImageData",
                 "Models",
                 "Optimization", "Pretraining", "Regularizers",
                 "Runs", "Settings", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"),

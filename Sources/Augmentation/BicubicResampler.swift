@@ -48,10 +48,12 @@ package final class BicubicResampler {
     ) -> (view: PixelView, base: UnsafeMutablePointer<UInt8>) {
         let isPlanar = image.layout != .rgbx
         let rowBytes = isPlanar ? size.width : 4 * size.width
-        let base = unsafe buffer.bytes(rowBytes * size.height * (isPlanar ? image.channels : 1)).pointer
+        let bytes = buffer.bytes(rowBytes * size.height * (isPlanar ? image.channels : 1))
         let layout: PixelView.Layout = isPlanar ? .planar(planeBytes: size.pixels) : .rgbx
         return unsafe (
-            PixelView(base, size, channels: image.channels, layout: layout, rowBytes: rowBytes), base
+            PixelView(
+                bytes.pointer, of: bytes.storage, size, channels: image.channels, layout: layout, rowBytes: rowBytes),
+            bytes.pointer
         )
     }
 

@@ -29,8 +29,8 @@ final class FloatResampler {
     /// The pass along each row.
     private func resampleRows(_ image: PixelView, width: Int, into buffer: ImageBuffer) -> PixelView {
         let size = ImageSize(height: image.size.height, width: width)
-        var target = unsafe buffer.floats(image.channels * size.pixels)
-        let view = unsafe PixelView(floats: target, size, channels: image.channels)
+        var (bytes, target) = unsafe buffer.floats(image.channels * size.pixels)
+        let view = PixelView(floatPlanes: bytes, size, channels: image.channels)
         let axis = horizontal
         unsafe axis.weights.withUnsafeBufferPointer { weights in
             for channel in 0..<image.channels {
@@ -55,8 +55,8 @@ final class FloatResampler {
     /// The pass along each column, a whole row at a time.
     private func resampleColumns(_ image: PixelView, height: Int, into buffer: ImageBuffer) -> PixelView {
         let size = ImageSize(height: height, width: image.size.width)
-        var target = unsafe buffer.floats(image.channels * size.pixels)
-        let view = unsafe PixelView(floats: target, size, channels: image.channels)
+        var (bytes, target) = unsafe buffer.floats(image.channels * size.pixels)
+        let view = PixelView(floatPlanes: bytes, size, channels: image.channels)
         let axis = vertical
         unsafe axis.weights.withUnsafeBufferPointer { weights in
             for channel in 0..<image.channels {

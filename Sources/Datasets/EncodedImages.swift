@@ -1,14 +1,21 @@
 internal import Glibc
 internal import Host
 package import ImageCodecs
-internal import Tensors
+package import Tensors
 
-/// JPEG and PNG images, each read and decoded when it is asked for.
+/// JPEG and PNG images, each read and decoded when it is asked for: files of a directory, or parts of files that hold many.
 package struct EncodedImages: ImageSource {
     package let name: String
     package let index: SampleIndex
     package let identity: DataIdentity
-    private let root: OpenDirectory
+    package private(set) var form = "images"
+    package private(set) var notes: [String] = []
+    private let content: Content
+
+    private enum Content {
+        case files(OpenDirectory)
+        case shards(ShardFiles, [SampleIndex.Place])
+    }
 
     /// - Parameters:
     ///   - name: what logs call the data set.
@@ -17,8 +24,55 @@ package struct EncodedImages: ImageSource {
         guard index.count > 0 else { throw .noImages(path: root) }
         self.name = name
         self.index = index
-        self.root = try OpenDirectory(root)
+        content =
+            if let places = index.places {
+                .shards(try ShardFiles(root: root, files: index.files, places: places), places)
+            } else {
+                .files(try OpenDirectory(root))
+            }
         identity = index.identity
+    }
+
+    /// The files of a listing.
+    package init(_ listing: FolderListing) throws(ImageDataError) {
+        try self.init(name: Self.name(of: listing.root), root: listing.root, index: listing.index)
+        form = listing.index.labels == nil ? "image files" : "image files by class"
+        if listing.others.count > 0, let example = listing.others.example {
+            notes = [
+                "\(counted(listing.others.count, "file")) below \(listing.root) passed over, "
+                    + "neither JPEG nor PNG by name, such as \(example.printable(limit: 80))"
+            ]
+        }
+    }
+
+    /// The images of tar shards.
+    ///
+    /// - Parameter name: what was given for them.
+    init(_ tar: TarIndex, name: String) throws(ImageDataError) {
+        try self.init(name: Directories.lastComponent(name), root: tar.root, index: tar.index)
+        let labels =
+            tar.index.labels == nil
+            ? "" : tar.index.classes.count > 0 ? ", classes by directory" : ", labels beside images"
+        form = "\(counted(tar.index.files.count, "tar shard"))\(labels)"
+        if tar.others.count > 0, let example = tar.others.example {
+            notes = [
+                "\(counted(tar.others.count, "member")) of \(name) passed over, neither images nor labels by name, such as "
+                    + example.printable(limit: 80)
+            ]
+        }
+    }
+
+    /// The images of a pack.
+    init(pack path: String, _ index: SampleIndex) throws(ImageDataError) {
+        try self.init(name: Self.name(of: path), root: path, index: index)
+        form = "pack of \(counted(index.files.count, "file"))"
+    }
+
+    /// The last directory of a path that is no split's.
+    private static func name(of path: String) -> String {
+        let full = Directories.resolved(path) ?? path
+        let splits = ImageDataset.Split.allCases.flatMap { FolderLayout.names(of: $0) }
+        return full.split(separator: "/").last { !splits.contains(String($0)) }.map(String.init) ?? full
     }
 
     package var count: Int { index.count }
@@ -34,14 +88,46 @@ package struct EncodedImages: ImageSource {
     package func decode(
         at index: Int, part choose: (ImageSize) -> CropBox, into buffer: ImageBuffer
     ) throws(ImageDataError) -> PixelView {
-        let bytes = try root.content(of: self.index.names[index], into: buffer)
+        let bytes = try encoded(at: index, into: buffer)
         do throws(ImageCodecError) {
             return try bytes.withElements { (span) throws(ImageCodecError) in
                 try buffer.decoder.decode(span, part: choose, into: buffer)
             }
         } catch {
-            throw .badImage(path: root.path(of: self.index.names[index]), reason: error)
+            throw .badImage(path: path(of: index), reason: error)
         }
+    }
+
+    /// The bytes of an image as they are kept, in the buffer's room for them.
+    package func encoded(at index: Int, into buffer: ImageBuffer) throws(ImageDataError) -> MatrixView<UInt8> {
+        let bytes =
+            switch content {
+            case .files(let root): try root.content(of: self.index.names[index], into: buffer)
+            case .shards(let shards, let places): try shards.content(at: places[index], into: buffer)
+            }
+        if let checksums = self.index.checksums {
+            var checksum = Checksum()
+            bytes.withElements { unsafe checksum.add($0.bytes) }
+            guard checksum.value == checksums[index] else {
+                throw .badImage(path: path(of: index), reason: .damaged("its checksum is another"))
+            }
+        }
+        return bytes
+    }
+
+    /// Where an image is, for people: its file, or the file that holds it and its name in there.
+    package func path(of index: Int) -> String {
+        switch content {
+        case .files(let root): root.path(of: self.index.names[index])
+        case .shards(let shards, let places):
+            "\(shards.path(Int(places[index].file))): \(self.index.names.text(index).printable(limit: 200))"
+        }
+    }
+
+    package func willRead(_ images: inout [Int]) {
+        guard case .shards(let shards, _) = content else { return }
+        index.sortByPlace(&images)
+        index.forEachWindow(of: images) { shards.willRead(file: $0, offset: $1, count: $2) }
     }
 }
 

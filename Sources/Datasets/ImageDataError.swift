@@ -41,6 +41,18 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
     case labelOutOfRange(path: String, record: Int, label: Int, classCount: Int)
     /// The file is no image that can be decoded.
     case badImage(path: String, reason: ImageCodecError)
+    /// More images cannot be decoded than may be skipped.
+    case tooManyBadImages(count: Int, last: String)
+    /// The images are in a directory below the one given.
+    case oneLevelTooHigh(path: String, dataSet: String)
+    /// The directory holds one class of several.
+    case oneClass(path: String, dataSet: String)
+    /// There are directories of other splits.
+    case missingSplit(path: String, split: [String])
+    /// The index of a pack that cannot be used.
+    case badIndex(path: String, SampleIndex.CodingError)
+    /// Shards that are not what they should be.
+    case archive(path: String, ArchiveProblem)
     /// Directories of classes in which there is no image.
     case emptyClasses(path: String, count: Int, first: String)
     /// Classes that were asked for and are not there.
@@ -105,6 +117,17 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
             "\(path): record \(record) has label \(label), but there are \(classCount) classes; "
                 + "the file is damaged, fetch it again"
         case .badImage(let path, let reason): "\(path): \(reason)"
+        case .tooManyBadImages(let count, let last):
+            "\(count) images cannot be decoded, more than are skipped; the last: \(last)"
+        case .oneLevelTooHigh(let path, let dataSet):
+            "\(path): is one level above the data set: give \(dataSet)"
+        case .oneClass(let path, let dataSet):
+            "\(path): is one class of \(dataSet): give that for all classes, or --data_kind flat for these images alone, "
+                + "without labels"
+        case .missingSplit(let path, let split):
+            "\(path): has no directory \(split[0]) of images; give the directory that holds the classes"
+        case .badIndex(let path, let reason): "\(path): \(reason); write the pack again"
+        case .archive(let path, let problem): "\(path): \(problem.description)"
         case .emptyClasses(let path, let count, let first):
             "\(path): no JPEG or PNG images for \(count == 1 ? "class" : "\(count) classes, as") \(first); remove "
                 + "\(count == 1 ? "its directory" : "their directories") or fetch the images again"
@@ -121,6 +144,14 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
         }
     }
 
+    /// Whether other images of the data set may well be good.
+    package var isOfOneImage: Bool {
+        switch self {
+        case .badImage, .unreadable, .badArray(_, .notFinite): true
+        default: false
+        }
+    }
+
     /// What the system says of an errno.
     static func reason(_ code: Int32) -> String {
         SystemErrors.text(of: code).lowercased()
@@ -129,7 +160,7 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
     private static func remedy(for path: String) -> String {
         ImageDataset.isDefaultPath(path)
             ? "run `apt-get install dataset-fashion-mnist`"
-            : "give a directory with Fashion-MNIST, MNIST, CIFAR or .npy files, or the word `synthetic`"
+            : "give a directory of images, a .npy file, or the word `synthetic`"
     }
 
     private static func isArchive(_ path: String) -> Bool {

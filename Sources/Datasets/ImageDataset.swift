@@ -7,6 +7,20 @@ package enum ImageDataset {
         case train, test
     }
 
+    /// What a path holds.
+    package enum Kind: String, CaseIterable, Sendable {
+        /// It is looked at.
+        case auto
+        /// .npy, IDX or CIFAR files.
+        case arrays
+        /// A directory of JPEG and PNG files for each class.
+        case folder
+        /// JPEG and PNG files in one directory, without labels.
+        case flat
+        /// Files that hold many JPEG and PNG images each.
+        case shards
+    }
+
     /// Where the Debian package dataset-fashion-mnist puts its files.
     package static var defaultPath: String { "/usr/share/datasets/fashion-mnist" }
     /// The word that stands for generated images in place of a path.
@@ -14,26 +28,57 @@ package enum ImageDataset {
 
     /// Opens the images of one split.
     ///
-    /// A directory is recognised by the names of its files: IDX files of MNIST or Fashion-MNIST, or the binary files of
-    /// CIFAR-10 or CIFAR-100, compressed or not, or .npy files; also further down, as CIFAR's archives unpack and as torchvision keeps
-    /// them (`MNIST/raw`).
+    /// A directory is recognised by the names in it: IDX files of MNIST or Fashion-MNIST, or the binary files of CIFAR-10 or
+    /// CIFAR-100, compressed or not, or .npy files; also further down, as CIFAR's archives unpack and as torchvision keeps
+    /// them (`MNIST/raw`). Otherwise JPEG and PNG files are looked for: see `FolderLayout`.
     ///
     /// - Parameters:
     ///   - path: a directory, a .npy file, or the word `synthetic`.
+    ///   - kind: what it is, where it should not be found by looking.
+    ///   - classes: the names of the directories to take of a folder of classes; nil for all.
     ///   - synthetic: the images to generate for that word; not used otherwise.
     ///   - share: where processes of this host make inflated files for each other; nil for one that has its own.
     /// - Throws: one line that names the file at fault and says what to do.
     package static func open(
-        path: String, split: Split, synthetic: SyntheticImageParameters = SyntheticImageParameters(),
-        sharing share: HostShare? = nil
+        path: String, split: Split, kind: Kind = .auto, classes: Set<String>? = nil,
+        synthetic: SyntheticImageParameters = SyntheticImageParameters(), sharing share: HostShare? = nil
     ) throws(ImageDataError) -> any ImageSource {
         if path == syntheticName { return try SyntheticImages(synthetic, split: split) }
-        if let images = try ArrayImages.open(path: path, split: split, sharing: share) { return images }
-        switch try FileKind.of(path) {
+        let fileKind = try FileKind.of(path)
+        // A directory of images may have archives of them beside it.
+        if fileKind == S_IFREG, let images = try ArrayImages.open(path: path, split: split, sharing: share) {
+            return images
+        }
+        if fileKind != S_IFDIR, let images = try openShards(path, split) { return images }
+        switch fileKind {
         case nil: throw .missingDirectory(path: path)
         case S_IFDIR: break
         default: throw .notADirectory(path: path)
         }
+        switch kind {
+        case .auto:
+            if let images = try openPack(path, split) { return images }
+            if let images = try openArrays(path, split, share) { return images }
+            if let images = try openFolder(path, split, classes) { return images }
+            if let images = try openShards(path, split) { return images }
+        case .arrays:
+            if let images = try openArrays(path, split, share) { return images }
+        case .folder:
+            if let images = try openFolder(path, split, classes) { return images }
+        case .flat:
+            if let layout = FolderLayout.flat(path) { return try openFolder(layout, nil) }
+        case .shards:
+            if let images = try openShards(path, split) { return images }
+        }
+        if let layout = UnsupportedLayout.find(in: path) { throw .unsupportedLayout(path: path, layout: layout) }
+        throw .unrecognisedDirectory(path: path, split: split.rawValue)
+    }
+
+    /// .npy, IDX and CIFAR files.
+    private static func openArrays(
+        _ path: String, _ split: Split, _ share: HostShare?
+    ) throws(ImageDataError) -> (any ImageSource)? {
+        if let images = try ArrayImages.open(path: path, split: split, sharing: share) { return images }
         if let images = try openIDX(path, split, share) { return images }
         for variant in [CIFARFile.Variant.cifar10, .cifar100] {
             for directory in [path, path + "/" + variant.folder] {
@@ -42,9 +87,43 @@ package enum ImageDataset {
         }
         let further = try torchvisionDirectories(path)
         guard further.count <= 1 else { throw .ambiguousDirectory(path: path, directories: further) }
-        if let directory = further.first, let images = try openIDX(directory, split, share) { return images }
-        if let layout = UnsupportedLayout.find(in: path) { throw .unsupportedLayout(path: path, layout: layout) }
-        throw .unrecognisedDirectory(path: path, split: split.rawValue)
+        guard let directory = further.first else { return nil }
+        return try openIDX(directory, split, share)
+    }
+
+    /// A directory that holds one split may be given for training.
+    private static func openPack(_ path: String, _ split: Split) throws(ImageDataError) -> (any ImageSource)? {
+        let below = FolderLayout.names(of: split).map { Directories.child(path, $0) }
+        for directory in below + (split == .train ? [path] : []) {
+            if let images = try Pack.open(path: directory) { return images }
+        }
+        return nil
+    }
+
+    /// Files that hold many images.
+    private static func openShards(_ path: String, _ split: Split) throws(ImageDataError) -> (any ImageSource)? {
+        if let images = try openPack(path, split) { return images }
+        for name in FolderLayout.names(of: split) {
+            // What is in such a directory is of that split, whatever its files are called.
+            let below = Directories.child(path, name)
+            if try FileKind.isDirectory(below), let images = try TarIndex.open(path: below) { return images }
+        }
+        return try TarIndex.open(path: path, split: split)
+    }
+
+    /// JPEG and PNG files.
+    private static func openFolder(
+        _ path: String, _ split: Split, _ classes: Set<String>?
+    ) throws(ImageDataError) -> (any ImageSource)? {
+        guard let layout = try FolderLayout.find(in: path, split) else { return nil }
+        return try openFolder(layout, classes)
+    }
+
+    private static func openFolder(
+        _ layout: FolderLayout, _ classes: Set<String>?
+    ) throws(ImageDataError) -> any ImageSource {
+        let listing = try FolderListing(layout.root, hasClasses: layout.hasClasses, classes: classes)
+        return try EncodedImages(listing)
     }
 
     /// `raw` of a data set's directory, or `MNIST/raw` of the one above.
@@ -59,7 +138,9 @@ package enum ImageDataset {
     /// The files by which a data set is recognised, for an error message.
     static func lookedFor(_ split: String) -> String {
         let split = Split(rawValue: split) ?? .train
-        return "\(idxStem(split))-images-idx3-ubyte[.gz] (MNIST, Fashion-MNIST), "
+        return
+            "JPEG or PNG files by class (CLASS/*.jpg, \(FolderLayout.names(of: split)[0])/CLASS/*.jpg) or in one directory, "
+            + "\(idxStem(split))-images-idx3-ubyte[.gz] (MNIST, Fashion-MNIST), "
             + "\(cifarFiles(.cifar10, split)[0])[.gz] (CIFAR-10), \(cifarFiles(.cifar100, split)[0])[.gz] (CIFAR-100), "
             + ArrayImages.imageNames(split).joined(separator: ", ")
     }

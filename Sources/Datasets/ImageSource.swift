@@ -7,6 +7,10 @@ package protocol ImageSource: Sendable {
     /// What logs and reports call the data set.
     var name: String { get }
     /// Images, numbered 0 ..< count.
+    /// How the images are kept, and where labels come from.
+    var form: String { get }
+    /// What there is to say of them before they are used, a line each.
+    var notes: [String] { get }
     var count: Int { get }
     var channels: Int { get }
     /// Labels are in 0 ..< classCount; nil where images have none.
@@ -26,6 +30,12 @@ package protocol ImageSource: Sendable {
     /// Asked for only where there is a `classCount`.
     func label(at index: Int) -> Int
 
+    /// Tells which images are asked for next, so that the system can read them while others are decoded. Whoever calls it
+    /// need not know whether it is of use; it allocates nothing.
+    ///
+    /// - Parameter images: are in another order afterwards.
+    func willRead(_ images: inout [Int])
+
     /// The pixels of a part of one image.
     ///
     /// - Parameters:
@@ -41,6 +51,9 @@ extension ImageSource {
     package var isFloat: Bool { false }
     package var earlierFingerprint: UInt32? { nil }
     package var heldBytes: Int { 0 }
+    package var form: String { "arrays" }
+    package var notes: [String] { [] }
+    package func willRead(_ images: inout [Int]) {}
 
     /// The pixels of one image.
     package func decode(at index: Int, into buffer: ImageBuffer) throws(ImageDataError) -> PixelView {

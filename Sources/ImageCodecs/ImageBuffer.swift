@@ -16,10 +16,10 @@ package final class ImageBuffer {
         return storage.columns(0..<count)
     }
 
-    /// The same memory, as `count` floats: overwrites what bytes were in it.
-    package func floats(_ count: Int) -> UnsafeMutablePointer<Float> {
+    /// The same memory for `count` floats, and where they begin: overwrites what bytes were in it.
+    package func floats(_ count: Int) -> (bytes: MatrixView<UInt8>, address: UnsafeMutablePointer<Float>) {
         let bytes = bytes(count * MemoryLayout<Float>.stride)
-        return unsafe UnsafeMutableRawPointer(bytes.pointer).bindMemory(to: Float.self, capacity: count)
+        return unsafe (bytes, UnsafeMutableRawPointer(bytes.pointer).bindMemory(to: Float.self, capacity: count))
     }
 
     /// The same for what is read before it is decoded.

@@ -1,7 +1,7 @@
 package import Tensors
 
 /// The pixels of an image, or of a part of one, where they lie: in an `ImageBuffer` until another image is decoded into
-/// it, or in the memory of a data set.
+/// it, or in the memory of a data set, which it keeps alive.
 @safe
 package struct PixelView {
     package enum Layout: Hashable, Sendable {
@@ -20,10 +20,13 @@ package struct PixelView {
     package let layout: Layout
     /// From one row to the next.
     package let rowBytes: Int
+    private let owner: AnyObject
 
-    /// - Parameter base: stays in place as long as the view is used.
+    /// - Parameters:
+    ///   - base: stays in place as long as `owner` is there.
     package init(
-        _ base: UnsafePointer<UInt8>, _ size: ImageSize, channels: Int, layout: Layout, rowBytes: Int
+        _ base: UnsafePointer<UInt8>, of owner: AnyObject, _ size: ImageSize, channels: Int, layout: Layout,
+        rowBytes: Int
     ) {
         precondition(layout != .rgbx || channels == 3)
         if case .floatPlanes = layout {
@@ -34,20 +37,23 @@ package struct PixelView {
         self.channels = channels
         self.layout = layout
         self.rowBytes = rowBytes
+        self.owner = owner
     }
 
     /// Planes that follow one another without gaps at the start of a row of bytes.
     package init(planes: MatrixView<UInt8>, _ size: ImageSize, channels: Int) {
         precondition(planes.rows == 1 && planes.columns >= channels * size.pixels)
         unsafe self.init(
-            planes.pointer, size, channels: channels, layout: .planar(planeBytes: size.pixels), rowBytes: size.width)
+            planes.pointer, of: planes.storage, size, channels: channels, layout: .planar(planeBytes: size.pixels),
+            rowBytes: size.width)
     }
 
-    /// Planes of floats that follow one another without gaps.
-    package init(floats: UnsafePointer<Float>, _ size: ImageSize, channels: Int) {
+    /// Planes of floats that follow one another without gaps at the start of a row of bytes.
+    package init(floatPlanes: MatrixView<UInt8>, _ size: ImageSize, channels: Int) {
         let pixelBytes = MemoryLayout<Float>.stride
+        precondition(floatPlanes.rows == 1 && floatPlanes.columns >= channels * size.pixels * pixelBytes)
         unsafe self.init(
-            UnsafeRawPointer(floats).assumingMemoryBound(to: UInt8.self), size, channels: channels,
+            floatPlanes.pointer, of: floatPlanes.storage, size, channels: channels,
             layout: .floatPlanes(planeBytes: pixelBytes * size.pixels), rowBytes: pixelBytes * size.width)
     }
 
@@ -55,7 +61,8 @@ package struct PixelView {
     package func part(_ box: CropBox) -> PixelView {
         precondition(box.lies(in: size))
         let offset = box.top * rowBytes + box.left * pixelBytes
-        return unsafe PixelView(base + offset, box.size, channels: channels, layout: layout, rowBytes: rowBytes)
+        return unsafe PixelView(
+            base + offset, of: owner, box.size, channels: channels, layout: layout, rowBytes: rowBytes)
     }
 
     /// The byte of one pixel in one channel.

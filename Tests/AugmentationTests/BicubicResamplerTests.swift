@@ -33,7 +33,8 @@ struct BicubicResamplerTests {
         }
         let image =
             isRGBX
-            ? unsafe PixelView(bytes.pointer, size, channels: 3, layout: .rgbx, rowBytes: 4 * size.width)
+            ? unsafe PixelView(
+                bytes.pointer, of: bytes.storage, size, channels: 3, layout: .rgbx, rowBytes: 4 * size.width)
             : PixelView(planes: bytes, size, channels: fixture.channels)
         let result = resampler.resample(image.part(fixture.box), to: fixture.size).planes
         #expect(result.count == fixture.expected.count)

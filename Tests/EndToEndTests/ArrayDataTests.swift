@@ -80,14 +80,19 @@ struct ArrayDataTests {
         #expect(!weights[0].contains { !$0.isFinite })
     }
 
-    @Test("a pixel that is no number ends the run before its first step, with file and image")
+    @Test("an image with a pixel that is no number is skipped, or ends the run before its first step")
     func notFinite() throws {
         let folder = try TemporaryDirectory()
         let data = try write(folder, "x.npy", "<f4") { Self.bytes(of: $0 == 71 * 512 + 300 ? .nan : Float($0 % 7)) }
-        let result = try Program.run(
-            arguments(folder, "run", data: data), ranks: 2, environment: Program.endingTogether)
-        #expect(result.exitCode == 1 && result.messages.count == 1, "\(result.errors)")
-        #expect(result.messages.first?.contains("\(data): image 71 has a pixel") == true, "\(result.messages)")
+        let said = "\(data): image 71 has a pixel that is infinite or not a number"
+        let skipping = try Program.run(arguments(folder, "run", data: data), ranks: 2)
+        #expect(skipping.exitCode == 0 && skipping.output.contains("skipped \(said)"), "\(skipping.errors)")
+        #expect(try SmallRun.weights(folder.file("run"), step: 8).contains { !$0.isFinite } == false)
+        let failing = try Program.run(
+            arguments(folder, "other", data: data) + ["--on-bad-image", "fail"], ranks: 2,
+            environment: Program.endingTogether)
+        #expect(failing.exitCode == 1 && failing.messages.count == 1, "\(failing.errors)")
+        #expect(failing.messages.first?.contains(said) == true, "\(failing.messages)")
     }
 
     @Test("a file that becomes shorter during the run ends it, and that is said", arguments: [nil, 2])
@@ -148,7 +153,7 @@ struct ArrayDataTests {
                 + ["--data-path", data, "--mean", "0.5", "--std", "0.5", "--epochs"]
             return try allocations(arguments + ["41"]) - allocations(arguments + ["1"])
         }
-        // One for each image would be 3840 more.
-        #expect(more[1] - more[0] < 400, "\(more)")
+        // One for each image would be 3840 more; runs differ by some hundred.
+        #expect(more[1] - more[0] < 1920, "\(more)")
     }
 }

@@ -21,6 +21,8 @@ struct RunSettingTests {
         "bucket-mib": "2.5",
         "gradient-wire": "bf16", "shard-optimizer": "true", "deterministic": "true", "deterministic-shards": "4",
         "data-path": "/data/a b", "synthetic-images": "512", "images": "60000", "num-workers": "10",
+        "data-kind": "folder", "classes": "/data/wnids.txt", "on-bad-image": "fail", "augment": "none",
+        "crop-min": "0.08",
         "mean": "0.485,0.456,0.406", "std": "0.25",
         "checkpoint-every": "5", "keep-checkpoints": "2", "keep-every": "10", "seed": "18446744073709551615",
         "spike-guard": "skip", "spike-threshold": "4", "replica-check-every": "10", "precision": "fp32", "threads": "3",

@@ -10,7 +10,9 @@ struct ImageDecoderTests {
         let found = try image.decoded()
         #expect(found.count == image.rgb.count)
         let differences = zip(found, image.rgb).map { abs(Int($0) - Int($1)) }
-        #expect(differences.max() == 0, "by \(differences.max() ?? 0), at \(differences.count { $0 > 0 }) of \(found.count)")
+        #expect(
+            differences.max() == 0, "by \(differences.max() ?? 0), at \(differences.count { $0 > 0 }) of \(found.count)"
+        )
     }
 
     @Test("a part is what it is in the whole image", arguments: Photograph.names)

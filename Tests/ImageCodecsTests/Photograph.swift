@@ -16,7 +16,8 @@ struct Photograph: CustomTestStringConvertible {
     init(_ name: String) throws {
         let path = try #require(Bundle.module.path(forResource: "Fixtures/\(name)", ofType: nil))
         let expected = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path + ".rgb")))
-        let header = (0..<2).map { word in expected[4 * word..<4 * word + 4].reversed().reduce(0) { $0 << 8 | Int($1) } }
+        let header = (0..<2).map { word in expected[4 * word..<4 * word + 4].reversed().reduce(0) { $0 << 8 | Int($1) }
+        }
         self.name = name
         bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
         size = ImageSize(height: header[0], width: header[1])

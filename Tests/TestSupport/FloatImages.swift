@@ -26,13 +26,13 @@ package struct FloatImages: ImageSource {
     package func decode(
         at index: Int, part choose: (ImageSize) -> CropBox, into buffer: ImageBuffer
     ) throws(ImageDataError) -> PixelView {
-        let target = unsafe buffer.floats(24)
+        let (bytes, target) = unsafe buffer.floats(24)
         for channel in 0..<2 {
             for (place, value) in Self.values(index, channel: channel).enumerated() {
                 unsafe target[12 * channel + place] = value
             }
         }
         let size = ImageSize(height: 3, width: 4)
-        return unsafe PixelView(floats: target, size, channels: 2).part(choose(size))
+        return PixelView(floatPlanes: bytes, size, channels: 2).part(choose(size))
     }
 }

@@ -1,3 +1,4 @@
+import Augmentation
 import ImageCodecs
 import Datasets
 import Communication
@@ -104,7 +105,7 @@ struct ToyRun: Sendable {
     /// One that leaves pixels nearly as they are.
     private static let transform = ImageTransform(
         size: size,
-        statistics: ChannelStatistics(mean: [0.5], standardDeviation: [0.5]), augmentation: nil)
+        statistics: ChannelStatistics(mean: [0.5], standardDeviation: [0.5]), augmentation: .whole)
 
     /// A pixel as the transform leaves it.
     static func pixel(_ column: Int, of sample: Int) -> Double {

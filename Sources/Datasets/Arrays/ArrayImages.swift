@@ -9,6 +9,14 @@ package struct ArrayImages: ImageSource {
         let bytes: FileBytes
         let count: Int
         let path: String
+
+        func view(
+            _ place: Int, _ layout: ArrayLayout, part choose: (ImageSize) -> CropBox, into buffer: ImageBuffer
+        ) -> (pixels: PixelView, isFinite: Bool) {
+            unsafe layout.view(
+                of: bytes.address + place * layout.recordBytes + layout.prefixBytes, in: bytes.owner,
+                part: choose(layout.size), into: buffer)
+        }
     }
 
     package let name: String
@@ -27,7 +35,7 @@ package struct ArrayImages: ImageSource {
     init(
         name: String, parts: [Part], _ layout: ArrayLayout, labels: [Int32], classCount: Int?,
         isOfEarlierVersions: Bool = false
-    ) throws(ImageDataError) {
+    ) {
         let count = parts.reduce(0) { $0 + $1.count }
         precondition(labels.count == (classCount == nil ? 0 : count))
         precondition(parts.allSatisfy { $0.bytes.count == $0.count * layout.recordBytes })
@@ -40,8 +48,9 @@ package struct ArrayImages: ImageSource {
         self.isOfEarlierVersions = isOfEarlierVersions
         let shape = Self.shape(count, layout, classCount)
         let buffer = ImageBuffer()
-        identity = try DataIdentity(shape: shape, labels: labels) { (index) throws(ImageDataError) in
-            try Self.view(at: index, of: parts, layout, part: \.whole, into: buffer)
+        identity = DataIdentity(shape: shape, labels: labels) { index in
+            let (part, place) = Self.place(of: index, in: parts)
+            return part.view(place, layout, part: \.whole, into: buffer).pixels
         }
     }
 
@@ -69,23 +78,21 @@ package struct ArrayImages: ImageSource {
     package func decode(
         at index: Int, part choose: (ImageSize) -> CropBox, into buffer: ImageBuffer
     ) throws(ImageDataError) -> PixelView {
-        try Self.view(at: index, of: parts, layout, part: choose, into: buffer)
+        let (part, place) = Self.place(of: index, in: parts)
+        let (pixels, isFinite) = part.view(place, layout, part: choose, into: buffer)
+        guard isFinite else { throw .badArray(path: part.path, fault: .notFinite(image: place)) }
+        return pixels
     }
 
-    private static func view(
-        at index: Int, of parts: [Part], _ layout: ArrayLayout, part choose: (ImageSize) -> CropBox,
-        into buffer: ImageBuffer
-    ) throws(ImageDataError) -> PixelView {
+    /// The file in which an image is, and its number there.
+    private static func place(of index: Int, in parts: [Part]) -> (part: Part, place: Int) {
         var (place, number) = (index, 0)
         while place >= parts[number].count {
             place -= parts[number].count
             number += 1
         }
         precondition(place >= 0)
-        let first = place * layout.recordBytes + layout.prefixBytes
-        let view = unsafe layout.view(of: parts[number].bytes.address + first, part: choose(layout.size), into: buffer)
-        guard let view else { throw .badArray(path: parts[number].path, fault: .notFinite(image: place)) }
-        return view
+        return (parts[number], place)
     }
 
     private static func shape(_ count: Int, _ layout: ArrayLayout, _ classCount: Int?) -> [Int] {

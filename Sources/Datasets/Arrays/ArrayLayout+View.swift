@@ -5,17 +5,21 @@ extension ArrayLayout {
     /// The pixels of a part of an image: where they are, if they are planes of bytes; in the buffer otherwise, floats for
     /// all that is not bytes.
     ///
-    /// - Parameter image: its first pixel, in memory that stays as long as the view is used.
-    /// - Returns: nil if a pixel is an infinity or not a number.
-    func view(of image: UnsafePointer<UInt8>, part box: CropBox, into buffer: ImageBuffer) -> PixelView? {
+    /// - Parameters:
+    ///   - image: its first pixel, in memory that stays as long as `owner` is there.
+    /// - Returns: the pixels, and whether none is an infinity or not a number.
+    func view(
+        of image: UnsafePointer<UInt8>, in owner: AnyObject, part box: CropBox, into buffer: ImageBuffer
+    ) -> (pixels: PixelView, isFinite: Bool) {
         precondition(box.lies(in: size))
         guard element == .uint8 else { return unsafe floats(image, box, buffer) }
         guard isInterleaved else {
-            return unsafe PixelView(
-                image, size, channels: channels, layout: .planar(planeBytes: size.pixels), rowBytes: size.width
-            ).part(box)
+            let whole = unsafe PixelView(
+                image, of: owner, size, channels: channels, layout: .planar(planeBytes: size.pixels),
+                rowBytes: size.width)
+            return (whole.part(box), true)
         }
-        return unsafe channels == 3 ? rgbx(image, box, buffer) : planes(image, box, buffer)
+        return unsafe (channels == 3 ? rgbx(image, box, buffer) : planes(image, box, buffer), true)
     }
 
     /// Bytes from one pixel of a channel to the next, from one row to the next, and from one channel to the next.
@@ -26,9 +30,11 @@ extension ArrayLayout {
             : (bytes, bytes * size.width, bytes * size.pixels)
     }
 
-    private func floats(_ image: UnsafePointer<UInt8>, _ box: CropBox, _ buffer: ImageBuffer) -> PixelView? {
-        let first = unsafe buffer.floats(channels * box.size.pixels)
-        var (target, isFinite) = unsafe (first, true)
+    private func floats(
+        _ image: UnsafePointer<UInt8>, _ box: CropBox, _ buffer: ImageBuffer
+    ) -> (PixelView, Bool) {
+        var (bytes, target) = unsafe buffer.floats(channels * box.size.pixels)
+        var isFinite = true
         for channel in 0..<channels {
             for row in box.top..<box.top + box.height {
                 let source = unsafe image + row * steps.row + box.left * steps.pixel + channel * steps.channel
@@ -38,12 +44,13 @@ extension ArrayLayout {
                 unsafe target += box.width
             }
         }
-        return isFinite ? unsafe PixelView(floats: first, box.size, channels: channels) : nil
+        return (PixelView(floatPlanes: bytes, box.size, channels: channels), isFinite)
     }
 
     /// Red, green and blue as decoders of photographs leave them.
     private func rgbx(_ image: UnsafePointer<UInt8>, _ box: CropBox, _ buffer: ImageBuffer) -> PixelView {
-        let target = unsafe buffer.bytes(4 * box.size.pixels).pointer
+        let bytes = buffer.bytes(4 * box.size.pixels)
+        let target = unsafe bytes.pointer
         for row in 0..<box.height {
             let source = unsafe image + (box.top + row) * steps.row + box.left * steps.pixel
             let line = unsafe target + 4 * row * box.width
@@ -52,7 +59,7 @@ extension ArrayLayout {
                 unsafe line[4 * column + 3] = 255
             }
         }
-        return unsafe PixelView(target, box.size, channels: 3, layout: .rgbx, rowBytes: 4 * box.width)
+        return unsafe PixelView(target, of: bytes.storage, box.size, channels: 3, layout: .rgbx, rowBytes: 4 * box.width)
     }
 
     private func planes(_ image: UnsafePointer<UInt8>, _ box: CropBox, _ buffer: ImageBuffer) -> PixelView {

@@ -10,7 +10,8 @@ struct FileBytes: @unchecked Sendable {
     let count: Int
     /// Bytes of memory that this process alone answers for.
     let heldBytes: Int
-    private let owner: AnyObject
+    /// Keeps the bytes.
+    let owner: AnyObject
 
     init(_ file: MappedFile, from first: Int = 0, heldBytes: Int = 0) {
         precondition(first >= 0 && first <= file.count)

@@ -56,7 +56,7 @@ extension ArrayImages {
         let values = try labels.map { (path) throws(ImageDataError) in
             try NumPyFile.labels(path, of: images, count: part.count)
         }
-        return try ArrayImages(
+        return ArrayImages(
             name: name, parts: [part], layout, labels: values ?? [],
             classCount: values.map { Int($0.max() ?? 0) + 1 })
     }

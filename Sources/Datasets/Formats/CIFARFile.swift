@@ -67,7 +67,7 @@ package enum CIFARFile {
         }
         let layout = ArrayLayout(
             size: ImageSize(height: 32, width: 32), channels: 3, prefixBytes: variant.labelBytes)
-        return try ArrayImages(
+        return ArrayImages(
             name: variant.name, parts: parts, layout, labels: labels, classCount: variant.classCount,
             isOfEarlierVersions: true)
     }

@@ -89,7 +89,7 @@ package enum IDXFile {
         let labels = try labelsPath.map { (path) throws(ImageDataError) in
             try Self.labels(path, of: imagesPath, count: count)
         }
-        return try ArrayImages(
+        return ArrayImages(
             name: name, parts: [ArrayImages.Part(bytes: bytes, count: count, path: imagesPath)], layout,
             labels: labels ?? [], classCount: labels.map { Int($0.max() ?? 0) + 1 },
             isOfEarlierVersions: images.dimensions.count == 3 && element == .uint8)

@@ -24,11 +24,20 @@ package struct ChannelMoments: Sendable {
     package static func chunkCount(of source: any ImageSource) -> Int { (source.count + chunkSize - 1) / chunkSize }
 
     /// Of the images of one chunk.
-    package init(chunk: Int, of source: any ImageSource) throws(ImageDataError) {
+    ///
+    /// - Parameter badImages: what becomes of images that cannot be decoded; nil for none to be skipped.
+    package init(
+        chunk: Int, of source: any ImageSource, skipping badImages: BadImages? = nil
+    ) throws(ImageDataError) {
         self.init(channels: source.channels)
         let buffer = ImageBuffer()
         for index in chunk * Self.chunkSize..<min((chunk + 1) * Self.chunkSize, source.count) {
-            add(try source.decode(at: index, into: buffer))
+            do throws(ImageDataError) {
+                add(try source.decode(at: index, into: buffer))
+            } catch {
+                guard let badImages else { throw error }
+                try badImages.note(index, error)
+            }
         }
     }
 

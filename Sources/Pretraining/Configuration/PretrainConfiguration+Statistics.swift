@@ -6,9 +6,10 @@ extension PretrainConfiguration {
     /// Mean and standard deviation that images are normalised with: those of this configuration; what it lacks is computed
     /// from the images, of which each rank has its share, with the same result at any number of ranks. Collective.
     ///
+    /// - Parameter badImages: what becomes of images that cannot be decoded, which have no part in it.
     /// - Throws: on all ranks, if an image cannot be read.
     package func statistics(
-        of source: any ImageSource, in communicator: any Communicator
+        of source: any ImageSource, skipping badImages: BadImages, in communicator: any Communicator
     ) throws -> ChannelStatistics {
         let (mean, standardDeviation) = (data.mean, data.standardDeviation)
         if let mean, let standardDeviation {
@@ -16,20 +17,26 @@ extension PretrainConfiguration {
         }
         let computed =
             source.isFloat
-            ? try Self.moments(of: source, in: communicator).statistics
-            : try Self.histogram(of: source, in: communicator).statistics
+            ? try Self.moments(of: source, skipping: badImages, in: communicator).statistics
+            : try Self.histogram(of: source, skipping: badImages, in: communicator).statistics
         return ChannelStatistics(
             mean: mean ?? computed.mean, standardDeviation: standardDeviation ?? computed.standardDeviation)
     }
 
+    /// How many images mean and deviation are computed from: all of them, or of photographs, which would have to be decoded
+    /// one by one, some in equal distances.
+    package static func imagesOfStatistics(_ source: any ImageSource) -> Int {
+        source.uniformSize == nil ? min(source.count, 16_384) : source.count
+    }
+
     private static func histogram(
-        of source: any ImageSource, in communicator: any Communicator
+        of source: any ImageSource, skipping badImages: BadImages, in communicator: any Communicator
     ) throws -> ChannelHistogram {
-        let (rank, ranks) = (communicator.rank, communicator.size)
-        let share = source.count * rank / ranks..<source.count * (rank + 1) / ranks
+        let (rank, ranks, count) = (communicator.rank, communicator.size, imagesOfStatistics(source))
+        let share = count * rank / ranks..<count * (rank + 1) / ranks
         let own = try communicator.agree(during: .readingData) {
             var histogram = ChannelHistogram(channels: source.channels)
-            try histogram.add(share, of: source)
+            try histogram.add(share.lazy.map { $0 * source.count / count }, of: source, skipping: badImages)
             return histogram
         }
         // Whole numbers below 2^53: any order of addition gives the same.
@@ -39,7 +46,7 @@ extension PretrainConfiguration {
     }
 
     private static func moments(
-        of source: any ImageSource, in communicator: any Communicator
+        of source: any ImageSource, skipping badImages: BadImages, in communicator: any Communicator
     ) throws -> ChannelMoments {
         let (rank, ranks) = (communicator.rank, communicator.size)
         let chunks = ChannelMoments.chunkCount(of: source)
@@ -48,7 +55,7 @@ extension PretrainConfiguration {
         var values = [Double](repeating: 0, count: chunks * none.values.count)
         try communicator.agree(during: .readingData) {
             for chunk in chunks * rank / ranks..<chunks * (rank + 1) / ranks {
-                let own = try ChannelMoments(chunk: chunk, of: source).values
+                let own = try ChannelMoments(chunk: chunk, of: source, skipping: badImages).values
                 values.replaceSubrange(chunk * own.count..<(chunk + 1) * own.count, with: own)
             }
         }
