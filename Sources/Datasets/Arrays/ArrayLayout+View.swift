@@ -59,7 +59,8 @@ extension ArrayLayout {
                 unsafe line[4 * column + 3] = 255
             }
         }
-        return unsafe PixelView(target, of: bytes.storage, box.size, channels: 3, layout: .rgbx, rowBytes: 4 * box.width)
+        return unsafe PixelView(
+            target, of: bytes.storage, box.size, channels: 3, layout: .rgbx, rowBytes: 4 * box.width)
     }
 
     private func planes(_ image: UnsafePointer<UInt8>, _ box: CropBox, _ buffer: ImageBuffer) -> PixelView {
