@@ -52,11 +52,14 @@ package final class HostShare {
     }
 
     package let address: Address
+    /// Whether this process made the file: one of those that share it, which answers for the memory whoever fills it.
+    package let isOwner: Bool
     private let descriptor: Int32
 
     /// A new file; nil where the system has none.
     package init?() {
         descriptor = unsafe umae_memory_file("umae-dist")
+        isOwner = true
         let mark = Int64.random(in: 1 ... .max)
         address = Address(process: getpid(), descriptor: descriptor, mark: mark)
         guard descriptor >= 0 else { return nil }
@@ -66,6 +69,7 @@ package final class HostShare {
     /// The file that another process has made and still holds open; nil where that is not to be seen from here.
     package init?(_ address: Address) {
         self.address = address
+        isOwner = false
         // O_NONBLOCK: what another process has there may be a pipe.
         descriptor = unsafe open(
             "/proc/\(address.process)/fd/\(address.descriptor)", O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
@@ -74,24 +78,22 @@ package final class HostShare {
 
     deinit { if descriptor >= 0 { close(descriptor) } }
 
-    /// The content of that key, shared, and whether this process made it.
+    /// The content of that key, shared.
     ///
-    /// - Parameters:
-    ///   - key: of content that is not larger than the memory that is left: more would not be refused by the system.
-    ///   - make: writes the content; called at most once.
+    /// - Parameter make: writes the content; called at most once.
     /// - Returns: nil, and `make` has not been called, where there is no memory for it, or the process that was at it failed.
     package func content<Failure: Error>(
         _ key: Key, make: (inout MutableSpan<UInt8>) throws(Failure) -> Void
-    ) throws(Failure) -> (bytes: MappedFile, isMaker: Bool)? {
+    ) throws(Failure) -> MappedFile? {
         guard key.count > 0, lock() else { return nil }
         defer { flock(descriptor, LOCK_UN) }
         for number in 0..<Entry.most {
             guard let entry = entry(number) else { return nil }
             switch entry.state {
-            case .free: return try add(number, key, make).map { ($0, true) }
+            case .free: return try add(number, key, make)
             case .begun where entry.key == key: return nil
             case .made where entry.key == key:
-                return MappedFile(descriptor, count: key.count, at: entry.offset).map { ($0, false) }
+                return MappedFile(descriptor, count: key.count, at: entry.offset)
             default: continue
             }
         }
@@ -101,6 +103,8 @@ package final class HostShare {
     private func add<Failure: Error>(
         _ number: Int, _ key: Key, _ make: (inout MutableSpan<UInt8>) throws(Failure) -> Void
     ) throws(Failure) -> MappedFile? {
+        // The system would rather end processes than refuse memory to such a file.
+        guard key.count <= HostMemory().least else { return nil }
         var status = stat()
         guard unsafe fstat(descriptor, &status) == 0 else { return nil }
         let offset = (Int(status.st_size) + Self.pageSize - 1) / Self.pageSize * Self.pageSize

@@ -45,13 +45,7 @@ extension DataFile {
             }
             guard stored == expected else { throw .trailingBytes(path: path, expectedBytes: expected) }
             if let file = MappedFile(descriptor, count: stored) { return FileBytes(file, from: header) }
-        } else {
-            let available = HostMemory().limits.map(\.available).min() ?? .max
-            guard count <= available else {
-                throw .tooLargeInflated(path: path, bytes: count, available: available)
-            }
-        }
-        if isCompressed, let share {
+        } else if let share {
             let key = HostShare.Key(
                 device: UInt64(status.st_dev), file: UInt64(status.st_ino),
                 changed: Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec), count: count)
@@ -59,7 +53,11 @@ extension DataFile {
                 try readAll(of: &span, after: header)
                 try expectEnd(after: expected)
             }
-            if let shared { return FileBytes(shared.bytes, heldBytes: shared.isMaker ? count : 0) }
+            if let shared { return FileBytes(shared, heldBytes: share.isOwner ? count : 0) }
+        }
+        let available = HostMemory().least
+        guard !isCompressed || count <= available else {
+            throw .tooLargeInflated(path: path, bytes: count, available: available)
         }
         let storage = Storage<UInt8>(count: count)
         var span = unsafe MutableSpan(_unsafeStart: storage.address, count: count)
