@@ -8,8 +8,8 @@ package struct EncodedImages: ImageSource {
     package let name: String
     package let index: SampleIndex
     package let identity: DataIdentity
-    package private(set) var form = "images"
-    package private(set) var notes: [String] = []
+    package let form: String
+    package let notes: [String]
     private let content: Content
 
     private enum Content {
@@ -20,10 +20,14 @@ package struct EncodedImages: ImageSource {
     /// - Parameters:
     ///   - name: what logs call the data set.
     ///   - root: the directory that names and files of `index` are in.
-    package init(name: String, root: String, index: SampleIndex) throws(ImageDataError) {
+    package init(
+        name: String, root: String, index: SampleIndex, form: String = "images", notes: [String] = []
+    ) throws(ImageDataError) {
         guard index.count > 0 else { throw .noImages(path: root) }
         self.name = name
         self.index = index
+        self.form = form
+        self.notes = notes
         content =
             if let places = index.places {
                 .shards(try ShardFiles(root: root, files: index.files, places: places), places)
@@ -33,43 +37,25 @@ package struct EncodedImages: ImageSource {
         identity = index.identity
     }
 
-    /// The files of a listing.
-    package init(_ listing: FolderListing) throws(ImageDataError) {
-        try self.init(name: Self.name(of: listing.root), root: listing.root, index: listing.index)
-        form = listing.index.labels == nil ? "image files" : "image files by class"
-        if listing.others.count > 0, let example = listing.others.example {
-            notes = [
-                "\(counted(listing.others.count, "file")) below \(listing.root) passed over, "
-                    + "neither JPEG nor PNG by name, such as \(example.printable(limit: 80))"
-            ]
-        }
-    }
-
-    /// The images of tar shards.
-    ///
-    /// - Parameter name: what was given for them.
-    init(_ tar: TarIndex, name: String) throws(ImageDataError) {
-        try self.init(name: Directories.lastComponent(name), root: tar.root, index: tar.index)
-        let labels =
-            tar.index.labels == nil
-            ? "" : tar.index.classes.count > 0 ? ", classes by directory" : ", labels beside images"
-        form = "\(counted(tar.index.files.count, "tar shard"))\(labels)"
-        if tar.others.count > 0, let example = tar.others.example {
-            notes = [
-                "\(counted(tar.others.count, "member")) of \(name) passed over, neither images nor labels by name, such as "
-                    + example.printable(limit: 80)
-            ]
-        }
-    }
-
     /// The images of a pack.
     init(pack path: String, _ index: SampleIndex) throws(ImageDataError) {
-        try self.init(name: Self.name(of: path), root: path, index: index)
-        form = "pack of \(counted(index.files.count, "file"))"
+        try self.init(
+            name: Self.name(of: path), root: path, index: index, form: "pack of \(counted(index.files.count, "file"))")
+    }
+
+    /// The files that hold many images; nil where each has its own.
+    var shards: ShardFiles? {
+        guard case .shards(let shards, _) = content else { return nil }
+        return shards
+    }
+
+    /// The same images from files of the same names in another directory.
+    func moved(to root: String) throws(ImageDataError) -> EncodedImages {
+        try EncodedImages(name: name, root: root, index: index, form: form, notes: notes)
     }
 
     /// The last directory of a path that is no split's.
-    private static func name(of path: String) -> String {
+    static func name(of path: String) -> String {
         let full = Directories.resolved(path) ?? path
         let splits = ImageDataset.Split.allCases.flatMap { FolderLayout.names(of: $0) }
         return full.split(separator: "/").last { !splits.contains(String($0)) }.map(String.init) ?? full

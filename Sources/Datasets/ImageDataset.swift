@@ -26,7 +26,18 @@ package enum ImageDataset {
     /// The word that stands for generated images in place of a path.
     package static var syntheticName: String { "synthetic" }
 
-    /// Opens the images of one split.
+    /// Opens the images of one split, in one process.
+    package static func open(
+        path: String, split: Split, kind: Kind = .auto, classes: Set<String>? = nil,
+        synthetic: SyntheticImageParameters = SyntheticImageParameters()
+    ) throws(ImageDataError) -> any ImageSource {
+        switch try find(path: path, split: split, kind: kind, classes: classes, synthetic: synthetic) {
+        case .source(let source): return source
+        case .unlisted(let images): return try images.open(try images.list())
+        }
+    }
+
+    /// Looks what the images of one split are.
     ///
     /// A directory is recognised by the names in it: IDX files of MNIST or Fashion-MNIST, or the binary files of CIFAR-10 or
     /// CIFAR-100, compressed or not, or .npy files; also further down, as CIFAR's archives unpack and as torchvision keeps
@@ -39,17 +50,17 @@ package enum ImageDataset {
     ///   - synthetic: the images to generate for that word; not used otherwise.
     ///   - share: where processes of this host make inflated files for each other; nil for one that has its own.
     /// - Throws: one line that names the file at fault and says what to do.
-    package static func open(
+    package static func find(
         path: String, split: Split, kind: Kind = .auto, classes: Set<String>? = nil,
         synthetic: SyntheticImageParameters = SyntheticImageParameters(), sharing share: HostShare? = nil
-    ) throws(ImageDataError) -> any ImageSource {
-        if path == syntheticName { return try SyntheticImages(synthetic, split: split) }
+    ) throws(ImageDataError) -> FoundImages {
+        if path == syntheticName { return .source(try SyntheticImages(synthetic, split: split)) }
         let fileKind = try FileKind.of(path)
-        // A directory of images may have archives of them beside it.
         if fileKind == S_IFREG, let images = try ArrayImages.open(path: path, split: split, sharing: share) {
-            return images
+            return .source(images)
         }
-        if fileKind != S_IFDIR, let images = try openShards(path, split) { return images }
+        // A directory of images may have archives of them beside it.
+        if fileKind != S_IFDIR, let images = try findShards(path, split) { return images }
         switch fileKind {
         case nil: throw .missingDirectory(path: path)
         case S_IFDIR: break
@@ -57,18 +68,18 @@ package enum ImageDataset {
         }
         switch kind {
         case .auto:
-            if let images = try openPack(path, split) { return images }
-            if let images = try openArrays(path, split, share) { return images }
-            if let images = try openFolder(path, split, classes) { return images }
-            if let images = try openShards(path, split) { return images }
+            if let images = try openPack(path, split) { return .source(images) }
+            if let images = try openArrays(path, split, share) { return .source(images) }
+            if let layout = try FolderLayout.find(in: path, split) { return found(layout, classes) }
+            if let images = try findShards(path, split) { return images }
         case .arrays:
-            if let images = try openArrays(path, split, share) { return images }
+            if let images = try openArrays(path, split, share) { return .source(images) }
         case .folder:
-            if let images = try openFolder(path, split, classes) { return images }
+            if let layout = try FolderLayout.find(in: path, split) { return found(layout, classes) }
         case .flat:
-            if let layout = FolderLayout.flat(path) { return try openFolder(layout, nil) }
+            if let layout = FolderLayout.flat(path) { return found(layout, nil) }
         case .shards:
-            if let images = try openShards(path, split) { return images }
+            if let images = try findShards(path, split) { return images }
         }
         if let layout = UnsupportedLayout.find(in: path) { throw .unsupportedLayout(path: path, layout: layout) }
         throw .unrecognisedDirectory(path: path, split: split.rawValue)
@@ -101,29 +112,26 @@ package enum ImageDataset {
     }
 
     /// Files that hold many images.
-    private static func openShards(_ path: String, _ split: Split) throws(ImageDataError) -> (any ImageSource)? {
-        if let images = try openPack(path, split) { return images }
+    private static func findShards(_ path: String, _ split: Split) throws(ImageDataError) -> FoundImages? {
+        if let images = try openPack(path, split) { return .source(images) }
         for name in FolderLayout.names(of: split) {
             // What is in such a directory is of that split, whatever its files are called.
             let below = Directories.child(path, name)
-            if try FileKind.isDirectory(below), let images = try TarIndex.open(path: below) { return images }
+            if try FileKind.isDirectory(below), let shards = try ShardList(path: below, split: .train) {
+                return found(shards, below)
+            }
         }
-        return try TarIndex.open(path: path, split: split)
+        return try ShardList(path: path, split: split).map { found($0, path) }
+    }
+
+    private static func found(_ shards: ShardList, _ path: String) -> FoundImages {
+        .unlisted(UnlistedImages(path: path, root: shards.root, form: .tars(shards.files)))
     }
 
     /// JPEG and PNG files.
-    private static func openFolder(
-        _ path: String, _ split: Split, _ classes: Set<String>?
-    ) throws(ImageDataError) -> (any ImageSource)? {
-        guard let layout = try FolderLayout.find(in: path, split) else { return nil }
-        return try openFolder(layout, classes)
-    }
-
-    private static func openFolder(
-        _ layout: FolderLayout, _ classes: Set<String>?
-    ) throws(ImageDataError) -> any ImageSource {
-        let listing = try FolderListing(layout.root, hasClasses: layout.hasClasses, classes: classes)
-        return try EncodedImages(listing)
+    private static func found(_ layout: FolderLayout, _ classes: Set<String>?) -> FoundImages {
+        let form = UnlistedImages.Form.folder(hasClasses: layout.hasClasses, classes: classes)
+        return .unlisted(UnlistedImages(path: layout.root, root: layout.root, form: form))
     }
 
     /// `raw` of a data set's directory, or `MNIST/raw` of the one above.

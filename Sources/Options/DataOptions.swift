@@ -2,9 +2,9 @@ internal import ImageCodecs
 package import Datasets
 package import ArgumentParser
 internal import Communication
-package import Host
+internal import Host
 package import ImageData
-package import Models
+internal import Models
 package import Pretraining
 package import Settings
 
@@ -23,8 +23,19 @@ package struct DataOptions: ParsableArguments {
             class), flat (image files in one directory, without labels), shards (tar, or a pack).
             """)
     package var dataKind = ImageDataset.Kind.auto
+    @Option(
+        help: """
+            Directory in which lists of many files are kept for later runs; empty for none (default: umae-dist in \
+            $XDG_CACHE_HOME or ~/.cache).
+            """, completion: .directory)
+    package var cacheDir: String?
     @Option(help: "File of the classes to take of a folder, a name of a directory on each line.", completion: .file())
     package var classes: String?
+
+    @Option(
+        help: "Directory of each host's own disk, to which one rank brings tars or packs, to be read there.",
+        completion: .directory)
+    package var stage: String?
 
     @Option(help: "Images of the synthetic set.") package var syntheticImages = 4096
     @Option(help: "Images that the training set has: a run on data with another number of them is refused.")
@@ -66,26 +77,6 @@ package struct DataOptions: ParsableArguments {
         try checkLimits()
         try Bounds.check("--images", images, Self.imageCount)
         try Bounds.check("--num-workers", numWorkers, 0...64)
-    }
-
-    /// The images; generated ones fit the model.
-    ///
-    /// - Parameter share: where ranks of this host make inflated files for each other.
-    /// - Throws: if they cannot be read, or are not as many as they should be.
-    package func open(
-        _ split: ImageDataset.Split, of model: VisionTransformerConfiguration, seed: UInt64, sharing share: HostShare?
-    ) throws -> any ImageSource {
-        let synthetic = SyntheticImageParameters(
-            count: syntheticImages, channels: model.channels,
-            size: ImageSize(height: model.imageHeight, width: model.imageWidth), seed: seed)
-        let source = try ImageDataset.open(
-            path: dataPath, split: split, kind: dataKind, classes: try Self.classNames(classes), synthetic: synthetic,
-            sharing: share)
-        if let images, images != source.count {
-            throw SettingsError("--images is \(images), and \(dataPath) has \(source.count): is it the data meant?")
-        }
-        try checkStatistics(channels: source.channels)
-        return source
     }
 
     /// The lines of the file of classes; nil where none is given.

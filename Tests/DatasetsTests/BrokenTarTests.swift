@@ -14,7 +14,7 @@ struct BrokenTarTests {
     }
 
     private func problem(of name: String) -> ArchiveProblem? {
-        guard let error = thrownError(ImageDataError.self, by: { try TarIndex.open(path: directory.file(name)) }) else {
+        guard let error = thrownError(ImageDataError.self, by: { try openTar(directory.file(name)) }) else {
             return nil
         }
         #expect(!error.description.contains("\n"))
@@ -52,7 +52,7 @@ struct BrokenTarTests {
     func empty(kind: Int) throws {
         let bytes = [[], [UInt8](repeating: 0, count: 1024), tar(("a.txt", "1")).finished][kind]
         try directory.write("x.tar", bytes)
-        let error = thrownError(ImageDataError.self) { try TarIndex.open(path: directory.file("x.tar")) }
+        let error = thrownError(ImageDataError.self) { try openTar(directory.file("x.tar")) }
         guard case .noImages = error else {
             Issue.record("\(String(describing: error))")
             return
@@ -119,14 +119,14 @@ struct BrokenTarTests {
         var tar = tar(("a/1.jpg", "1"))
         tar.add("b/", [], type: "5")
         try directory.write("x.tar", tar.finished)
-        let error = thrownError(ImageDataError.self) { try TarIndex.open(path: directory.file("x.tar")) }
+        let error = thrownError(ImageDataError.self) { try openTar(directory.file("x.tar")) }
         #expect(error == .emptyClasses(path: directory.path + "/", count: 1, first: "b"))
     }
 
     @Test("a shard that became shorter or went away is named")
     func changedShard() throws {
         let path = try directory.write("x.tar", tar(("a.jpg", "1"), ("b.jpg", "2")).finished)
-        let images = try #require(try TarIndex.open(path: path))
+        let images = try #require(try openTar(path))
         try directory.write("x.tar", [1, 2, 3])
         let error = thrownError(ImageDataError.self) { try pixels(images, 1) }
         #expect(error == .truncated(path: path, expectedBytes: 1537, foundBytes: 1536))

@@ -16,7 +16,7 @@ struct TarIndexTests {
     }
 
     private static func open(_ directory: TemporaryDirectory, _ name: String = "") throws -> EncodedImages {
-        try #require(try TarIndex.open(path: directory.file(name)))
+        try #require(try openTar(directory.file(name)))
     }
 
     @Test("members are found and read in every format, whatever their names are", arguments: TarFormat.allCases)
@@ -143,8 +143,8 @@ struct TarIndexTests {
             for image in 0...number { tar.add("\(image).jpg", [1]) }
             try directory.write(name, tar.finished)
         }
-        #expect(try TarIndex.open(path: directory.path, split: .train)?.count == 1)
-        #expect(try TarIndex.open(path: directory.path, split: .test)?.count == 2)
+        #expect(try openTar(directory.path, split: .train)?.count == 1)
+        #expect(try openTar(directory.path, split: .test)?.count == 2)
     }
 
     @Test("what is no shard is left to others")
@@ -152,7 +152,7 @@ struct TarIndexTests {
         let directory = try TemporaryDirectory()
         try directory.write("a.jpg", [1])
         for name in ["", "a.jpg", "nothing", "nothing{"] {
-            #expect(try TarIndex.open(path: directory.file(name))?.count == nil, "\(name)")
+            #expect(try openTar(directory.file(name))?.count == nil, "\(name)")
         }
     }
 }

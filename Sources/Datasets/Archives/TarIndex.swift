@@ -11,17 +11,6 @@ package struct TarIndex: Sendable {
     package let others: (count: Int, example: String?)
     package let root: String
 
-    /// The images of one tar, of those that a notation with braces stands for, or of those in a directory.
-    ///
-    /// - Parameter split: decides between the shards of a directory whose names speak of training and of validation.
-    /// - Returns: nil where there are no shards.
-    package static func open(
-        path: String, split: ImageDataset.Split = .train
-    ) throws(ImageDataError) -> EncodedImages? {
-        guard let shards = try ShardList(path: path, split: split) else { return nil }
-        return try EncodedImages(try TarIndex(root: shards.root, files: shards.files), name: path)
-    }
-
     /// - Parameters:
     ///   - root: the directory that the names of `files` are in.
     ///   - progress: is told the number of images found so far, now and then.

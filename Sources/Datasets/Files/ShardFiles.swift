@@ -6,7 +6,7 @@ internal import Tensors
 /// Files that hold many images each, read at offsets by several threads at once. A file is opened when it is first read; of
 /// very many, those that have not been read for longest are closed again.
 final class ShardFiles: @unchecked Sendable {
-    private let root: String
+    let root: String
     private let names: NameTable
     private let lock = ConditionLock()
     /// One for each file; −1 where it is closed.
@@ -50,6 +50,8 @@ final class ShardFiles: @unchecked Sendable {
 
     deinit { for number in open { close(descriptors[number]) } }
 
+    var count: Int { names.count }
+    func name(_ number: Int) -> String { names.text(number) }
     func path(_ number: Int) -> String { String(decoding: fullPath(number), as: UTF8.self) }
 
     private func fullPath(_ number: Int) -> [UInt8] {

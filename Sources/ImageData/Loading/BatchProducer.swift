@@ -11,7 +11,7 @@ final class BatchProducer {
     private let badImages: BadImages
     private var order: EpochOrder
     private let workspace = AugmentationWorkspace()
-    /// Images of the part that is being prepared.
+    /// Images of the batch that is begun.
     private var coming: [Int] = []
 
     init(
@@ -40,9 +40,12 @@ final class BatchProducer {
         let position = schedule[number]
         order.move(to: position.epoch)
         let places = division.positions(step: position.step, micro: position.micro)
-        coming.removeAll(keepingCapacity: true)
-        for row in rows { coming.append(order[places.lowerBound + row]) }
-        source.willRead(&coming)
+        if rows.lowerBound == 0 {
+            // The whole batch, whoever prepares the rest of it.
+            coming.removeAll(keepingCapacity: true)
+            for place in places { coming.append(order[place]) }
+            source.willRead(&coming)
+        }
         for row in rows { try fill(batch, row: row, with: order[places.lowerBound + row]) }
     }
 

@@ -30,8 +30,13 @@ extension PretrainRun {
     }
 
     private func tell(_ news: [String]) throws {
+        // Several ranks may have met the same image.
+        var told: Set<Substring> = []
         try communicator.gather(Array(news.joined(separator: "\n").utf8), during: .printing) { _, bytes in
-            for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") { reporter.note(String(line)) }
+            for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n")
+            where told.insert(Substring(line)).inserted {
+                reporter.note(String(line))
+            }
         }
     }
 

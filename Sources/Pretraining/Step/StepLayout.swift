@@ -13,7 +13,7 @@ internal import Training
 
 /// Makes all that training steps need, for a run, for a measurement, or only to count the memory.
 package struct StepLayout {
-    package let source: any ImageSource
+    package var source: any ImageSource
     package var statistics: ChannelStatistics
     /// Of the online classifier; nil for none.
     let classes: Int?

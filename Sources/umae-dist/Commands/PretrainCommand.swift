@@ -36,12 +36,14 @@ struct PretrainCommand: WorldCommand {
     /// Everything is looked at before anything is changed: up to the line that says so, `--dry-run` goes the same way.
     func run(in world: any Communicator) throws -> Int32 {
         if options.run.printConfig { return try printConfiguration(in: world) }
-        let share = try world.hostShare()
-        let data = try world.agree(during: .readingData) {
+        let model = try world.agree {
             let model = try options.model.configuration()
             try model.validate()
-            return try options.data.open(.train, of: model.encoder, seed: options.run.seed, sharing: share)
+            return model
         }
+        let data = try options.data.open(
+            .train, of: model.encoder, seed: options.run.seed, keepsListing: !options.run.dryRun, in: world,
+            say: { Console.print($0) })
         let asked = try configuration(on: data, in: world)
         let notices = try world.agree { try options.compatibility.notices() }
         let reporter = Reporter(in: world)
@@ -70,7 +72,8 @@ struct PretrainCommand: WorldCommand {
         if try StopRequest.isPending(on: world) { return stopped(reporter, isKept, options.run.outputDir, step: 0) }
 
         for note in data.notes { reporter.note(note) }
-        layout.statistics = try configuration.statistics(of: data, skipping: layout.badImages, in: world)
+        layout.source = try options.data.staged(data, in: world, note: reporter.note)
+        layout.statistics = try configuration.statistics(of: layout.source, skipping: layout.badImages, in: world)
         let run = try PretrainRun(
             configuration, layout, saves: isKept, resume: resume, on: resources, reporter: reporter)
         var summary = RunSummary(

@@ -1,23 +1,23 @@
 /// How a tar keeps names that its header has no room for.
-enum TarFormat: CaseIterable {
+package enum TarFormat: CaseIterable {
     case ustar, gnu, pax
 }
 
 /// A tar of files in memory.
-struct TarBytes {
-    private(set) var bytes: [UInt8] = []
+package struct TarBytes {
+    package private(set) var bytes: [UInt8] = []
     private let format: TarFormat
 
-    init(_ format: TarFormat = .ustar) { self.format = format }
+    package init(_ format: TarFormat = .ustar) { self.format = format }
 
     /// With the two blocks that end it.
-    var finished: [UInt8] { bytes + [UInt8](repeating: 0, count: 1024) }
+    package var finished: [UInt8] { bytes + [UInt8](repeating: 0, count: 1024) }
 
-    mutating func add(_ name: String, _ content: [UInt8], type: Character = "0", link: String = "") {
+    package mutating func add(_ name: String, _ content: [UInt8], type: Character = "0", link: String = "") {
         add(Array(name.utf8), content, type: type, link: link)
     }
 
-    mutating func add(_ name: [UInt8], _ content: [UInt8], type: Character = "0", link: String = "") {
+    package mutating func add(_ name: [UInt8], _ content: [UInt8], type: Character = "0", link: String = "") {
         switch format {
         case .gnu where name.count > 100: block(Array("././@LongLink".utf8), name + [0], "L", "")
         case .pax:
