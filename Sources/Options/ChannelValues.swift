@@ -23,7 +23,7 @@ package struct ChannelValues: ExpressibleByArgument {
     }
 
     /// The values for images of that many channels; as many as were given, if that was more than one.
-    func values(channels: Int) -> [Float] {
+    package func values(channels: Int) -> [Float] {
         (values.count == 1 ? [Double](repeating: values[0], count: channels) : values).map { Float($0) }
     }
 }
