@@ -42,10 +42,11 @@ let package = Package(
         .target(name: "CMPIShim", dependencies: ["COpenMPI"]),
         .target(name: "CVectorKernels"),
         .target(name: "CStopSignals"),
+        .target(name: "CMemoryFile"),
         .plugin(name: "BuildCommit", capability: .buildTool()),
         .target(name: "BuildIdentity", swiftSettings: settings, plugins: ["BuildCommit"]),
         // 1: the machine, memory and messages
-        module("Host", ["CZlib"]),
+        module("Host", ["CMemoryFile", "CZlib"]),
         module("Tensors", ["CVectorKernels", "Host"]),
         module("Communication", ["CMPIShim", "Host", "Tensors"]),
         // 2: layers, the decoding of images, files of tensors, settings
@@ -135,9 +136,13 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             resources: [.copy("Fixtures")]),
+        tests(
+            "FuzzTests", ["Datasets", "Host", "ImageCodecs", "Safetensors", "Settings", "Tensors", "TestSupport"]),
         tests("HostTests", ["Host", "TestSupport"]),
         tests("ImageCodecsTests", ["ImageCodecs", "Tensors", "TestSupport"], resources: [.copy("Fixtures")]),
-        tests("DatasetsTests", ["Datasets", "Host", "ImageCodecs", "Tensors", "TestSupport"]),
+        tests(
+            "DatasetsTests", ["Datasets", "Host", "ImageCodecs", "Tensors", "TestSupport"],
+            resources: [.copy("Fixtures")]),
         tests(
             "AugmentationTests", ["Augmentation", "ImageCodecs", "Tensors", "TestSupport"],
             resources: [.copy("Fixtures")]),

@@ -1,5 +1,5 @@
 import Glibc
-internal import Host
+package import Host
 
 /// Finds out which data set a path holds and opens it.
 package enum ImageDataset {
@@ -11,7 +11,7 @@ package enum ImageDataset {
     package enum Kind: String, CaseIterable, Sendable {
         /// It is looked at.
         case auto
-        /// IDX or CIFAR files.
+        /// .npy, IDX or CIFAR files.
         case arrays
         /// A directory of JPEG and PNG files for each class.
         case folder
@@ -40,21 +40,25 @@ package enum ImageDataset {
     /// Looks what the images of one split are.
     ///
     /// A directory is recognised by the names in it: IDX files of MNIST or Fashion-MNIST, or the binary files of CIFAR-10 or
-    /// CIFAR-100, compressed or not; also further down, as CIFAR's archives unpack and as torchvision keeps them
-    /// (`MNIST/raw`). Otherwise JPEG and PNG files are looked for: see `FolderLayout`.
+    /// CIFAR-100, compressed or not, or .npy files; also further down, as CIFAR's archives unpack and as torchvision keeps
+    /// them (`MNIST/raw`). Otherwise JPEG and PNG files are looked for: see `FolderLayout`.
     ///
     /// - Parameters:
-    ///   - path: a directory, or the word `synthetic`.
+    ///   - path: a directory, a .npy file, or the word `synthetic`.
     ///   - kind: what it is, where it should not be found by looking.
     ///   - classes: the names of the directories to take of a folder of classes; nil for all.
     ///   - synthetic: the images to generate for that word; not used otherwise.
+    ///   - share: where processes of this host make inflated files for each other; nil for one that has its own.
     /// - Throws: one line that names the file at fault and says what to do.
     package static func find(
         path: String, split: Split, kind: Kind = .auto, classes: Set<String>? = nil,
-        synthetic: SyntheticImageParameters = SyntheticImageParameters()
+        synthetic: SyntheticImageParameters = SyntheticImageParameters(), sharing share: HostShare? = nil
     ) throws(ImageDataError) -> FoundImages {
         if path == syntheticName { return .source(try SyntheticImages(synthetic, split: split)) }
         let fileKind = try FileKind.of(path)
+        if fileKind == S_IFREG, let images = try ArrayImages.open(path: path, split: split, sharing: share) {
+            return .source(images)
+        }
         // A directory of images may have archives of them beside it.
         if fileKind != S_IFDIR, let images = try findShards(path, split) { return images }
         switch fileKind {
@@ -65,11 +69,11 @@ package enum ImageDataset {
         switch kind {
         case .auto:
             if let images = try openPack(path, split) { return .source(images) }
-            if let images = try openArrays(path, split) { return .source(images) }
+            if let images = try openArrays(path, split, share) { return .source(images) }
             if let layout = try FolderLayout.find(in: path, split) { return found(layout, classes) }
             if let images = try findShards(path, split) { return images }
         case .arrays:
-            if let images = try openArrays(path, split) { return .source(images) }
+            if let images = try openArrays(path, split, share) { return .source(images) }
         case .folder:
             if let layout = try FolderLayout.find(in: path, split) { return found(layout, classes) }
         case .flat:
@@ -81,18 +85,21 @@ package enum ImageDataset {
         throw .unrecognisedDirectory(path: path, split: split.rawValue)
     }
 
-    /// IDX and CIFAR files.
-    private static func openArrays(_ path: String, _ split: Split) throws(ImageDataError) -> (any ImageSource)? {
-        if let images = try openIDX(path, split) { return images }
+    /// .npy, IDX and CIFAR files.
+    private static func openArrays(
+        _ path: String, _ split: Split, _ share: HostShare?
+    ) throws(ImageDataError) -> (any ImageSource)? {
+        if let images = try ArrayImages.open(path: path, split: split, sharing: share) { return images }
+        if let images = try openIDX(path, split, share) { return images }
         for variant in [CIFARFile.Variant.cifar10, .cifar100] {
             for directory in [path, path + "/" + variant.folder] {
-                if let images = try openCIFAR(variant, directory, split) { return images }
+                if let images = try openCIFAR(variant, directory, split, share) { return images }
             }
         }
         let further = try torchvisionDirectories(path)
         guard further.count <= 1 else { throw .ambiguousDirectory(path: path, directories: further) }
         guard let directory = further.first else { return nil }
-        return try openIDX(directory, split)
+        return try openIDX(directory, split, share)
     }
 
     /// A directory that holds one split may be given for training.
@@ -142,7 +149,8 @@ package enum ImageDataset {
         return
             "JPEG or PNG files by class (CLASS/*.jpg, \(FolderLayout.names(of: split)[0])/CLASS/*.jpg) or in one directory, "
             + "\(idxStem(split))-images-idx3-ubyte[.gz] (MNIST, Fashion-MNIST), "
-            + "\(cifarFiles(.cifar10, split)[0])[.gz] (CIFAR-10), \(cifarFiles(.cifar100, split)[0])[.gz] (CIFAR-100)"
+            + "\(cifarFiles(.cifar10, split)[0])[.gz] (CIFAR-10), \(cifarFiles(.cifar100, split)[0])[.gz] (CIFAR-100), "
+            + ArrayImages.imageNames(split).joined(separator: ", ")
     }
 
     static func isDefaultPath(_ path: String) -> Bool {
@@ -151,7 +159,9 @@ package enum ImageDataset {
 
     // MARK: Data sets
 
-    private static func openIDX(_ directory: String, _ split: Split) throws(ImageDataError) -> (any ImageSource)? {
+    private static func openIDX(
+        _ directory: String, _ split: Split, _ share: HostShare?
+    ) throws(ImageDataError) -> (any ImageSource)? {
         let stem = idxStem(split)
         let images = try firstFile(in: directory, idxNames("\(stem)-images", "idx3"))
         let labels = try firstFile(in: directory, idxNames("\(stem)-labels", "idx1"))
@@ -160,11 +170,11 @@ package enum ImageDataset {
             throw .missingFile(directory: directory, dataset: "MNIST", file: "\(stem)-images-idx3-ubyte.gz")
         }
         let name = directory.split(separator: "/").last { $0 != "raw" }.map(String.init) ?? directory
-        return try IDXFile.open(name: name, images: images, labels: labels)
+        return try IDXFile.open(name: name, images: images, labels: labels, sharing: share)
     }
 
     private static func openCIFAR(
-        _ variant: CIFARFile.Variant, _ directory: String, _ split: Split
+        _ variant: CIFARFile.Variant, _ directory: String, _ split: Split, _ share: HostShare?
     ) throws(ImageDataError) -> (any ImageSource)? {
         let names = cifarFiles(variant, split)
         var paths: [String] = []
@@ -178,7 +188,7 @@ package enum ImageDataset {
         }
         if paths.isEmpty { return nil }
         if let missing { throw .missingFile(directory: directory, dataset: variant.name, file: missing) }
-        return try CIFARFile.open(variant, paths: paths)
+        return try CIFARFile.open(variant, paths: paths, sharing: share)
     }
 
     // MARK: Names

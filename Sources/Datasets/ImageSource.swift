@@ -17,6 +17,8 @@ package protocol ImageSource: Sendable {
     var classCount: Int? { get }
     /// The size of every image; nil where sizes differ, and are known only once an image is decoded.
     var uniformSize: ImageSize? { get }
+    /// Whether images are decoded to floats, and not to bytes.
+    var isFloat: Bool { get }
     /// Checkpoints remember it, and ranks compare it: ranks whose identities differ do not see the same data.
     var identity: DataIdentity { get }
     /// What versions before `identity` remembered of the same images: the CRC-32 of sizes, labels and pixels. It reads
@@ -46,6 +48,7 @@ package protocol ImageSource: Sendable {
 }
 
 extension ImageSource {
+    package var isFloat: Bool { false }
     package var earlierFingerprint: UInt32? { nil }
     package var heldBytes: Int { 0 }
     package var form: String { "arrays" }

@@ -9,6 +9,8 @@ package struct PixelView {
         case planar(planeBytes: Int)
         /// Red, green, blue and a byte without meaning, pixel by pixel.
         case rgbx
+        /// As `planar`, of 32-bit floats: pixels that have more than the 256 values of a byte, as they are normalised.
+        case floatPlanes(planeBytes: Int)
     }
 
     /// The upper left pixel, of the first channel.
@@ -27,6 +29,9 @@ package struct PixelView {
         rowBytes: Int
     ) {
         precondition(layout != .rgbx || channels == 3)
+        if case .floatPlanes = layout {
+            precondition(UInt(bitPattern: base).isMultiple(of: UInt(MemoryLayout<Float>.alignment)))
+        }
         unsafe self.base = base
         self.size = size
         self.channels = channels
@@ -41,6 +46,15 @@ package struct PixelView {
         unsafe self.init(
             planes.pointer, of: planes.storage, size, channels: channels, layout: .planar(planeBytes: size.pixels),
             rowBytes: size.width)
+    }
+
+    /// Planes of floats that follow one another without gaps at the start of a row of bytes.
+    package init(floatPlanes: MatrixView<UInt8>, _ size: ImageSize, channels: Int) {
+        let pixelBytes = MemoryLayout<Float>.stride
+        precondition(floatPlanes.rows == 1 && floatPlanes.columns >= channels * size.pixels * pixelBytes)
+        unsafe self.init(
+            floatPlanes.pointer, of: floatPlanes.storage, size, channels: channels,
+            layout: .floatPlanes(planeBytes: pixelBytes * size.pixels), rowBytes: pixelBytes * size.width)
     }
 
     /// The same pixels without those around a part.
@@ -59,7 +73,15 @@ package struct PixelView {
         switch layout {
         case .planar(let planeBytes): return unsafe base[place + channel * planeBytes]
         case .rgbx: return unsafe base[place + channel]
+        case .floatPlanes: preconditionFailure("pixels are no bytes")
         }
+    }
+
+    /// The floats of one channel in a row, one after another.
+    package func floats(row: Int, channel: Int) -> UnsafePointer<Float> {
+        precondition(row >= 0 && row < size.height && channel >= 0 && channel < channels)
+        guard case .floatPlanes(let planeBytes) = layout else { preconditionFailure("pixels are no floats") }
+        return unsafe UnsafeRawPointer(base + row * rowBytes + channel * planeBytes).assumingMemoryBound(to: Float.self)
     }
 
     /// The bytes of one channel in a row, from left to right.
@@ -70,9 +92,15 @@ package struct PixelView {
         switch layout {
         case .planar(let planeBytes): unsafe first = base + row * rowBytes + channel * planeBytes
         case .rgbx: unsafe first = base + row * rowBytes + channel
+        case .floatPlanes: preconditionFailure("pixels are no bytes")
         }
         for column in 0..<size.width { unsafe body(first[column * pixelBytes]) }
     }
 
-    private var pixelBytes: Int { layout == .rgbx ? 4 : 1 }
+    private var pixelBytes: Int {
+        switch layout {
+        case .planar: 1
+        case .rgbx, .floatPlanes: 4
+        }
+    }
 }

@@ -19,10 +19,11 @@ extension DataOptions {
         let synthetic = SyntheticImageParameters(
             count: syntheticImages, channels: model.channels,
             size: ImageSize(height: model.imageHeight, width: model.imageWidth), seed: seed)
-        let found = try world.agree {
+        let share = try world.hostShare()
+        let found = try world.agree(during: .readingData) {
             try ImageDataset.find(
                 path: dataPath, split: split, kind: dataKind, classes: try Self.classNames(classes),
-                synthetic: synthetic)
+                synthetic: synthetic, sharing: share)
         }
         // Ranks that do not find the same kind of data would wait for different things.
         try world.agreeOnEqual("forms of data", [found.isListed ? "image files" : "arrays"])

@@ -1,8 +1,8 @@
-internal import Host
 internal import ImageCodecs
 package import Datasets
 package import ArgumentParser
 internal import Communication
+internal import Host
 package import ImageData
 internal import Models
 package import Pretraining
@@ -13,13 +13,13 @@ package struct DataOptions: ParsableArguments {
     @Option(
         help: """
             Directory of JPEG and PNG files (a directory for each class, also below train; or all in one), of tars of them or a pack, \
-            of IDX files (MNIST, Fashion-MNIST; gzip or plain) or of CIFAR-10/100 binary files; tars such as \
-            'train-{000..146}.tar'; or 'synthetic'.
+            of IDX files (MNIST, Fashion-MNIST; gzip or plain), of CIFAR-10/100 binary files or of .npy arrays; a .npy \
+            file; tars such as 'train-{000..146}.tar'; or 'synthetic'.
             """, completion: .file())
     package var dataPath = ImageDataset.defaultPath
     @Option(
         help: """
-            What the directory holds: auto looks; arrays (IDX or CIFAR files), folder (a directory of image files for each \
+            What the directory holds: auto looks; arrays (.npy, IDX or CIFAR files), folder (a directory of image files for each \
             class), flat (image files in one directory, without labels), shards (tar, or a pack).
             """)
     package var dataKind = ImageDataset.Kind.auto

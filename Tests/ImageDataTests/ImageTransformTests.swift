@@ -58,6 +58,28 @@ struct ImageTransformTests {
         }
     }
 
+    @Test("floats are normalised as they are, and mirrored")
+    func floats() throws {
+        let source = FloatImages(count: 5)
+        let size = ImageSize(height: 3, width: 4)
+        let statistics = ChannelStatistics(mean: [11, -4], standardDeviation: [0.5, 300])
+        let whole = RandomResizedCrop(scale: 1...1, ratio: 4.0 / 3...4.0 / 3)
+        for mirrored in [false, true] {
+            let augmentation = ImageAugmentation.crop(whole, flipProbability: mirrored ? 1 : 0)
+            let result = try prepare(
+                ImageTransform(size: size, statistics: statistics, augmentation: augmentation), source, 3)
+            for channel in 0..<2 {
+                let values = FloatImages.values(3, channel: channel).map {
+                    ($0 - statistics.mean[channel]) / statistics.standardDeviation[channel]
+                }
+                for (place, value) in values.enumerated() {
+                    let column = mirrored ? 3 - place % 4 : place % 4
+                    #expect(result[12 * channel + place / 4 * 4 + column] == value)
+                }
+            }
+        }
+    }
+
     @Test("a flip mirrors every line")
     func flip() throws {
         let source = try source()

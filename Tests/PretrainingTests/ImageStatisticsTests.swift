@@ -53,6 +53,16 @@ struct ImageStatisticsTests {
         #expect(source.timesDecoded == [Int](repeating: 1, count: 23))
     }
 
+    @Test("sums of floats have the same bits at any number of ranks", arguments: [1, 2, 3, 7])
+    func floats(ranks: Int) throws {
+        let source = FloatImages(count: 300)
+        let expected = try ChannelStatistics(of: source)
+        let found = try InProcessWorld.run(ranks: ranks) { world in
+            try PretrainConfiguration().statistics(of: source, skipping: BadImages(.fail, of: source.count), in: world)
+        }
+        #expect(found == [ChannelStatistics](repeating: expected, count: ranks))
+    }
+
     @Test("more ranks than images are no obstacle")
     func fewImages() throws {
         let source = try WatchedImages(count: 2)

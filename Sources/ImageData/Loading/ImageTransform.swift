@@ -12,7 +12,7 @@ package final class AugmentationWorkspace {
     package init() {}
 }
 
-/// Turns the bytes of an image into the row of a batch: crop, resize, flip, normalise.
+/// Turns the pixels of an image into the row of a batch: crop, resize, flip, normalise.
 package struct ImageTransform: Sendable {
     package let channels: Int
     package let size: ImageSize
@@ -70,6 +70,27 @@ package struct ImageTransform: Sendable {
                     pixels.base + channel * planeBytes, rowBytes: pixels.rowBytes, table: channel * 256, flip: flip,
                     into: row.pointer + channel * size.pixels)
             }
+        case .floatPlanes:
+            for channel in 0..<channels {
+                for line in 0..<size.height {
+                    unsafe normalize(
+                        pixels.floats(row: line, channel: channel), channel: channel, flip: flip,
+                        into: row.pointer + (channel * size.height + line) * size.width)
+                }
+            }
+        }
+    }
+
+    /// One line of floats.
+    private func normalize(
+        _ source: UnsafePointer<Float>, channel: Int, flip: Bool, into target: UnsafeMutablePointer<Float>
+    ) {
+        let (mean, deviation) = (statistics.mean[channel], statistics.standardDeviation[channel])
+        let width = size.width
+        if flip {
+            for x in 0..<width { unsafe target[width - 1 - x] = (source[x] - mean) / deviation }
+        } else {
+            for x in 0..<width { unsafe target[x] = (source[x] - mean) / deviation }
         }
     }
 
