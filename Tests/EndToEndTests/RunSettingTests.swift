@@ -45,6 +45,7 @@ struct RunSettingTests {
         "what is measured, and how it is printed": [
             "steps", "warmup-steps", "seconds-per-image", "seconds-per-update", "bench-json", "json",
         ],
+        "what is packed or looked at, and how": ["split", "shard-size", "resize", "encode", "quality", "seconds"],
         "files of a dump": ["weights", "batch", "dump"],
     ]
 
@@ -100,7 +101,9 @@ struct RunSettingTests {
             "num-workers", "threads", "recompute-activations", "stall-timeout", "checkpoint-every", "keep-checkpoints",
             "keep-every",
             // Looked at with the images, and with all ranks.
-            "images", "precision",
+            "images", "precision", "data-kind", "classes", "on-bad-image",
+            // Where lists and copies of images are kept.
+            "cache-dir", "stage",
         ]
         for (flag, value) in Self.others {
             let arguments =

@@ -64,7 +64,7 @@ struct ShardList {
         }
         let slash = common.lastIndex(of: UInt8(ascii: "/"))
         let length = slash.map { common.distance(from: common.startIndex, to: $0) + 1 } ?? 0
-        root = length == 0 ? "." : String(decoding: paths[0].utf8.prefix(length), as: UTF8.self)
+        root = length == 0 ? "." : String(decoding: paths[0].utf8.prefix(max(length - 1, 1)), as: UTF8.self)
         var files = NameTable()
         for path in paths { files.append(path.utf8.dropFirst(length)) }
         self.files = files

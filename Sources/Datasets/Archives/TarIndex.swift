@@ -20,7 +20,7 @@ package struct TarIndex: Sendable {
         self.root = root
         var members = TarMembers()
         for number in 0..<files.count {
-            let path = Array(root.utf8) + [UInt8(ascii: "/")] + files[number]
+            let path = Array(Directories.child(root, "").utf8) + files[number]
             try members.add(TarFile(path), number: UInt32(number))
             progress(members.names.count)
         }

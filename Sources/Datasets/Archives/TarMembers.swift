@@ -137,14 +137,17 @@ struct TarMembers {
         }
     }
 
-    /// `train/CLASS/x.jpg` is `CLASS/x.jpg` where everything is in `train`: what an archive of that directory holds.
+    /// `train/CLASS/x.jpg` is `CLASS/x.jpg` where everything is in `train`: what an archive of that directory holds. Nor is
+    /// the one directory of all images a class.
     private mutating func removeCommonDirectories() {
         while names.count > 0 {
             let top = Array(SamplePath.top(names[0]))
             let inside = top.count + 1
-            let isCommon = (0..<names.count).allSatisfy {
-                SamplePath.top(names[$0]) == top[...] && !SamplePath.top(names[$0].dropFirst(inside)).isEmpty
-            }
+            let isCommon =
+                (0..<names.count).allSatisfy { SamplePath.top(names[$0]) == top[...] }
+                && (0..<directories.count).allSatisfy {
+                    directories[$0] == top[...] || SamplePath.top(directories[$0]) == top[...]
+                }
             guard !top.isEmpty, isCommon else { return }
             names = names.mapped { $0.dropFirst(inside) }
             let below = (0..<directories.count).map { directories[$0] }.filter { SamplePath.top($0) == top[...] }
