@@ -136,6 +136,8 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             resources: [.copy("Fixtures")]),
+        tests(
+            "FuzzTests", ["Datasets", "Host", "ImageCodecs", "Safetensors", "Settings", "Tensors", "TestSupport"]),
         tests("HostTests", ["Host", "TestSupport"]),
         tests("ImageCodecsTests", ["ImageCodecs", "Tensors", "TestSupport"], resources: [.copy("Fixtures")]),
         tests(

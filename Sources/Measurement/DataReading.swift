@@ -1,8 +1,8 @@
-package import Augmentation
+internal import Augmentation
 package import Communication
 package import Datasets
 internal import Host
-package import ImageCodecs
+internal import ImageCodecs
 package import ImageData
 internal import Pretraining
 internal import Tensors
