@@ -1,7 +1,8 @@
 package import Datasets
 package import ImageCodecs
 
-/// Images of floats, each of two channels of 3 × 4 numbers that follow from its own.
+/// Images of floats, each of two channels of 3 × 4 numbers that follow from its own; or, where they cancel, a second half
+/// that is the first with opposite signs: the mean is nothing but rounding, which depends on the order of sums.
 package struct FloatImages: ImageSource {
     package let count: Int
     package var name: String { "floats" }
@@ -11,7 +12,12 @@ package struct FloatImages: ImageSource {
     package var isFloat: Bool { true }
     package var identity: DataIdentity { DataIdentity(count: count, 1) }
 
-    package init(count: Int) { self.count = count }
+    private let cancels: Bool
+
+    package init(count: Int, cancelling cancels: Bool = false) {
+        self.count = count
+        self.cancels = cancels
+    }
 
     package func label(at index: Int) -> Int { 0 }
 
@@ -28,8 +34,10 @@ package struct FloatImages: ImageSource {
     ) throws(ImageDataError) -> PixelView {
         let (bytes, target) = unsafe buffer.floats(24)
         for channel in 0..<2 {
-            for (place, value) in Self.values(index, channel: channel).enumerated() {
-                unsafe target[12 * channel + place] = value
+            let isOpposite = cancels && index >= count / 2
+            let values = Self.values(isOpposite ? index - count / 2 : index, channel: channel)
+            for (place, value) in values.enumerated() {
+                unsafe target[12 * channel + place] = isOpposite ? -value : value
             }
         }
         let size = ImageSize(height: 3, width: 4)
