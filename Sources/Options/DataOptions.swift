@@ -82,7 +82,11 @@ package struct DataOptions: ParsableArguments {
     /// The lines of the file of classes; nil where none is given.
     package static func classNames(_ classes: String?) throws -> Set<String>? {
         guard let classes else { return nil }
-        let text = String(decoding: try TextFile.content(of: classes, limit: 1 << 24), as: UTF8.self)
+        let bytes: [UInt8]
+        do { bytes = try TextFile.content(of: classes, limit: 1 << 24) } catch {
+            throw SettingsError("--classes: cannot read \(error)")
+        }
+        let text = String(decoding: bytes, as: UTF8.self)
         // A name may be followed by what people call the class.
         let names = text.split(whereSeparator: \.isNewline).compactMap { line in
             line.split(whereSeparator: \.isWhitespace).first

@@ -58,7 +58,7 @@ struct ToyRun: Sendable {
         let loader = try BatchLoader(
             source: images, transform: Self.transform,
             division: EpochDivision(imageCount: imageCount, plan, rank: communicator.rank),
-            repeats: objective.looksAhead ? 2 : 1, seed: Self.seed, prefetch: 0, plan: MemoryPlan())
+            repeats: objective.looksAhead ? 2 : 1, seed: Self.seed, workers: 0, plan: MemoryPlan())
         return TrainStep(
             objective, optimizer: optimizer, loader: loader, rules: rules, gradientSum: exchange,
             communicator: communicator, team: team, plan: MemoryPlan())
