@@ -36,14 +36,17 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg62-turbo-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
         .target(name: "CImageCodecs", dependencies: ["CJPEG", "CPNG"]),
+        .target(name: "CTar", dependencies: ["CArchive"]),
         .target(name: "CMPIShim", dependencies: ["COpenMPI"]),
         .target(name: "CVectorKernels"),
         .target(name: "CStopSignals"),
+        .target(name: "CMemoryFile"),
         .plugin(name: "BuildCommit", capability: .buildTool()),
         .target(name: "BuildIdentity", swiftSettings: settings, plugins: ["BuildCommit"]),
         // 1: the machine, memory and messages
-        module("Host", ["CZlib"]),
+        module("Host", ["CMemoryFile", "CZlib"]),
         module("Tensors", ["CVectorKernels", "Host"]),
         module("Communication", ["CMPIShim", "Host", "Tensors"]),
         // 2: layers, the decoding of images, files of tensors, settings
@@ -57,7 +60,7 @@ let package = Package(
                 "Communication", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"), "Yams",
             ]),
         // 3: data sets, crops; the model, the loss of its features, its update, its distribution
-        module("Datasets", ["Host", "ImageCodecs", "Tensors", "CZlib"]),
+        module("Datasets", ["Host", "ImageCodecs", "Tensors", "CTar", "CZlib"]),
         module("Augmentation", ["ImageCodecs", "Tensors", "CVectorKernels"]),
         module("Models", ["Layers", "Safetensors", "Tensors", "CVectorKernels"]),
         module("Regularizers", ["Layers", "Tensors", "CVectorKernels"]),
@@ -99,7 +102,8 @@ let package = Package(
         module(
             "Options",
             [
-                "Communication", "DataParallel", "Augmentation", "Datasets", "ImageCodecs", "ImageData", "Models",
+                "Communication", "DataParallel", "Augmentation", "Datasets", "Host", "ImageCodecs", "ImageData",
+                "Models",
                 "Optimization", "Pretraining", "Regularizers",
                 "Runs", "Settings", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
@@ -132,9 +136,13 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             resources: [.copy("Fixtures")]),
+        tests(
+            "FuzzTests", ["Datasets", "Host", "ImageCodecs", "Safetensors", "Settings", "Tensors", "TestSupport"]),
         tests("HostTests", ["Host", "TestSupport"]),
         tests("ImageCodecsTests", ["ImageCodecs", "Tensors", "TestSupport"], resources: [.copy("Fixtures")]),
-        tests("DatasetsTests", ["Datasets", "ImageCodecs", "Tensors", "TestSupport"]),
+        tests(
+            "DatasetsTests", ["Datasets", "Host", "ImageCodecs", "Tensors", "TestSupport"],
+            resources: [.copy("Fixtures")]),
         tests(
             "AugmentationTests", ["Augmentation", "ImageCodecs", "Tensors", "TestSupport"],
             resources: [.copy("Fixtures")]),

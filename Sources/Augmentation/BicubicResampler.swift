@@ -2,15 +2,16 @@ internal import CVectorKernels
 package import ImageCodecs
 internal import Tensors
 
-/// Resizes images of bytes as Pillow's `Image.resize(size, BICUBIC)` does, bit for bit.
+/// Resizes images of bytes as Pillow's `Image.resize(size, BICUBIC)` does, bit for bit; of floats see `FloatResampler`.
 ///
 /// Keeps its memory from one image to the next. One thread at a time.
 package final class BicubicResampler {
-    private var horizontal = ResamplingWeights()
-    private var vertical = ResamplingWeights()
+    private var horizontal = ResamplingWeights<Int32>()
+    private var vertical = ResamplingWeights<Int32>()
     /// What the first of two passes has made, and the second.
     private let halfway = ImageBuffer()
     private let result = ImageBuffer()
+    private let floats = FloatResampler()
 
     package init() {}
 
@@ -19,6 +20,7 @@ package final class BicubicResampler {
     /// Each axis has a pass of its own, rounded to bytes; an axis whose length does not change has none. What is around a
     /// part has no influence.
     package func resample(_ image: PixelView, to size: ImageSize) -> PixelView {
+        if case .floatPlanes = image.layout { return floats.resample(image, to: size) }
         let (scalesRows, scalesColumns) = (image.size.width != size.width, image.size.height != size.height)
         if scalesRows { horizontal.prepare(input: image.size.width, output: size.width) }
         if scalesColumns { vertical.prepare(input: image.size.height, output: size.height) }
@@ -36,7 +38,7 @@ package final class BicubicResampler {
     ///
     /// Pillow 13 does so (its pull request 9549; the rule was checked against it at 1425 random sizes); up to Pillow 12 the
     /// horizontal pass always came first.
-    private static func columnsFirst(_ old: ImageSize, _ new: ImageSize) -> Bool {
+    static func columnsFirst(_ old: ImageSize, _ new: ImageSize) -> Bool {
         old.height > new.height && old.height - new.height > 2 * (old.width - new.width)
     }
 
@@ -46,10 +48,12 @@ package final class BicubicResampler {
     ) -> (view: PixelView, base: UnsafeMutablePointer<UInt8>) {
         let isPlanar = image.layout != .rgbx
         let rowBytes = isPlanar ? size.width : 4 * size.width
-        let base = unsafe buffer.bytes(rowBytes * size.height * (isPlanar ? image.channels : 1)).pointer
+        let bytes = buffer.bytes(rowBytes * size.height * (isPlanar ? image.channels : 1))
         let layout: PixelView.Layout = isPlanar ? .planar(planeBytes: size.pixels) : .rgbx
         return unsafe (
-            PixelView(base, size, channels: image.channels, layout: layout, rowBytes: rowBytes), base
+            PixelView(
+                bytes.pointer, of: bytes.storage, size, channels: image.channels, layout: layout, rowBytes: rowBytes),
+            bytes.pointer
         )
     }
 
@@ -72,6 +76,7 @@ package final class BicubicResampler {
                         image.base + channel * planeBytes, rowBytes: image.rowBytes, axis, weights, to: size,
                         base + channel * size.pixels)
                 }
+            case .floatPlanes: preconditionFailure("pixels are no bytes")
             }
         }
         return view
@@ -79,7 +84,7 @@ package final class BicubicResampler {
 
     /// One channel of it.
     private static func resampleRows(
-        _ plane: UnsafePointer<UInt8>, rowBytes: Int, _ axis: ResamplingWeights,
+        _ plane: UnsafePointer<UInt8>, rowBytes: Int, _ axis: ResamplingWeights<Int32>,
         _ weights: UnsafeBufferPointer<Int32>, to size: ImageSize, _ target: UnsafeMutablePointer<UInt8>
     ) {
         for column in 0..<size.width {
@@ -118,9 +123,9 @@ package final class BicubicResampler {
         return view
     }
 
-    private static var half: Int32 { 1 << (ResamplingWeights.fractionBits - 1) }
+    private static var half: Int32 { 1 << (Int32.fractionBits - 1) }
 
     private static func byte(_ sum: Int32) -> UInt8 {
-        UInt8(truncatingIfNeeded: min(max(sum >> ResamplingWeights.fractionBits, 0), 255))
+        UInt8(truncatingIfNeeded: min(max(sum >> Int32.fractionBits, 0), 255))
     }
 }

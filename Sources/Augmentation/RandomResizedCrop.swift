@@ -12,10 +12,17 @@ package struct RandomResizedCrop: Hashable, Sendable {
     /// Width over height of the crop; drawn uniformly in its logarithm.
     package let ratio: ClosedRange<Double>
 
-    package init(scale: ClosedRange<Double> = 0.2...1, ratio: ClosedRange<Double> = 3.0 / 4...4.0 / 3) {
+    /// Whether a crop that does not fit is drawn again, as in torchvision. Otherwise its sides are cut off to the image's:
+    /// facebookresearch/mae `util/crop.py`, which linear probing uses.
+    package let retries: Bool
+
+    package init(
+        scale: ClosedRange<Double> = 0.2...1, ratio: ClosedRange<Double> = 3.0 / 4...4.0 / 3, retries: Bool = true
+    ) {
         precondition(scale.lowerBound > 0 && ratio.lowerBound > 0)
         self.scale = scale
         self.ratio = ratio
+        self.retries = retries
     }
 
     package func box(in size: ImageSize, random: inout SampleRandom) -> CropBox {
@@ -23,8 +30,9 @@ package struct RandomResizedCrop: Hashable, Sendable {
         for _ in 0..<10 {
             let target = area * random.uniform(scale.lowerBound, scale.upperBound)
             let aspect = exp(random.uniform(log(ratio.lowerBound), log(ratio.upperBound)))
-            let width = Self.rounded((target * aspect).squareRoot())
-            let height = Self.rounded((target / aspect).squareRoot())
+            var width = Self.rounded((target * aspect).squareRoot())
+            var height = Self.rounded((target / aspect).squareRoot())
+            if !retries { (width, height) = (max(1, min(width, size.width)), max(1, min(height, size.height))) }
             if width > 0 && width <= size.width && height > 0 && height <= size.height {
                 let top = random.integer(below: size.height - height + 1)
                 let left = random.integer(below: size.width - width + 1)

@@ -1,15 +1,33 @@
 import Glibc
 
-/// Bicubic weights of one axis in fixed point: which input elements make each output element, and in what parts.
-///
-/// The kernel is Keys' with a = −0.5, widened when the axis shrinks. Weights have 22 fractional bits, rounded half
-/// away from zero. Source: Pillow `src/libImaging/Resample.c`, `precompute_coeffs` and `normalize_coeffs_8bpc`.
-struct ResamplingWeights {
+/// What weights of images of one kind of pixels are kept as.
+protocol ResamplingWeight: Numeric {
+    static func rounded(_ weight: Double) -> Self
+}
+
+/// Of bytes: in fixed point, with 22 fractional bits, rounded half away from zero. Source: Pillow
+/// `src/libImaging/Resample.c`, `normalize_coeffs_8bpc`.
+extension Int32: ResamplingWeight {
     static var fractionBits: Int32 { 22 }
 
+    static func rounded(_ weight: Double) -> Int32 {
+        let scaled = weight * Double(1 << fractionBits)
+        return Int32(weight < 0 ? scaled - 0.5 : scaled + 0.5)
+    }
+}
+
+extension Float: ResamplingWeight {
+    static func rounded(_ weight: Double) -> Float { Float(weight) }
+}
+
+/// Bicubic weights of one axis: which input elements make each output element, and in what parts.
+///
+/// The kernel is Keys' with a = −0.5, widened when the axis shrinks. Source: Pillow `src/libImaging/Resample.c`,
+/// `precompute_coeffs`.
+struct ResamplingWeights<Weight: ResamplingWeight> {
     /// Weights reserved per output element; `weights[tapStride · output + k]`.
     private(set) var tapStride = 0
-    private(set) var weights: [Int32] = []
+    private(set) var weights: [Weight] = []
     /// The first input element of each output element.
     private(set) var first: [Int32] = []
     /// The number of input elements of each output element.
@@ -42,8 +60,7 @@ struct ResamplingWeights {
             }
             for tap in 0..<high - low {
                 let weight = sum != 0 ? exact[tap] / sum : exact[tap]
-                let scaled = weight * Double(1 << Self.fractionBits)
-                weights[index * tapStride + tap] = Int32(weight < 0 ? scaled - 0.5 : scaled + 0.5)
+                weights[index * tapStride + tap] = Weight.rounded(weight)
             }
             first[index] = Int32(low)
             taps[index] = Int32(high - low)
@@ -55,7 +72,7 @@ struct ResamplingWeights {
             first = [Int32](repeating: 0, count: output)
             taps = first
         }
-        if weights.count < output * tapStride { weights = [Int32](repeating: 0, count: output * tapStride) }
+        if weights.count < output * tapStride { weights = [Weight](repeating: 0, count: output * tapStride) }
         if exact.count < tapStride { exact = [Double](repeating: 0, count: tapStride) }
     }
 

@@ -1,3 +1,4 @@
+package import Host
 package import Tensors
 
 /// How values of all ranks are combined.
@@ -43,6 +44,9 @@ package protocol Communicator: RunControl {
     func gatherOnRoot(_ bytes: [UInt8], counts: [Int]) throws(CommunicationError) -> [[UInt8]]
     func broadcast(_ values: Matrix, from root: Int) throws(CommunicationError)
     func barrier() throws(CommunicationError)
+    /// Memory in which ranks of this host make content for each other; nil where they do not share, or are one. It lasts as
+    /// long as ranks hold it, and what they have taken from it longer.
+    func hostShare() throws(CommunicationError) -> HostShare?
 }
 
 extension Communicator {
@@ -50,6 +54,8 @@ extension Communicator {
     package var hostLayout: HostLayout {
         HostLayout(ranks: size, hosts: (size + localSize - 1) / localSize, ranksPerHost: localSize)
     }
+
+    package func hostShare() throws(CommunicationError) -> HostShare? { nil }
 
     /// Through all ranks, where there is no shorter way.
     package func gatherOnRoot(_ bytes: [UInt8], counts: [Int]) throws(CommunicationError) -> [[UInt8]] {

@@ -3,7 +3,7 @@
 package enum LongWork: Int64, CaseIterable, Sendable {
     // Zero stands for none in the table that ranks share.
     case saving = 1
-    case readingCheckpoint, readingData, writingLog, writingTimeline, printing
+    case readingCheckpoint, readingData, writingLog, writingTimeline, printing, packing, staging
 
     /// What a rank that is at it does.
     package var name: String {
@@ -13,6 +13,8 @@ package enum LongWork: Int64, CaseIterable, Sendable {
         case .readingData: "reading the data set"
         case .writingLog: "writing the log"
         case .writingTimeline: "writing the timeline"
+        case .packing: "packing images"
+        case .staging: "bringing shards to this host"
         case .printing: "writing to standard output"
         }
     }

@@ -1,5 +1,5 @@
 internal import CMPIShim
-internal import Host
+package import Host
 package import Tensors
 import Glibc
 
@@ -9,6 +9,7 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
     package let rank: Int
     package let size: Int
     package let localSize: Int
+    private let localRank: Int
     package let hostLayout: HostLayout
 
     /// MPI counts are C ints: longer messages go in pieces of this many elements.
@@ -32,6 +33,7 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
         self.rank = rank
         size = Int(values.size)
         let localRank = Int(values.localRank)
+        self.localRank = localRank
         localSize = Int(values.localSize)
         hostLayout = try Self.layout(rank: rank, size: size, localRank: localRank, localSize: localSize)
         watch = try Self.makeWatch(
@@ -260,6 +262,21 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
         watch?.begin(.barrier)
         defer { watch?.begin(.computing) }
         try check(umae_mpi_barrier(), "MPI_Barrier", rank: rank)
+    }
+
+    /// The rank with local number 0 makes it, and the others find it by what that one tells them.
+    package func hostShare() throws(CommunicationError) -> HostShare? {
+        let made = localRank == 0 && localSize > 1 ? HostShare() : nil
+        var words = [0, 0, 0] as [Int64]
+        if let made { words = [Int64(made.address.process), Int64(made.address.descriptor), made.address.mark] }
+        for index in words.indices {
+            unsafe try check(umae_mpi_local_sum(&words[index]), "MPI_Allreduce", rank: rank)
+        }
+        let address = HostShare.Address(process: Int32(words[0]), descriptor: Int32(words[1]), mark: words[2])
+        let share = localRank == 0 ? made : words[2] == 0 ? nil : HostShare(address)
+        // All have it open, or could not, before the one that made it may close it.
+        try barrier()
+        return share
     }
 
     package func abort(exitCode: Int32) -> Never {

@@ -15,26 +15,44 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
     case unsupportedLayout(path: String, layout: UnsupportedLayout)
     /// Several directories could be meant.
     case ambiguousDirectory(path: String, directories: [String])
+    /// Several files could be meant by its labels.
+    case ambiguousLabels(path: String, files: [String])
     /// The data set is known, but one of its files is missing.
     case missingFile(directory: String, dataset: String, file: String)
     /// The system or zlib refused to read the file.
     case unreadable(path: String, reason: String)
     /// The first four bytes are not those of an IDX file.
     case notIDX(path: String, found: UInt32)
-    /// An IDX file of other elements, or of another number of dimensions.
-    case otherIDX(path: String, expectedDimensions: Int, dimensions: Int, type: IDXFile.ElementType)
+    /// An IDX file of other elements, or of another number of dimensions, than its part of a data set has.
+    case otherIDX(path: String, content: IDXFile.Content, dimensions: Int, type: IDXFile.ElementType)
+    /// An array of images or labels that is not read.
+    case badArray(path: String, fault: ArrayFault)
     case noImages(path: String)
     /// The IDX header declares sizes that are zero, or larger than the file can hold.
     case impossibleDimensions(path: String, dimensions: [UInt32])
     case truncated(path: String, expectedBytes: Int, foundBytes: Int)
     case trailingBytes(path: String, expectedBytes: Int)
     case trailingBytesAfterGzip(path: String)
+    /// There is no memory for the content of a compressed file.
+    case tooLargeInflated(path: String, bytes: Int, available: Int)
     case labelCountMismatch(images: String, imageCount: Int, labels: String, labelCount: Int)
     /// The length of a CIFAR file is not a positive multiple of its record.
     case wrongRecordLength(path: String, bytes: Int, recordBytes: Int)
     case labelOutOfRange(path: String, record: Int, label: Int, classCount: Int)
     /// The file is no image that can be decoded.
     case badImage(path: String, reason: ImageCodecError)
+    /// More images cannot be decoded than may be skipped.
+    case tooManyBadImages(count: Int, last: String)
+    /// The images are in a directory below the one given.
+    case oneLevelTooHigh(path: String, dataSet: String)
+    /// The directory holds one class of several.
+    case oneClass(path: String, dataSet: String)
+    /// There are directories of other splits.
+    case missingSplit(path: String, split: [String])
+    /// The index of a pack that cannot be used.
+    case badIndex(path: String, SampleIndex.CodingError)
+    /// Shards that are not what they should be.
+    case archive(path: String, ArchiveProblem)
     /// Directories of classes in which there is no image.
     case emptyClasses(path: String, count: Int, first: String)
     /// Classes that were asked for and are not there.
@@ -61,6 +79,8 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
             "\(path): \(layout.description)"
         case .ambiguousDirectory(let path, let directories):
             "\(path): holds several data sets: give one of \(directories.joined(separator: ", "))"
+        case .ambiguousLabels(let path, let files):
+            "\(path): holds several files of labels, \(files.joined(separator: ", ")): remove all but one"
         case .missingFile(let directory, let dataset, let file):
             "\(directory): looks like \(dataset), but \(file) is missing; copy the file there or unpack the data set again"
         case .unreadable(let path, let reason):
@@ -68,15 +88,15 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
         case .notIDX(let path, let found):
             "\(path): is no IDX file: it starts with \(Self.hex(found)), and IDX files of bytes with 0x000008; "
                 + "fetch it again"
-        case .otherIDX(let path, let expected, let found, let type):
-            "\(path): holds \(counted(found, "dimension")) of \(type.name); what is read today: "
-                + "\(counted(expected, "dimension")) of bytes"
-                + (type == .unsignedBytes && found + expected == 4
+        case .otherIDX(let path, let content, let found, let type):
+            "\(path): holds \(counted(found, "dimension")) of \(type.name); \(content.description)"
+                + (type == .unsignedBytes && content.isLikely(exchanged: found)
                     ? "; check that images and labels are not exchanged" : "")
+        case .badArray(let path, let fault): "\(path): \(fault)"
         case .noImages(let path):
             "\(path): holds no images; give a data set with at least one"
         case .impossibleDimensions(let path, let dimensions):
-            "\(path): declares \(dimensions.map(String.init).joined(separator: " × ")) bytes, which the file cannot hold; "
+            "\(path): declares \(dimensions.map(String.init).joined(separator: " × ")) elements, which the file cannot hold; "
                 + "it is damaged, fetch it again"
         case .truncated(let path, let expectedBytes, let foundBytes):
             "\(path): ends after \(foundBytes) of \(expectedBytes) bytes; the file is truncated, fetch it again"
@@ -84,6 +104,9 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
             "\(path): goes on after the \(expectedBytes) bytes it declares; the file is damaged, fetch it again"
         case .trailingBytesAfterGzip(let path):
             "\(path): goes on after the end of its gzip data; the file is damaged, fetch it again"
+        case .tooLargeInflated(let path, let bytes, let available):
+            "\(path): takes \(bytes >> 20) MiB of memory inflated, and \(available >> 20) MiB are left; unpack it with "
+                + "gunzip, so that it is read where it lies"
         case .labelCountMismatch(let images, let imageCount, let labels, let labelCount):
             "\(labels): holds \(labelCount) labels for the \(imageCount) images of \(images); "
                 + "take both files from the same data set"
@@ -94,6 +117,17 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
             "\(path): record \(record) has label \(label), but there are \(classCount) classes; "
                 + "the file is damaged, fetch it again"
         case .badImage(let path, let reason): "\(path): \(reason)"
+        case .tooManyBadImages(let count, let last):
+            "\(count) images cannot be decoded, more than are skipped; the last: \(last)"
+        case .oneLevelTooHigh(let path, let dataSet):
+            "\(path): is one level above the data set: give \(dataSet)"
+        case .oneClass(let path, let dataSet):
+            "\(path): is one class of \(dataSet): give that for all classes, or --data_kind flat for these images alone, "
+                + "without labels"
+        case .missingSplit(let path, let split):
+            "\(path): has no directory \(split[0]) of images; give the directory that holds the classes"
+        case .badIndex(let path, let reason): "\(path): \(reason); write the pack again"
+        case .archive(let path, let problem): "\(path): \(problem.description)"
         case .emptyClasses(let path, let count, let first):
             "\(path): no JPEG or PNG images for \(count == 1 ? "class" : "\(count) classes, as") \(first); remove "
                 + "\(count == 1 ? "its directory" : "their directories") or fetch the images again"
@@ -110,6 +144,14 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
         }
     }
 
+    /// Whether other images of the data set may well be good.
+    package var isOfOneImage: Bool {
+        switch self {
+        case .badImage, .unreadable, .badArray(_, .notFinite): true
+        default: false
+        }
+    }
+
     /// What the system says of an errno.
     static func reason(_ code: Int32) -> String {
         SystemErrors.text(of: code).lowercased()
@@ -118,7 +160,7 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
     private static func remedy(for path: String) -> String {
         ImageDataset.isDefaultPath(path)
             ? "run `apt-get install dataset-fashion-mnist`"
-            : "give a directory with Fashion-MNIST, MNIST or CIFAR files, or the word `synthetic`"
+            : "give a directory of images, a .npy file, or the word `synthetic`"
     }
 
     private static func isArchive(_ path: String) -> Bool {

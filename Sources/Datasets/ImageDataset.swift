@@ -1,4 +1,5 @@
 import Glibc
+package import Host
 
 /// Finds out which data set a path holds and opens it.
 package enum ImageDataset {
@@ -6,41 +7,131 @@ package enum ImageDataset {
         case train, test
     }
 
+    /// What a path holds.
+    package enum Kind: String, CaseIterable, Sendable {
+        /// It is looked at.
+        case auto
+        /// .npy, IDX or CIFAR files.
+        case arrays
+        /// A directory of JPEG and PNG files for each class.
+        case folder
+        /// JPEG and PNG files in one directory, without labels.
+        case flat
+        /// Files that hold many JPEG and PNG images each.
+        case shards
+    }
+
     /// Where the Debian package dataset-fashion-mnist puts its files.
     package static var defaultPath: String { "/usr/share/datasets/fashion-mnist" }
     /// The word that stands for generated images in place of a path.
     package static var syntheticName: String { "synthetic" }
 
-    /// Opens the images of one split.
+    /// Opens the images of one split, in one process.
+    package static func open(
+        path: String, split: Split, kind: Kind = .auto, classes: Set<String>? = nil,
+        synthetic: SyntheticImageParameters = SyntheticImageParameters()
+    ) throws(ImageDataError) -> any ImageSource {
+        switch try find(path: path, split: split, kind: kind, classes: classes, synthetic: synthetic) {
+        case .source(let source): return source
+        case .unlisted(let images): return try images.open(try images.list())
+        }
+    }
+
+    /// Looks what the images of one split are.
     ///
-    /// A directory is recognised by the names of its files: IDX files of MNIST or Fashion-MNIST, or the binary files of
-    /// CIFAR-10 or CIFAR-100, compressed or not; also further down, as CIFAR's archives unpack and as torchvision keeps
-    /// them (`MNIST/raw`).
+    /// A directory is recognised by the names in it: IDX files of MNIST or Fashion-MNIST, or the binary files of CIFAR-10 or
+    /// CIFAR-100, compressed or not, or .npy files; also further down, as CIFAR's archives unpack and as torchvision keeps
+    /// them (`MNIST/raw`). Otherwise JPEG and PNG files are looked for: see `FolderLayout`.
     ///
     /// - Parameters:
-    ///   - path: a directory, or the word `synthetic`.
+    ///   - path: a directory, a .npy file, or the word `synthetic`.
+    ///   - kind: what it is, where it should not be found by looking.
+    ///   - classes: the names of the directories to take of a folder of classes; nil for all.
     ///   - synthetic: the images to generate for that word; not used otherwise.
+    ///   - share: where processes of this host make inflated files for each other; nil for one that has its own.
     /// - Throws: one line that names the file at fault and says what to do.
-    package static func open(
-        path: String, split: Split, synthetic: SyntheticImageParameters = SyntheticImageParameters()
-    ) throws(ImageDataError) -> any ImageSource {
-        if path == syntheticName { return try SyntheticImages(synthetic, split: split) }
-        switch try FileKind.of(path) {
+    package static func find(
+        path: String, split: Split, kind: Kind = .auto, classes: Set<String>? = nil,
+        synthetic: SyntheticImageParameters = SyntheticImageParameters(), sharing share: HostShare? = nil
+    ) throws(ImageDataError) -> FoundImages {
+        if path == syntheticName { return .source(try SyntheticImages(synthetic, split: split)) }
+        let fileKind = try FileKind.of(path)
+        if fileKind == S_IFREG, let images = try ArrayImages.open(path: path, split: split, sharing: share) {
+            return .source(images)
+        }
+        // A directory of images may have archives of them beside it.
+        if fileKind != S_IFDIR, let images = try findShards(path, split) { return images }
+        switch fileKind {
         case nil: throw .missingDirectory(path: path)
         case S_IFDIR: break
         default: throw .notADirectory(path: path)
         }
-        if let images = try openIDX(path, split) { return images }
+        switch kind {
+        case .auto:
+            if let images = try openPack(path, split) { return .source(images) }
+            if let images = try openArrays(path, split, share) { return .source(images) }
+            if let layout = try FolderLayout.find(in: path, split) { return found(layout, classes) }
+            if let images = try findShards(path, split) { return images }
+        case .arrays:
+            if let images = try openArrays(path, split, share) { return .source(images) }
+        case .folder:
+            if let layout = try FolderLayout.find(in: path, split) { return found(layout, classes) }
+        case .flat:
+            if let layout = FolderLayout.flat(path) { return found(layout, nil) }
+        case .shards:
+            if let images = try findShards(path, split) { return images }
+        }
+        if let layout = UnsupportedLayout.find(in: path) { throw .unsupportedLayout(path: path, layout: layout) }
+        throw .unrecognisedDirectory(path: path, split: split.rawValue)
+    }
+
+    /// .npy, IDX and CIFAR files.
+    private static func openArrays(
+        _ path: String, _ split: Split, _ share: HostShare?
+    ) throws(ImageDataError) -> (any ImageSource)? {
+        if let images = try ArrayImages.open(path: path, split: split, sharing: share) { return images }
+        if let images = try openIDX(path, split, share) { return images }
         for variant in [CIFARFile.Variant.cifar10, .cifar100] {
             for directory in [path, path + "/" + variant.folder] {
-                if let images = try openCIFAR(variant, directory, split) { return images }
+                if let images = try openCIFAR(variant, directory, split, share) { return images }
             }
         }
         let further = try torchvisionDirectories(path)
         guard further.count <= 1 else { throw .ambiguousDirectory(path: path, directories: further) }
-        if let directory = further.first, let images = try openIDX(directory, split) { return images }
-        if let layout = UnsupportedLayout.find(in: path) { throw .unsupportedLayout(path: path, layout: layout) }
-        throw .unrecognisedDirectory(path: path, split: split.rawValue)
+        guard let directory = further.first else { return nil }
+        return try openIDX(directory, split, share)
+    }
+
+    /// A directory that holds one split may be given for training.
+    private static func openPack(_ path: String, _ split: Split) throws(ImageDataError) -> (any ImageSource)? {
+        let below = FolderLayout.names(of: split).map { Directories.child(path, $0) }
+        for directory in below + (split == .train ? [path] : []) {
+            if let images = try Pack.open(path: directory) { return images }
+        }
+        return nil
+    }
+
+    /// Files that hold many images.
+    private static func findShards(_ path: String, _ split: Split) throws(ImageDataError) -> FoundImages? {
+        if let images = try openPack(path, split) { return .source(images) }
+        for name in FolderLayout.names(of: split) {
+            // What is in such a directory is of that split, whatever its files are called.
+            let below = Directories.child(path, name)
+            if try FileKind.isDirectory(below), let shards = try ShardList(path: below, split: .train) {
+                return found(shards, below)
+            }
+        }
+        return try ShardList(path: path, split: split).map { found($0, path) }
+    }
+
+    private static func found(_ shards: ShardList, _ path: String) -> FoundImages {
+        .unlisted(UnlistedImages(path: path, root: shards.root, form: .tars(shards.files)))
+    }
+
+    /// JPEG and PNG files.
+    private static func found(_ layout: FolderLayout, _ classes: Set<String>?) -> FoundImages {
+        let form = UnlistedImages.Form.folder(hasClasses: layout.hasClasses, classes: classes)
+        return .unlisted(UnlistedImages(path: layout.root, root: layout.root, form: form))
     }
 
     /// `raw` of a data set's directory, or `MNIST/raw` of the one above.
@@ -55,8 +146,11 @@ package enum ImageDataset {
     /// The files by which a data set is recognised, for an error message.
     static func lookedFor(_ split: String) -> String {
         let split = Split(rawValue: split) ?? .train
-        return "\(idxStem(split))-images-idx3-ubyte[.gz] (MNIST, Fashion-MNIST), "
-            + "\(cifarFiles(.cifar10, split)[0])[.gz] (CIFAR-10), \(cifarFiles(.cifar100, split)[0])[.gz] (CIFAR-100)"
+        return
+            "JPEG or PNG files by class (CLASS/*.jpg, \(FolderLayout.names(of: split)[0])/CLASS/*.jpg) or in one directory, "
+            + "\(idxStem(split))-images-idx3-ubyte[.gz] (MNIST, Fashion-MNIST), "
+            + "\(cifarFiles(.cifar10, split)[0])[.gz] (CIFAR-10), \(cifarFiles(.cifar100, split)[0])[.gz] (CIFAR-100), "
+            + ArrayImages.imageNames(split).joined(separator: ", ")
     }
 
     static func isDefaultPath(_ path: String) -> Bool {
@@ -65,7 +159,9 @@ package enum ImageDataset {
 
     // MARK: Data sets
 
-    private static func openIDX(_ directory: String, _ split: Split) throws(ImageDataError) -> (any ImageSource)? {
+    private static func openIDX(
+        _ directory: String, _ split: Split, _ share: HostShare?
+    ) throws(ImageDataError) -> (any ImageSource)? {
         let stem = idxStem(split)
         let images = try firstFile(in: directory, idxNames("\(stem)-images", "idx3"))
         let labels = try firstFile(in: directory, idxNames("\(stem)-labels", "idx1"))
@@ -74,11 +170,11 @@ package enum ImageDataset {
             throw .missingFile(directory: directory, dataset: "MNIST", file: "\(stem)-images-idx3-ubyte.gz")
         }
         let name = directory.split(separator: "/").last { $0 != "raw" }.map(String.init) ?? directory
-        return try IDXFile.open(name: name, images: images, labels: labels)
+        return try IDXFile.open(name: name, images: images, labels: labels, sharing: share)
     }
 
     private static func openCIFAR(
-        _ variant: CIFARFile.Variant, _ directory: String, _ split: Split
+        _ variant: CIFARFile.Variant, _ directory: String, _ split: Split, _ share: HostShare?
     ) throws(ImageDataError) -> (any ImageSource)? {
         let names = cifarFiles(variant, split)
         var paths: [String] = []
@@ -92,7 +188,7 @@ package enum ImageDataset {
         }
         if paths.isEmpty { return nil }
         if let missing { throw .missingFile(directory: directory, dataset: variant.name, file: missing) }
-        return try CIFARFile.open(variant, paths: paths)
+        return try CIFARFile.open(variant, paths: paths, sharing: share)
     }
 
     // MARK: Names

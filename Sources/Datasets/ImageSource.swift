@@ -7,12 +7,18 @@ package protocol ImageSource: Sendable {
     /// What logs and reports call the data set.
     var name: String { get }
     /// Images, numbered 0 ..< count.
+    /// How the images are kept, and where labels come from.
+    var form: String { get }
+    /// What there is to say of them before they are used, a line each.
+    var notes: [String] { get }
     var count: Int { get }
     var channels: Int { get }
     /// Labels are in 0 ..< classCount; nil where images have none.
     var classCount: Int? { get }
     /// The size of every image; nil where sizes differ, and are known only once an image is decoded.
     var uniformSize: ImageSize? { get }
+    /// Whether images are decoded to floats, and not to bytes.
+    var isFloat: Bool { get }
     /// Checkpoints remember it, and ranks compare it: ranks whose identities differ do not see the same data.
     var identity: DataIdentity { get }
     /// What versions before `identity` remembered of the same images: the CRC-32 of sizes, labels and pixels. It reads
@@ -23,6 +29,12 @@ package protocol ImageSource: Sendable {
 
     /// Asked for only where there is a `classCount`.
     func label(at index: Int) -> Int
+
+    /// Tells which images are asked for next, so that the system can read them while others are decoded. Whoever calls it
+    /// need not know whether it is of use; it allocates nothing.
+    ///
+    /// - Parameter images: are in another order afterwards.
+    func willRead(_ images: inout [Int])
 
     /// The pixels of a part of one image.
     ///
@@ -36,8 +48,12 @@ package protocol ImageSource: Sendable {
 }
 
 extension ImageSource {
+    package var isFloat: Bool { false }
     package var earlierFingerprint: UInt32? { nil }
     package var heldBytes: Int { 0 }
+    package var form: String { "arrays" }
+    package var notes: [String] { [] }
+    package func willRead(_ images: inout [Int]) {}
 
     /// The pixels of one image.
     package func decode(at index: Int, into buffer: ImageBuffer) throws(ImageDataError) -> PixelView {

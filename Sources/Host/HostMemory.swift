@@ -30,6 +30,9 @@ package struct HostMemory: Sendable {
 
     package let limits: [Limit]
 
+    /// Bytes that all limits leave; the most that can be counted where none is known.
+    package var least: Int { limits.map(\.available).min() ?? .max }
+
     /// - Parameters:
     ///   - root: of the file system to look at; tests give a made-up one.
     ///   - addressSpace, dataSegment: the limits of this process (ulimit -v and -d); nil for none.

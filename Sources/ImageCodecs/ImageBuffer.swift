@@ -16,6 +16,12 @@ package final class ImageBuffer {
         return storage.columns(0..<count)
     }
 
+    /// The same memory for `count` floats, and where they begin: overwrites what bytes were in it.
+    package func floats(_ count: Int) -> (bytes: MatrixView<UInt8>, address: UnsafeMutablePointer<Float>) {
+        let bytes = bytes(count * MemoryLayout<Float>.stride)
+        return unsafe (bytes, UnsafeMutableRawPointer(bytes.pointer).bindMemory(to: Float.self, capacity: count))
+    }
+
     /// The same for what is read before it is decoded.
     package func encoded(_ count: Int) -> MatrixView<UInt8> {
         Self.grow(&file, to: count)

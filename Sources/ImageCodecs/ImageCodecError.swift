@@ -8,6 +8,8 @@ package enum ImageCodecError: Error, Equatable, CustomStringConvertible {
     case damaged(String)
     case tooLarge(ImageSize)
     case outOfMemory
+    /// What libjpeg or libpng say of pixels.
+    case notEncoded(String)
 
     package var description: String {
         switch self {
@@ -18,6 +20,7 @@ package enum ImageCodecError: Error, Equatable, CustomStringConvertible {
         case .tooLarge(let size):
             "declares \(size.width) × \(size.height) pixels, more than the \(ImageDecoder.mostPixels) that are decoded"
         case .outOfMemory: "cannot be decoded: there is no memory left"
+        case .notEncoded(let reason): "cannot be encoded: \(reason)"
         }
     }
 }

@@ -41,7 +41,8 @@ package final class ImageDecoder {
                 let isComplete = unsafe Self.isComplete(bytes, format)
                 try finish(format, box, isComplete: isComplete, target, rowBytes)
                 return .success(
-                    unsafe PixelView(target.pointer, box.size, channels: 3, layout: .rgbx, rowBytes: rowBytes))
+                    unsafe PixelView(
+                        target.pointer, of: target.storage, box.size, channels: 3, layout: .rgbx, rowBytes: rowBytes))
             } catch { return .failure(error) }
         }
         return try result.get()

@@ -1,6 +1,7 @@
 internal import Host
 internal import ArgumentParser
 internal import Communication
+package import Datasets
 package import Pretraining
 internal import Settings
 
@@ -22,7 +23,7 @@ package struct ChannelValues: ExpressibleByArgument {
     }
 
     /// The values for images of that many channels; as many as were given, if that was more than one.
-    func values(channels: Int) -> [Float] {
+    package func values(channels: Int) -> [Float] {
         (values.count == 1 ? [Double](repeating: values[0], count: channels) : values).map { Float($0) }
     }
 }
@@ -47,10 +48,12 @@ extension DataOptions {
     }
 
     /// Where mean and deviation of the pixels come from, in this order, if `configuration` is what a run begins with.
-    package func originsOfStatistics(_ configuration: PretrainConfiguration) -> [String] {
-        [(mean, configuration.mean), (std, configuration.standardDeviation)].map { given, known in
+    package func originsOfStatistics(_ configuration: PretrainConfiguration, _ source: any ImageSource) -> [String] {
+        let images = PretrainConfiguration.imagesOfStatistics(source)
+        let computed = images == source.count ? "computed" : "computed from \(images) images"
+        return [(mean, configuration.mean), (std, configuration.standardDeviation)].map { given, known in
             if given != nil { return "given" }
-            return known == nil ? "computed" : "of the checkpoint"
+            return known == nil ? computed : "of the checkpoint"
         }
     }
 }

@@ -75,12 +75,12 @@ package struct ComputeOptions: ParsableArguments {
         try world.agree { try world.watchForStalls(timeout: stallTimeout) }
     }
 
-    /// - Parameter prefetch: micro-batches prepared ahead; nil for as many as is usual.
-    package func computing(prefetch: Int? = nil) -> ComputeConfiguration {
+    /// - Parameter workers: threads that prepare micro-batches; nil for as many as is usual.
+    package func computing(workers: Int? = nil) -> ComputeConfiguration {
         var computing = ComputeConfiguration()
         computing.recomputesActivations = recomputeActivations
         computing.timeline = timeline
-        computing.prefetch = prefetch ?? computing.prefetch
+        computing.workers = workers ?? computing.workers
         return computing
     }
 
@@ -96,6 +96,13 @@ package struct ComputeOptions: ParsableArguments {
 
     /// Collective.
     package func team(in world: any Communicator) throws -> Team { try Self.team(threads: threads, in: world) }
+
+    /// Threads that prepare batches: as many as are asked for, or as there are cores without another thread, one at least.
+    /// Collective.
+    package static func workers(_ asked: Int?, besides team: Team, in world: any Communicator) throws -> Int {
+        let spare = try ProcessorAffinity.threads(world) - team.count
+        return asked ?? min(max(spare, 1), 16)
+    }
 
     /// Collective.
     package static func team(threads: Int?, in world: any Communicator) throws -> Team {

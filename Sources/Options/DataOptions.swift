@@ -2,8 +2,9 @@ internal import ImageCodecs
 package import Datasets
 package import ArgumentParser
 internal import Communication
-internal import ImageData
-package import Models
+internal import Host
+package import ImageData
+internal import Models
 package import Pretraining
 package import Settings
 
@@ -11,16 +12,54 @@ package import Settings
 package struct DataOptions: ParsableArguments {
     @Option(
         help: """
-            Directory of IDX files (MNIST, Fashion-MNIST; gzip or plain) or of CIFAR-10/100 binary files, or \
-            'synthetic'.
-            """, completion: .directory)
+            Directory of JPEG and PNG files (a directory for each class, also below train; or all in one), of tars of them or a pack, \
+            of IDX files (MNIST, Fashion-MNIST; gzip or plain), of CIFAR-10/100 binary files or of .npy arrays; a .npy \
+            file; tars such as 'train-{000..146}.tar'; or 'synthetic'.
+            """, completion: .file())
     package var dataPath = ImageDataset.defaultPath
+    @Option(
+        help: """
+            What the directory holds: auto looks; arrays (.npy, IDX or CIFAR files), folder (a directory of image files for each \
+            class), flat (image files in one directory, without labels), shards (tar, or a pack).
+            """)
+    package var dataKind = ImageDataset.Kind.auto
+    @Option(
+        help: """
+            Directory in which lists of many files are kept for later runs; empty for none (default: umae-dist in \
+            $XDG_CACHE_HOME or ~/.cache).
+            """, completion: .directory)
+    package var cacheDir: String?
+    @Option(help: "File of the classes to take of a folder, a name of a directory on each line.", completion: .file())
+    package var classes: String?
+
+    @Option(
+        help: "Directory of each host's own disk, to which one rank brings tars or packs, to be read there.",
+        completion: .directory)
+    package var stage: String?
 
     @Option(help: "Images of the synthetic set.") package var syntheticImages = 4096
     @Option(help: "Images that the training set has: a run on data with another number of them is refused.")
     package var images: Int?
-    @Option(help: "Batches prepared ahead by a thread of their own; 0 prepares each when it is needed.")
-    package var numWorkers = 2
+    @Option(
+        name: [.customLong("num-workers"), .customLong("workers")],
+        help: """
+            Threads of each rank that prepare batches ahead, two of them; 0 prepares each when it is needed (default: the \
+            cores that no other thread has, 1 at least).
+            """)
+    package var numWorkers: Int?
+    @Option(
+        help: """
+            What becomes of an image that cannot be decoded: skip takes another in its place, up to one image of a hundred, \
+            and names the first; fail ends the run.
+            """)
+    package var onBadImage = BadImages.Action.skip
+    @Option(
+        help: """
+            What is made of an image: mae (a random crop and a flip), crop (a random crop), none (the middle of it).
+            """)
+    package var augment = DataConfiguration.Augmentation.mae
+    @Option(help: "Smallest part of an image's area that a random crop may have: 0.2 in MAE, 0.08 usually.")
+    package var cropMin = 0.2
     @Option(
         help: """
             Mean of the pixels, scaled to 0 … 1, of each channel (0.485,0.456,0.406) or of all; images are normalised with \
@@ -40,23 +79,26 @@ package struct DataOptions: ParsableArguments {
         try Bounds.check("--num-workers", numWorkers, 0...64)
     }
 
-    /// The images; generated ones fit the model.
-    ///
-    /// - Throws: if they cannot be read, or are not as many as they should be.
-    package func open(
-        _ split: ImageDataset.Split, of model: VisionTransformerConfiguration, seed: UInt64
-    ) throws -> any ImageSource {
-        let synthetic = SyntheticImageParameters(
-            count: syntheticImages, channels: model.channels,
-            size: ImageSize(height: model.imageHeight, width: model.imageWidth), seed: seed)
-        let source = try ImageDataset.open(path: dataPath, split: split, synthetic: synthetic)
-        if let images, images != source.count {
-            throw SettingsError("--images is \(images), and \(dataPath) has \(source.count): is it the data meant?")
+    /// The lines of the file of classes; nil where none is given.
+    package static func classNames(_ classes: String?) throws -> Set<String>? {
+        guard let classes else { return nil }
+        let bytes: [UInt8]
+        do { bytes = try TextFile.content(of: classes, limit: 1 << 24) } catch {
+            throw SettingsError("--classes: cannot read \(error)")
         }
-        try checkStatistics(channels: source.channels)
-        return source
+        let text = String(decoding: bytes, as: UTF8.self)
+        // A name may be followed by what people call the class.
+        let names = text.split(whereSeparator: \.isNewline).compactMap { line in
+            line.split(whereSeparator: \.isWhitespace).first
+        }
+        guard !names.isEmpty else { throw SettingsError("--classes: \(classes) names no class") }
+        return Set(names.map(String.init))
     }
 }
+
+extension ImageDataset.Kind: ExpressibleByArgument {}
+extension BadImages.Action: ExpressibleByArgument {}
+extension DataConfiguration.Augmentation: ExpressibleByArgument {}
 
 extension DataOptions: ConfiguringOptions {
     package static var bindings: [FlagBinding<Self, DataConfiguration>] {
@@ -66,6 +108,8 @@ extension DataOptions: ConfiguringOptions {
             FlagBinding(
                 "--synthetic-images", \.syntheticImages, \.syntheticImages, .within(imageCount),
                 decidesNumbers: { _ in false }),
+            FlagBinding("--augment", \.augment, \.augmentation),
+            FlagBinding("--crop-min", \.cropMin, \.cropMin, .atLeast(1e-4, most: 1)),
             // One value may stand for all channels, and a run that goes on keeps its checkpoint's.
             FlagBinding("--mean", \.mean, .each(.atLeast(0), most: 1), text: { ChannelValues.text($0.mean) }),
             FlagBinding(

@@ -7,7 +7,9 @@ extension PretrainOptions {
     /// Flags that say where a run is kept and what is done with it, not what it is.
     package static let besides: Set<String> = ["recipe", "output-dir", "resume", "print-config", "dry-run", "timeline"]
     /// Flags that say how a machine computes: a run that goes on does not take them over.
-    package static let ofTheMachine: Set<String> = ["threads", "num-workers", "stall-timeout"]
+    package static let ofTheMachine: Set<String> = [
+        "threads", "num-workers", "cache-dir", "stage", "stall-timeout",
+    ]
 
     /// The settings as a recipe that gives the same run.
     package func recipe(of configuration: PretrainConfiguration) -> String {

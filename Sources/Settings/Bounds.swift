@@ -65,7 +65,7 @@ extension Limit<Double> {
         Limit { try Bounds.check($0, $1, .above(bound), most: most) }
     }
 
-    package static func atLeast(_ bound: Double) -> Limit {
-        Limit { try Bounds.check($0, $1, .atLeast(bound)) }
+    package static func atLeast(_ bound: Double, most: Double = 1e100) -> Limit {
+        Limit { try Bounds.check($0, $1, .atLeast(bound), most: most) }
     }
 }

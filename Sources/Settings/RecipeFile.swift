@@ -1,11 +1,11 @@
-internal import Communication
+package import Communication
 import Foundation
 import Yams
 
 /// A YAML file of flags.
-enum RecipeFile {
+package enum RecipeFile {
     /// What a recipe says of one flag.
-    struct Entry {
+    package struct Entry {
         let key: String
         /// The scalar as it is written, whatever YAML would take it for: `010`, `true`, `~`.
         let text: String
@@ -51,7 +51,7 @@ enum RecipeFile {
     /// The settings of `text` in their order.
     ///
     /// - Parameter path: for messages.
-    static func entries(of text: String, path: String) throws(SettingsError) -> [Entry] {
+    package static func entries(of text: String, path: String) throws(SettingsError) -> [Entry] {
         let root: Node?
         do { root = try Yams.compose(yaml: text) } catch {
             if case .duplicatedKeysInMapping(let keys, _)? = error as? YamlError {

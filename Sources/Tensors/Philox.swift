@@ -26,7 +26,7 @@ package enum Philox {
 /// What a random number is drawn for. Each purpose has draws of its own, so adding one leaves the others as they were.
 package enum RandomPurpose: UInt32, Sendable {
     case initialization = 1
-    case shuffle, masking, crop, flip, syntheticImage
+    case shuffle, masking, crop, flip, syntheticImage, replacement
 }
 
 /// A stream of random numbers that belongs to one sample of one epoch and one purpose, never to a rank.

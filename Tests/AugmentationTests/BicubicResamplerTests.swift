@@ -7,43 +7,9 @@ import Testing
 
 @Suite("Bicubic resampling")
 struct BicubicResamplerTests {
-    struct Fixture {
-        let channels: Int
-        let imageSize: ImageSize
-        let box: CropBox
-        let size: ImageSize
-        let image: [UInt8]
-        let expected: [UInt8]
-    }
-
-    /// The records of scripts/fixtures/resampling.py.
-    private func fixtures() throws -> [Fixture] {
-        let url = try #require(Bundle.module.url(forResource: "Fixtures/resampling", withExtension: "bin"))
-        let bytes = [UInt8](try Data(contentsOf: url))
-        var position = 0
-        func take(_ count: Int) -> [UInt8] {
-            defer { position += count }
-            return Array(bytes[position..<position + count])
-        }
-        var fixtures: [Fixture] = []
-        while position < bytes.count {
-            let header = (0..<9).map { _ in take(4).reversed().reduce(0) { $0 << 8 | Int($1) } }
-            let imageSize = ImageSize(height: header[1], width: header[2])
-            let size = ImageSize(height: header[7], width: header[8])
-            let image = take(header[0] * imageSize.pixels)
-            let expected = take(header[0] * size.pixels)
-            fixtures.append(
-                Fixture(
-                    channels: header[0], imageSize: imageSize,
-                    box: CropBox(top: header[3], left: header[4], height: header[5], width: header[6]), size: size,
-                    image: image, expected: expected))
-        }
-        return fixtures
-    }
-
     @Test("crop and resize equal Pillow 13's in every byte, with one resampler for all images, planar or not")
     func pillowParity() throws {
-        let fixtures = try fixtures()
+        let fixtures = try ResamplingRecord.all(in: "resampling", elementBytes: 1)
         #expect(fixtures.count == 17)
         let resampler = BicubicResampler()
         // Twice, in opposite orders: nothing is left over from the image before.
@@ -55,7 +21,7 @@ struct BicubicResamplerTests {
         }
     }
 
-    private func check(_ fixture: Fixture, _ isRGBX: Bool, _ resampler: BicubicResampler) throws {
+    private func check(_ fixture: ResamplingRecord, _ isRGBX: Bool, _ resampler: BicubicResampler) throws {
         let buffer = ImageBuffer()
         let size = fixture.imageSize
         let bytes = buffer.bytes(isRGBX ? 4 * size.pixels : fixture.image.count)
@@ -67,7 +33,8 @@ struct BicubicResamplerTests {
         }
         let image =
             isRGBX
-            ? unsafe PixelView(bytes.pointer, size, channels: 3, layout: .rgbx, rowBytes: 4 * size.width)
+            ? unsafe PixelView(
+                bytes.pointer, of: bytes.storage, size, channels: 3, layout: .rgbx, rowBytes: 4 * size.width)
             : PixelView(planes: bytes, size, channels: fixture.channels)
         let result = resampler.resample(image.part(fixture.box), to: fixture.size).planes
         #expect(result.count == fixture.expected.count)

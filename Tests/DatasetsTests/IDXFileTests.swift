@@ -8,7 +8,7 @@ struct IDXFileTests {
     static let images = idxBytes([0x803, 3, 2, 4], patternBytes(24))
     static let labels = idxBytes([0x801, 3], [4, 0, 2])
 
-    private func open(_ images: [UInt8], _ labels: [UInt8] = Self.labels) throws -> InMemoryImages {
+    private func open(_ images: [UInt8], _ labels: [UInt8] = Self.labels) throws -> ArrayImages {
         let directory = try TemporaryDirectory()
         // The names say gzip whatever the content is: only the content counts.
         return try IDXFile.open(
@@ -119,18 +119,18 @@ struct IDXFileTests {
     func wrongMagic() throws {
         let exchanged = "check that images and labels are not exchanged"
         let labels = try message(Self.labels)
-        #expect(labels.contains("images.gz: holds 1 dimension of bytes; what is read today: 3 dimensions of bytes"))
+        #expect(labels.contains("images.gz: holds 1 dimension of bytes; images have 3 or 4 dimensions of bytes"))
         #expect(labels.contains(exchanged))
         let images = try message(Self.images, Self.images)
-        #expect(images.contains("labels.gz: holds 3 dimensions of bytes; what is read today: 1 dimension of bytes"))
+        #expect(images.contains("labels.gz: holds 3 dimensions of bytes; labels have 1 dimension of bytes"))
         #expect(images.contains(exchanged))
         for (magic, held) in [
-            (0xD03, "3 dimensions of 32-bit floats"), (0xB04, "4 dimensions of 16-bit integers"),
-            (0x804, "4 dimensions of bytes"), (0x903, "3 dimensions of signed bytes"),
+            (0xC03, "3 dimensions of 32-bit integers"), (0xB02, "2 dimensions of 16-bit integers"),
+            (0x805, "5 dimensions of bytes"), (0x903, "3 dimensions of signed bytes"),
             (0xC01, "1 dimension of 32-bit integers"), (0xE02, "2 dimensions of 64-bit floats"),
         ] as [(UInt32, String)] {
             let text = try message(idxBytes([magic, 3, 2, 4], patternBytes(24)))
-            #expect(text.contains("holds \(held); what is read today: 3 dimensions of bytes"), "\(text)")
+            #expect(text.contains("holds \(held); images have 3 or 4 dimensions of"), "\(text)")
             #expect(!text.contains(exchanged))
         }
         for bytes in [Array("PK\u{3}\u{4} and so on".utf8), idxBytes([0x0703, 3, 2, 4], patternBytes(24))] {

@@ -18,7 +18,9 @@ struct FlagList: Decodable {
         let names: [Name]?
         let allValues: [String]?
 
-        var name: String { names?.last { $0.name.count > 1 && !$0.name.hasPrefix("img") }?.name ?? "" }
+        let preferredName: Name?
+
+        var name: String { preferredName?.name ?? "" }
         var isSwitch: Bool { kind == "flag" }
     }
 

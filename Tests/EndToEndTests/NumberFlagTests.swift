@@ -6,7 +6,7 @@ struct NumberFlagTests {
     /// Options whose value is no number; those with a list of words are known as such.
     static let texts: Set<String> = [
         "model", "data-path", "recipe", "output-dir", "resume", "timeline", "device", "log-dir", "dist-url",
-        "bench-json",
+        "bench-json", "classes", "cache-dir", "stage",
     ]
     static let values = ["inf", "nan", "-1", "0", "1e400", "", "9223372036854775807", "99999999999999999999"]
 

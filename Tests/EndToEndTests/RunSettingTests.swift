@@ -21,6 +21,10 @@ struct RunSettingTests {
         "bucket-mib": "2.5",
         "gradient-wire": "bf16", "shard-optimizer": "true", "deterministic": "true", "deterministic-shards": "4",
         "data-path": "/data/a b", "synthetic-images": "512", "images": "60000", "num-workers": "10",
+        "data-kind": "folder", "classes": "/data/wnids.txt", "cache-dir": "/scratch/lists", "stage": "/tmp/disk",
+        "on-bad-image": "fail",
+        "augment": "none",
+        "crop-min": "0.08",
         "mean": "0.485,0.456,0.406", "std": "0.25",
         "checkpoint-every": "5", "keep-checkpoints": "2", "keep-every": "10", "seed": "18446744073709551615",
         "spike-guard": "skip", "spike-threshold": "4", "replica-check-every": "10", "precision": "fp32", "threads": "3",
@@ -41,6 +45,7 @@ struct RunSettingTests {
         "what is measured, and how it is printed": [
             "steps", "warmup-steps", "seconds-per-image", "seconds-per-update", "bench-json", "json",
         ],
+        "what is packed or looked at, and how": ["split", "shard-size", "resize", "encode", "quality", "seconds"],
         "files of a dump": ["weights", "batch", "dump"],
     ]
 
@@ -96,7 +101,9 @@ struct RunSettingTests {
             "num-workers", "threads", "recompute-activations", "stall-timeout", "checkpoint-every", "keep-checkpoints",
             "keep-every",
             // Looked at with the images, and with all ranks.
-            "images", "precision",
+            "images", "precision", "data-kind", "classes", "on-bad-image",
+            // Where lists and copies of images are kept.
+            "cache-dir", "stage",
         ]
         for (flag, value) in Self.others {
             let arguments =

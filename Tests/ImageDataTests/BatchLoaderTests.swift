@@ -1,8 +1,10 @@
+import Augmentation
 import ImageCodecs
 import Datasets
 import Foundation
 import ImageData
 import Tensors
+import TestSupport
 import Testing
 
 @Suite("Batch loader", .timeLimit(.minutes(30)))
@@ -52,18 +54,20 @@ struct BatchLoaderTests {
 
     private func loader(
         _ source: any ImageSource, rank: Int = 0, worldSize: Int = 1, accumulation: Int = 1, repeats: Int = 1,
-        epoch: Int = 0, step: Int = 0, prefetch: Int, plan: MemoryPlan = MemoryPlan()
+        epoch: Int = 0, step: Int = 0, badImages: BadImages? = nil, prefetch: Int, workers: Int = 1,
+        plan: MemoryPlan = MemoryPlan()
     ) throws -> BatchLoader {
         let transform = ImageTransform(
             size: ImageSize(height: 8, width: 8), statistics: ChannelStatistics(mean: [0.5], standardDeviation: [0.25]),
-            augmentation: ImageAugmentation())
+            augmentation: .crop(RandomResizedCrop()))
         let division = try EpochDivision(
             imageCount: source.count, BatchPlan(globalBatch: 16, ranks: worldSize, accumulation: accumulation),
             rank: rank)
         return try BatchLoader(
-            source: source, transform: transform, division: division, repeats: repeats, seed: 11, epoch: epoch,
+            source: source, transform: transform, division: division, repeats: repeats, seed: 11, badImages: badImages,
+            epoch: epoch,
             step: step,
-            prefetch: prefetch, plan: plan)
+            workers: prefetch == 0 ? 0 : workers, prefetch: max(prefetch, 1), plan: plan)
     }
 
     private func take(_ count: Int, _ loader: BatchLoader) throws -> [Copy] {
@@ -84,6 +88,72 @@ struct BatchLoaderTests {
             usleep(2000)
             #expect(Copy(batch) == expected)
         }
+    }
+
+    @Test("batches are the same however many threads prepare them", arguments: [1, 2, 3, 8], [1, 2])
+    func workers(count: Int, depth: Int) throws {
+        let reference = try take(14, loader(source(), accumulation: 2, prefetch: 0))
+        for start in [0, 2] {
+            let ahead = try loader(source(), accumulation: 2, step: start, prefetch: depth, workers: count)
+            #expect(try take(14 - 2 * start, ahead) == Array(reference[(2 * start)...]))
+        }
+    }
+
+    @Test("in the place of an image that cannot be decoded is another, the same for all", arguments: [0, 1, 3])
+    func replacement(workers: Int) throws {
+        let images = try source()
+        let reference = try take(12, loader(images, prefetch: 0))
+        let bad = BadImages(.skip, of: images.count)
+        let prefetch = workers == 0 ? 0 : 2
+        let found = try take(
+            12, loader(source(damaged: 7), badImages: bad, prefetch: prefetch, workers: max(workers, 1)))
+        for (new, old) in zip(found, reference) {
+            for row in 0..<16 {
+                #expect(new.samples[row] != 7 && (old.samples[row] == 7 || new.samples[row] == old.samples[row]))
+                #expect(new.labels[row] == images.label(at: new.samples[row]))
+            }
+        }
+        #expect(
+            bad.news() == [
+                "skipped /data/image-7.jpeg: cannot be read: damaged; "
+                    + "check its permissions or fetch the file again"
+            ])
+        #expect(bad.news().isEmpty)
+        // Two ranks, from the middle on.
+        let parts = try (0..<2).map { rank in
+            try take(
+                4,
+                loader(
+                    source(damaged: 7), rank: rank, worldSize: 2, epoch: 1, step: 1,
+                    badImages: BadImages(.skip, of: 50), prefetch: 2))
+        }
+        for step in 0..<4 { #expect(parts[0][step].samples + parts[1][step].samples == found[4 + step].samples) }
+    }
+
+    @Test("many images that cannot be decoded end the run")
+    func manyBadImages() throws {
+        struct Unreadable: ImageSource {
+            let images: any ImageSource
+            var name: String { "" }
+            var count: Int { images.count }
+            var channels: Int { images.channels }
+            var classCount: Int? { nil }
+            var uniformSize: ImageSize? { nil }
+            var identity: DataIdentity { images.identity }
+            func label(at index: Int) -> Int { 0 }
+            func decode(
+                at index: Int, part choose: (ImageSize) -> CropBox, into buffer: ImageBuffer
+            ) throws(ImageDataError) -> PixelView {
+                if index.isMultiple(of: 2) { throw .badImage(path: "/\(index)", reason: .empty) }
+                return try images.decode(at: index, part: choose, into: buffer)
+            }
+        }
+        let bad = BadImages(.skip, of: 50)
+        let error = thrownError(ImageDataError.self) {
+            try take(9, loader(Unreadable(images: source()), badImages: bad, prefetch: 2))
+        }
+        #expect(error?.description.contains("11 images cannot be decoded, more than are skipped; the last: /") == true)
+        #expect(bad.news().last == "skipped 8 more images that cannot be decoded")
     }
 
     @Test("images without labels make batches without labels")
@@ -108,7 +178,7 @@ struct BatchLoaderTests {
         let source = VariedImages(count: 40)
         let transform = ImageTransform(
             size: ImageSize(height: 8, width: 8), statistics: ChannelStatistics(mean: [0.5], standardDeviation: [0.25]),
-            augmentation: ImageAugmentation())
+            augmentation: .crop(RandomResizedCrop()))
         for batch in try take(5, loader(source, prefetch: prefetch)) {
             for (row, sample) in batch.samples.enumerated() {
                 let alone = Matrix(rows: 1, columns: 64)

@@ -59,4 +59,23 @@ struct ChannelStatisticsTests {
         }
         #expect(try ChannelHistogram(counts: counts).statistics == ChannelStatistics(of: source))
     }
+
+    @Test("statistics of floats are those of their values, as they are", arguments: [1, 63, 200])
+    func statisticsOfFloats(count: Int) throws {
+        let statistics = try ChannelStatistics(of: FloatImages(count: count))
+        for channel in 0..<2 {
+            let values = (0..<count).flatMap { FloatImages.values($0, channel: channel) }.map(Double.init)
+            let mean = values.reduce(0, +) / Double(values.count)
+            let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count)
+            // Rounding to Float, 6e-8.
+            #expect(abs(Double(statistics.mean[channel]) / mean - 1) < 1e-7)
+            #expect(abs(Double(statistics.standardDeviation[channel]) / variance.squareRoot() - 1) < 1e-7)
+        }
+    }
+
+    @Test("a channel of floats that never varies is divided by 1")
+    func constantFloats() {
+        let statistics = ChannelMoments(values: [9, -2.5, 0, 9, 1, 36]).statistics
+        #expect(statistics == ChannelStatistics(mean: [-2.5, 1], standardDeviation: [1, 2]))
+    }
 }

@@ -16,7 +16,7 @@ struct ImageTransformTests {
 
     static let statistics = ChannelStatistics(mean: [0.5, 0.4, 0.3], standardDeviation: [0.2, 0.25, 0.5])
 
-    private func transform(_ augmentation: ImageAugmentation?, height: Int = 16, width: Int = 18) -> ImageTransform {
+    private func transform(_ augmentation: ImageAugmentation, height: Int = 16, width: Int = 18) -> ImageTransform {
         ImageTransform(
             size: ImageSize(height: height, width: width), statistics: Self.statistics, augmentation: augmentation)
     }
@@ -33,7 +33,7 @@ struct ImageTransformTests {
     @Test("a prepared image depends on seed, epoch and sample alone, not on what came before")
     func independentOfOrder() throws {
         let source = try source()
-        let transform = transform(ImageAugmentation())
+        let transform = transform(.crop(RandomResizedCrop()))
         let shared = AugmentationWorkspace()
         let forward = try (0..<6).map { try prepare(transform, source, $0, shared) }
         for index in [3, 0, 5, 1, 4, 2] {
@@ -46,7 +46,7 @@ struct ImageTransformTests {
     @Test("without augmentation an image of the right size is only normalised")
     func evaluation() throws {
         let source = try source()
-        let result = try prepare(transform(nil, height: 24, width: 20), source, 4, epoch: 5)
+        let result = try prepare(transform(.whole, height: 24, width: 20), source, 4, epoch: 5)
         let pixels = try pixels(source, 4)
         for element in pixels.indices {
             let channel = element / 480
@@ -58,14 +58,36 @@ struct ImageTransformTests {
         }
     }
 
+    @Test("floats are normalised as they are, and mirrored")
+    func floats() throws {
+        let source = FloatImages(count: 5)
+        let size = ImageSize(height: 3, width: 4)
+        let statistics = ChannelStatistics(mean: [11, -4], standardDeviation: [0.5, 300])
+        let whole = RandomResizedCrop(scale: 1...1, ratio: 4.0 / 3...4.0 / 3)
+        for mirrored in [false, true] {
+            let augmentation = ImageAugmentation.crop(whole, flipProbability: mirrored ? 1 : 0)
+            let result = try prepare(
+                ImageTransform(size: size, statistics: statistics, augmentation: augmentation), source, 3)
+            for channel in 0..<2 {
+                let values = FloatImages.values(3, channel: channel).map {
+                    ($0 - statistics.mean[channel]) / statistics.standardDeviation[channel]
+                }
+                for (place, value) in values.enumerated() {
+                    let column = mirrored ? 3 - place % 4 : place % 4
+                    #expect(result[12 * channel + place / 4 * 4 + column] == value)
+                }
+            }
+        }
+    }
+
     @Test("a flip mirrors every line")
     func flip() throws {
         let source = try source()
         // The crop is the whole image: only the flip is left.
         let whole = RandomResizedCrop(scale: 1...1, ratio: 20.0 / 24...20.0 / 24)
-        let plain = try prepare(transform(ImageAugmentation(crop: whole, flipProbability: 0)), source, 1)
-        let mirrored = try prepare(transform(ImageAugmentation(crop: whole, flipProbability: 1)), source, 1)
-        #expect(try prepare(transform(nil), source, 1) == plain)
+        let plain = try prepare(transform(.crop(whole, flipProbability: 0)), source, 1)
+        let mirrored = try prepare(transform(.crop(whole, flipProbability: 1)), source, 1)
+        #expect(try prepare(transform(.whole), source, 1) == plain)
         #expect(plain != mirrored)
         for line in 0..<3 * 16 {
             #expect(Array(plain[line * 18..<line * 18 + 18].reversed()) == Array(mirrored[line * 18..<line * 18 + 18]))
@@ -76,8 +98,8 @@ struct ImageTransformTests {
     func flipFrequency() throws {
         let source = try source(4000)
         let whole = RandomResizedCrop(scale: 1...1, ratio: 20.0 / 24...20.0 / 24)
-        let transform = transform(ImageAugmentation(crop: whole), height: 24, width: 20)
-        let plain = self.transform(nil, height: 24, width: 20)
+        let transform = transform(.crop(whole), height: 24, width: 20)
+        let plain = self.transform(.whole, height: 24, width: 20)
         let workspace = AugmentationWorkspace()
         var flipped = 0
         for index in 0..<400 where try prepare(transform, source, index, workspace) != prepare(plain, source, index) {

@@ -12,9 +12,10 @@ struct ConfigurationCodingTests {
         configuration.dataPath = "/data"
         let data = try JSONEncoder().encode(configuration)
         let object = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
-        // As the first version with checkpoints wrote them.
+        // As the first version with checkpoints wrote them, and what came later.
         let keys = [
-            "accumulation", "clipGradient", "dataPath", "effectiveBatchSize", "epochs", "gradientExchange",
+            "accumulation", "augmentation", "clipGradient", "cropMin", "dataPath", "effectiveBatchSize", "epochs",
+            "gradientExchange",
             "learningRate",
             "loss", "minimumLearningRate", "model", "optimizer", "precision", "replicaCheckEvery", "seed", "spikeGuard",
             "spikeThreshold", "startEpoch", "syntheticImages", "warmupEpochs",

@@ -47,17 +47,28 @@ struct ImageStatisticsTests {
         let source = try WatchedImages(count: 23)
         let expected = try ChannelStatistics(of: source.images)
         let found = try InProcessWorld.run(ranks: ranks) { world in
-            try PretrainConfiguration().statistics(of: source, in: world)
+            try PretrainConfiguration().statistics(of: source, skipping: BadImages(.fail, of: source.count), in: world)
         }
         #expect(found == [ChannelStatistics](repeating: expected, count: ranks))
         #expect(source.timesDecoded == [Int](repeating: 1, count: 23))
+    }
+
+    @Test("sums of floats have the same bits at any number of ranks", arguments: [1, 2, 3, 7])
+    func floats(ranks: Int) throws {
+        let source = FloatImages(count: 300, cancelling: true)
+        let expected = try ChannelStatistics(of: source)
+        #expect(!expected.mean.contains(0))
+        let found = try InProcessWorld.run(ranks: ranks) { world in
+            try PretrainConfiguration().statistics(of: source, skipping: BadImages(.fail, of: source.count), in: world)
+        }
+        #expect(found == [ChannelStatistics](repeating: expected, count: ranks))
     }
 
     @Test("more ranks than images are no obstacle")
     func fewImages() throws {
         let source = try WatchedImages(count: 2)
         let found = try InProcessWorld.run(ranks: 3) { world in
-            try PretrainConfiguration().statistics(of: source, in: world)
+            try PretrainConfiguration().statistics(of: source, skipping: BadImages(.fail, of: source.count), in: world)
         }
         #expect(try Set(found) == [ChannelStatistics(of: source.images)])
     }
@@ -67,12 +78,14 @@ struct ImageStatisticsTests {
         let source = try WatchedImages(count: 9)
         var configuration = PretrainConfiguration()
         configuration.mean = [0.25, 0.5]
-        let one = try configuration.statistics(of: source, in: SingleProcess())
+        let one = try configuration.statistics(
+            of: source, skipping: BadImages(.fail, of: source.count), in: SingleProcess())
         #expect(one.mean == [0.25, 0.5])
         #expect(try one.standardDeviation == ChannelStatistics(of: source.images).standardDeviation)
         #expect(source.timesDecoded == [Int](repeating: 1, count: 9))
         configuration.standardDeviation = [0.125, 1]
-        let both = try configuration.statistics(of: source, in: SingleProcess())
+        let both = try configuration.statistics(
+            of: source, skipping: BadImages(.fail, of: source.count), in: SingleProcess())
         #expect(both == ChannelStatistics(mean: [0.25, 0.5], standardDeviation: [0.125, 1]))
         #expect(source.timesDecoded == [Int](repeating: 1, count: 9))
     }
@@ -82,7 +95,8 @@ struct ImageStatisticsTests {
         let source = try WatchedImages(count: 9, damaged: 8)
         let messages = try InProcessWorld.run(ranks: 3) { world in
             do {
-                _ = try PretrainConfiguration().statistics(of: source, in: world)
+                _ = try PretrainConfiguration().statistics(
+                    of: source, skipping: BadImages(.fail, of: source.count), in: world)
                 return "no failure"
             } catch let failure as AgreedFailure { return failure.description }
         }

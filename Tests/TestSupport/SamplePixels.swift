@@ -12,6 +12,12 @@ extension PixelView {
     }
 }
 
+/// A pixel as it is decoded, whatever it is kept as.
+package func value(_ view: PixelView, row: Int, column: Int, channel: Int) -> Float {
+    if case .floatPlanes = view.layout { return unsafe view.floats(row: row, channel: channel)[column] }
+    return Float(view[row, column, channel: channel])
+}
+
 /// The pixels of one image, planar.
 package func pixels(_ source: any ImageSource, _ index: Int) throws -> [UInt8] {
     try source.decode(at: index, into: ImageBuffer()).planes

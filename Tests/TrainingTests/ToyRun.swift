@@ -1,3 +1,4 @@
+import Augmentation
 import ImageCodecs
 import Datasets
 import Communication
@@ -57,7 +58,7 @@ struct ToyRun: Sendable {
         let loader = try BatchLoader(
             source: images, transform: Self.transform,
             division: EpochDivision(imageCount: imageCount, plan, rank: communicator.rank),
-            repeats: objective.looksAhead ? 2 : 1, seed: Self.seed, prefetch: 0, plan: MemoryPlan())
+            repeats: objective.looksAhead ? 2 : 1, seed: Self.seed, workers: 0, plan: MemoryPlan())
         return TrainStep(
             objective, optimizer: optimizer, loader: loader, rules: rules, gradientSum: exchange,
             communicator: communicator, team: team, plan: MemoryPlan())
@@ -104,7 +105,7 @@ struct ToyRun: Sendable {
     /// One that leaves pixels nearly as they are.
     private static let transform = ImageTransform(
         size: size,
-        statistics: ChannelStatistics(mean: [0.5], standardDeviation: [0.5]), augmentation: nil)
+        statistics: ChannelStatistics(mean: [0.5], standardDeviation: [0.5]), augmentation: .whole)
 
     /// A pixel as the transform leaves it.
     static func pixel(_ column: Int, of sample: Int) -> Double {

@@ -54,4 +54,14 @@ int32_t umae_png_begin(umae_png *decoder, const uint8_t *bytes, size_t count, um
 int32_t umae_png_decode(umae_png *decoder, umae_image_part part, uint8_t *pixels, size_t row_bytes);
 const char *umae_png_message(const umae_png *decoder);
 
+/// How many bytes an encoded image has, or −1 with the reason in `message`, which has room for UMAE_IMAGE_MESSAGE. The
+/// bytes are at `*bytes`, for `free`. `pixels`: [height, width, 4], rows `row_bytes` apart.
+///
+/// JPEG: baseline, chroma at full resolution, `quality` 1 ... 100 as Pillow counts it.
+int64_t umae_jpeg_encode(
+    const uint8_t *pixels, size_t row_bytes, umae_image_size size, int32_t quality, uint8_t **bytes, char *message);
+/// PNG: 8 bits of red, green and blue.
+int64_t umae_png_encode(
+    const uint8_t *pixels, size_t row_bytes, umae_image_size size, uint8_t **bytes, char *message);
+
 #endif

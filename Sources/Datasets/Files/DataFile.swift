@@ -11,7 +11,7 @@ struct DataFile: ~Copyable {
     let path: String
     /// Whether the file is compressed.
     let isCompressed: Bool
-    private let descriptor: Int32
+    let descriptor: Int32
     /// What was read and not yet used is `next_in` of the stream, also for a plain file. It must not move: zlib's own
     /// state points back to it.
     private let stream: UnsafeMutablePointer<z_stream>
@@ -89,13 +89,7 @@ struct DataFile: ~Copyable {
         }
     }
 
-    private func storedBytes() throws(ImageDataError) -> Int {
-        var status = stat()
-        guard unsafe fstat(descriptor, &status) == 0 else {
-            throw .unreadable(path: path, reason: ImageDataError.reason(errno))
-        }
-        return Int(status.st_size)
-    }
+    private func storedBytes() throws(ImageDataError) -> Int { Int(try status().st_size) }
 
     /// Fills `bytes` as far as the file goes and returns how many were read.
     func read(into bytes: inout MutableSpan<UInt8>) throws(ImageDataError) -> Int {

@@ -11,49 +11,59 @@ package struct FolderListing: Sendable {
     package private(set) var directories = NameTable()
 
     /// Extensions, whatever the case.
-    static var extensions: [String] { ["jpg", "jpeg", "png"] }
+    private static var extensions: [String] { [".jpg", ".jpeg", ".png"] }
+
+    static func isImage(_ name: String) -> Bool {
+        let name = name.lowercased()
+        return extensions.contains { name.hasSuffix($0) }
+    }
+
+    package let root: String
 
     /// - Parameters:
     ///   - root: holds a directory for each class, or images.
+    ///   - hasClasses: which of them.
     ///   - classes: the names of those to take; nil for all.
     ///   - progress: is told the number of images found so far, now and then.
     package init(
-        _ root: String, classes wanted: Set<String>? = nil, progress: @escaping (Int) -> Void = { _ in }
+        _ root: String, hasClasses: Bool, classes wanted: Set<String>? = nil,
+        progress: @escaping (Int) -> Void = { _ in }
     ) throws(ImageDataError) {
-        index = SampleIndex(names: NameTable(), labels: nil)
+        self.root = root
         let top = try DirectoryEntries(of: Array(root.utf8))
         var walk = Walk(root: Array(root.utf8), progress: progress)
+        if hasClasses {
+            index = try Self.classes(of: top, in: root, wanted, &walk)
+            for number in 0..<top.files.count { walk.passOver(top.files[number]) }
+        } else {
+            for number in 0..<top.files.count { walk.take(top.files[number], below: []) }
+            index = SampleIndex(names: walk.names, labels: nil)
+        }
+        others = walk.others
+        directories.append("")
+        for number in 0..<walk.visited.count { directories.append(walk.visited[number]) }
+    }
+
+    private static func classes(
+        of top: DirectoryEntries, in root: String, _ wanted: Set<String>?, _ walk: inout Walk
+    ) throws(ImageDataError) -> SampleIndex {
         var classes = NameTable()
         var labels: [Int32] = []
-        directories.append("")
         var empty: [String] = []
         for number in 0..<top.directories.count {
             let name = top.directories[number]
-            let text = top.directories.text(number)
-            if let wanted, !wanted.contains(text) { continue }
+            if let wanted, !wanted.contains(top.directories.text(number)) { continue }
             let before = walk.names.count
             try walk.add(Array(name))
-            if walk.names.count == before {
-                empty.append(text)
-                continue
-            }
+            if walk.names.count == before { empty.append(top.directories.text(number)) }
             labels.append(contentsOf: repeatElement(Int32(classes.count), count: walk.names.count - before))
             classes.append(name)
         }
-        if let missing = wanted?.filter({ classes.index(of: $0.utf8) == nil }).sorted(), let first = missing.first {
-            throw .missingClasses(path: root, count: missing.count, first: first)
-        }
-        guard classes.count > 0 else {
-            for number in 0..<top.files.count { walk.take(top.files[number], below: []) }
-            (others, directories) = (walk.others, walk.directories(after: directories))
-            index = SampleIndex(names: walk.names, labels: nil)
-            return
-        }
-        // A class without images would be counted by torchvision as an error too: labels would not be what one thinks.
+        let missing = wanted?.filter { classes.index(of: $0.utf8) == nil }.sorted() ?? []
+        if let first = missing.first { throw .missingClasses(path: root, count: missing.count, first: first) }
+        // torchvision refuses them too: labels would not be what one thinks.
         if let first = empty.first { throw .emptyClasses(path: root, count: empty.count, first: first) }
-        for number in 0..<top.files.count { walk.passOver(top.files[number]) }
-        (others, directories) = (walk.others, walk.directories(after: directories))
-        index = SampleIndex(names: walk.names, labels: labels, classes: classes)
+        return SampleIndex(names: walk.names, labels: labels, classes: classes)
     }
 }
 
@@ -63,17 +73,12 @@ private struct Walk {
     let progress: (Int) -> Void
     var names = NameTable()
     var others: (count: Int, example: String?) = (0, nil)
-    private var visited = NameTable()
+    /// Directories of classes, and those below them.
+    var visited = NameTable()
 
     init(root: [UInt8], progress: @escaping (Int) -> Void) {
         self.root = root
         self.progress = progress
-    }
-
-    func directories(after first: NameTable) -> NameTable {
-        var all = first
-        for index in 0..<visited.count { all.append(visited[index]) }
-        return all
     }
 
     /// All images in a directory of a class and below it.
@@ -104,7 +109,7 @@ private struct Walk {
     }
 
     mutating func take(_ name: ArraySlice<UInt8>, below path: [UInt8]) {
-        guard Self.isImage(name) else { return passOver(name) }
+        guard FolderListing.isImage(String(decoding: name, as: UTF8.self)) else { return passOver(name) }
         names.append(path.isEmpty ? Array(name) : path + [UInt8(ascii: "/")] + name)
     }
 
@@ -112,8 +117,4 @@ private struct Walk {
         others = (others.count + 1, others.example ?? String(decoding: name, as: UTF8.self))
     }
 
-    private static func isImage(_ name: ArraySlice<UInt8>) -> Bool {
-        guard let dot = name.lastIndex(of: UInt8(ascii: ".")) else { return false }
-        return FolderListing.extensions.contains(String(decoding: name[(dot + 1)...], as: UTF8.self).lowercased())
-    }
 }

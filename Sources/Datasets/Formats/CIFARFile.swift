@@ -1,5 +1,5 @@
+package import Host
 internal import ImageCodecs
-import Tensors
 
 /// The binary format of CIFAR-10 and CIFAR-100: records of one or two label bytes and 3 × 32 × 32 planar bytes.
 ///
@@ -46,7 +46,9 @@ package enum CIFARFile {
     ///
     /// - Throws: an error that names the file, if its length is not a positive multiple of the record or a label is
     ///   not below the number of classes.
-    package static func open(_ variant: Variant, paths: [String]) throws(ImageDataError) -> InMemoryImages {
+    package static func open(
+        _ variant: Variant, paths: [String], sharing share: HostShare? = nil
+    ) throws(ImageDataError) -> ArrayImages {
         var counts: [Int] = []
         for path in paths {
             let bytes = try DataFile.contentBytes(path)
@@ -55,37 +57,31 @@ package enum CIFARFile {
             }
             counts.append(bytes / variant.recordBytes)
         }
-        let total = counts.reduce(0, +)
-        let pixels = MatrixView<UInt8>(rows: total, columns: variant.recordBytes - variant.labelBytes)
+        var parts: [ArrayImages.Part] = []
         var labels: [Int32] = []
-        labels.reserveCapacity(total)
+        labels.reserveCapacity(counts.reduce(0, +))
         for (path, count) in zip(paths, counts) {
-            try read(variant, path, into: pixels.rows(labels.count..<labels.count + count), &labels)
+            let bytes = try DataFile.open(path).rest(after: 0, count: count * variant.recordBytes, sharing: share)
+            unsafe try append(variant, path, unsafe bytes[0..<bytes.count], to: &labels)
+            parts.append(ArrayImages.Part(bytes: bytes, count: count, path: path))
         }
-        return InMemoryImages(
-            name: variant.name, pixels: pixels, labels: labels, channels: 3, size: ImageSize(height: 32, width: 32),
-            classCount: variant.classCount)
+        let layout = ArrayLayout(
+            size: ImageSize(height: 32, width: 32), channels: 3, prefixBytes: variant.labelBytes)
+        return ArrayImages(
+            name: variant.name, parts: parts, layout, labels: labels, classCount: variant.classCount,
+            isOfEarlierVersions: true)
     }
 
-    private static func read(
-        _ variant: Variant, _ path: String, into pixels: MatrixView<UInt8>, _ labels: inout [Int32]
+    /// The labels, which lie between the images.
+    private static func append(
+        _ variant: Variant, _ path: String, _ bytes: UnsafeBufferPointer<UInt8>, to labels: inout [Int32]
     ) throws(ImageDataError) {
-        let file = try DataFile.open(path)
-        var label = [UInt8](repeating: 0, count: variant.labelBytes)
-        for record in 0..<pixels.rows {
-            let start = record * variant.recordBytes
-            var labelSpan = label.mutableSpan
-            try file.readAll(of: &labelSpan, after: start)
-            let fine = label[variant.labelBytes - 1]
+        for record in 0..<bytes.count / variant.recordBytes {
+            let fine = unsafe bytes[record * variant.recordBytes + variant.labelBytes - 1]
             guard fine < variant.classCount else {
-                throw .labelOutOfRange(
-                    path: path, record: record, label: Int(fine), classCount: variant.classCount)
+                throw .labelOutOfRange(path: path, record: record, label: Int(fine), classCount: variant.classCount)
             }
             labels.append(Int32(fine))
-            try pixels.rows(record..<record + 1).withMutableElements { (span) throws(ImageDataError) in
-                try file.readAll(of: &span, after: start + variant.labelBytes)
-            }
         }
-        try file.expectEnd(after: pixels.rows * variant.recordBytes)
     }
 }

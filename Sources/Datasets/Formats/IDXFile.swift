@@ -1,5 +1,5 @@
 internal import ImageCodecs
-import Tensors
+package import Host
 
 /// The IDX format of MNIST and Fashion-MNIST, plain or gzip.
 ///
@@ -15,6 +15,26 @@ package enum IDXFile {
         case float32 = 0x0D
         case float64 = 0x0E
 
+        /// What images can be of.
+        var element: ArrayElement? {
+            switch self {
+            case .unsignedBytes: .uint8
+            case .int16: .int16
+            case .float32: .float32
+            case .float64: .float64
+            case .signedBytes, .int32: nil
+            }
+        }
+
+        var byteCount: Int {
+            switch self {
+            case .unsignedBytes, .signedBytes: 1
+            case .int16: 2
+            case .int32, .float32: 4
+            case .float64: 8
+            }
+        }
+
         var name: String {
             switch self {
             case .unsignedBytes: "bytes"
@@ -27,62 +47,88 @@ package enum IDXFile {
         }
     }
 
+    /// What a file is for.
+    package enum Content: Equatable, Sendable {
+        case images, labels
+
+        func has(_ dimensions: Int, of type: ElementType) -> Bool {
+            switch self {
+            case .images: (dimensions == 3 || dimensions == 4) && type.element != nil
+            case .labels: dimensions == 1 && type == .unsignedBytes
+            }
+        }
+
+        /// Whether a file of bytes of so many dimensions is of the other content.
+        func isLikely(exchanged dimensions: Int) -> Bool {
+            self == .images ? dimensions == 1 : dimensions == 3 || dimensions == 4
+        }
+
+        var description: String {
+            switch self {
+            case .images: "images have 3 or 4 dimensions of bytes, 16-bit integers or floats"
+            case .labels: "labels have 1 dimension of bytes"
+            }
+        }
+    }
+
     /// Reads images, and their labels if there is a file of them; the classes are those up to the greatest label.
     ///
     /// - Throws: an error that names the file, for a wrong header, a wrong length, damaged gzip data, or when there is
     ///   not one label per image.
     package static func open(
-        name: String, images imagesPath: String, labels labelsPath: String?
-    ) throws(ImageDataError) -> InMemoryImages {
-        let images = try read(imagesPath, dimensions: 3)
-        guard images.elements.rows > 0 else { throw .noImages(path: imagesPath) }
-        let size = ImageSize(height: images.dimensions[1], width: images.dimensions[2])
-        guard let labelsPath else {
-            return InMemoryImages(
-                name: name, pixels: images.elements, labels: [], channels: 1, size: size, classCount: nil)
+        name: String, images imagesPath: String, labels labelsPath: String?, sharing share: HostShare? = nil
+    ) throws(ImageDataError) -> ArrayImages {
+        let images = try read(imagesPath, .images, sharing: share)
+        guard let count = images.dimensions.first, count > 0, let bytes = images.elements,
+            let element = images.type.element
+        else { throw .noImages(path: imagesPath) }
+        let layout: ArrayLayout
+        do { layout = try ArrayLayout(shape: images.dimensions, element, isBigEndian: true) } catch {
+            throw .badArray(path: imagesPath, fault: error)
         }
-        let labels = try read(labelsPath, dimensions: 1)
-        guard images.elements.rows == labels.elements.rows else {
-            throw .labelCountMismatch(
-                images: imagesPath, imageCount: images.elements.rows, labels: labelsPath,
-                labelCount: labels.elements.rows)
+        let labels = try labelsPath.map { (path) throws(ImageDataError) in
+            try Self.labels(path, of: imagesPath, count: count)
         }
-        let values = labels.elements.array.map(Int32.init)
-        return InMemoryImages(
-            name: name, pixels: images.elements, labels: values, channels: 1, size: size,
-            classCount: Int(values.max() ?? 0) + 1)
+        return ArrayImages(
+            name: name, parts: [ArrayImages.Part(bytes: bytes, count: count, path: imagesPath)], layout,
+            labels: labels ?? [], classCount: labels.map { Int($0.max() ?? 0) + 1 },
+            isOfEarlierVersions: images.dimensions.count == 3 && element == .uint8)
     }
 
-    /// The elements as [first dimension, product of the others].
+    private static func labels(
+        _ path: String, of images: String, count: Int
+    ) throws(ImageDataError) -> [Int32] {
+        let labels = try read(path, .labels, sharing: nil)
+        guard labels.dimensions[0] == count, let bytes = labels.elements else {
+            throw .labelCountMismatch(
+                images: images, imageCount: count, labels: path, labelCount: labels.dimensions[0])
+        }
+        return unsafe bytes[0..<count].map(Int32.init)
+    }
+
+    /// The elements, none if the first dimension is zero.
     private static func read(
-        _ path: String, dimensions count: Int
-    ) throws(ImageDataError) -> (elements: MatrixView<UInt8>, dimensions: [Int]) {
+        _ path: String, _ content: Content, sharing share: HostShare?
+    ) throws(ImageDataError) -> (elements: FileBytes?, dimensions: [Int], type: ElementType) {
         let file = try DataFile.open(path)
         // Four bytes first, so that a file of another kind is not called truncated.
         let found = try bigEndian(file, words: 1, after: 0)[0]
         guard found >> 16 == 0, let type = ElementType(rawValue: UInt8(truncatingIfNeeded: found >> 8)) else {
             throw .notIDX(path: path, found: found)
         }
-        guard type == .unsignedBytes && found & 0xFF == count else {
-            throw .otherIDX(path: path, expectedDimensions: count, dimensions: Int(found & 0xFF), type: type)
+        let count = Int(found & 0xFF)
+        guard content.has(count, of: type) else {
+            throw .otherIDX(path: path, content: content, dimensions: count, type: type)
         }
         let declared = try bigEndian(file, words: count, after: 4)
         let header = 4 * (1 + count)
-        let bytes = product(declared)
         if declared[0] == 0 {
             try file.expectEnd(after: header)
-            return (MatrixView<UInt8>(rows: 0, columns: 0), declared.map(Int.init))
+            return (nil, declared.map(Int.init), type)
         }
-        guard let bytes, bytes > 0, bytes <= (try file.largestContent()) else {
-            throw .impossibleDimensions(path: path, dimensions: declared)
-        }
-        let dimensions = declared.map(Int.init)
-        let elements = MatrixView<UInt8>(rows: dimensions[0], columns: bytes / dimensions[0])
-        try elements.withMutableElements { (span) throws(ImageDataError) in
-            try file.readAll(of: &span, after: header)
-        }
-        try file.expectEnd(after: header + bytes)
-        return (elements, dimensions)
+        guard let bytes = product(declared + [UInt32(type.byteCount)]), bytes > 0, bytes <= (try file.largestContent())
+        else { throw .impossibleDimensions(path: path, dimensions: declared) }
+        return (try file.rest(after: header, count: bytes, sharing: share), declared.map(Int.init), type)
     }
 
     private static func bigEndian(

@@ -32,36 +32,25 @@ package struct InMemoryImages: ImageSource {
 
     package var uniformSize: ImageSize? { size }
 
-    /// Of the shape, all labels, and the pixels of `sampledImages` images in equal distances.
     package var identity: DataIdentity {
-        var checksum = checksumOfShapeAndLabels
-        let sampled = min(count, Self.sampledImages)
-        for sample in 0..<sampled {
-            let index = sample * count / sampled
-            pixels.rows(index..<index + 1).withElements { unsafe checksum.add($0.bytes) }
-        }
-        return DataIdentity(count: count, checksum.value)
+        DataIdentity(shape: shape, labels: labels) { decode(at: $0, part: \.whole) }
     }
 
     package var earlierFingerprint: UInt32? {
-        var checksum = checksumOfShapeAndLabels
+        var checksum = Checksum(shape: shape, labels: labels)
         pixels.withElements { unsafe checksum.add($0.bytes) }
         return checksum.value
     }
 
-    /// Another version of a data set in which one image of twenty differs is taken for the same once in 27 times.
-    private static var sampledImages: Int { 64 }
-
-    private var checksumOfShapeAndLabels: Checksum {
-        var checksum = Checksum()
-        for value in [count, channels, size.height, size.width, classCount ?? 0] { checksum.add(value) }
-        unsafe checksum.add(labels.span.bytes)
-        return checksum
-    }
+    private var shape: [Int] { [count, channels, size.height, size.width, classCount ?? 0] }
 
     package func label(at index: Int) -> Int { Int(labels[index]) }
 
     package func decode(at index: Int, part choose: (ImageSize) -> CropBox, into buffer: ImageBuffer) -> PixelView {
+        decode(at: index, part: choose)
+    }
+
+    private func decode(at index: Int, part choose: (ImageSize) -> CropBox) -> PixelView {
         precondition(index >= 0 && index < count)
         return PixelView(planes: pixels.rows(index..<index + 1), size, channels: channels).part(choose(size))
     }

@@ -78,6 +78,8 @@ package struct SyntheticImages: ImageSource {
     package var identity: DataIdentity { DataIdentity(count: count, pool.identity.checksum) }
     package var earlierFingerprint: UInt32? { pool.earlierFingerprint.map { $0 ^ UInt32(truncatingIfNeeded: count) } }
 
+    package var form: String { "generated" }
+
     package func label(at index: Int) -> Int {
         precondition(index >= 0 && index < count)
         return pool.label(at: index % distinctCount)

@@ -4,7 +4,7 @@ internal import Host
 package enum UnsupportedLayout: Equatable, Sendable {
     /// The pickled batches that torchvision downloads.
     case cifarForPython(CIFARFile.Variant)
-    /// A directory of image files, or one for each class, as torchvision's ImageFolder takes them.
+    /// A directory of image files, or one for each class, of other formats than JPEG and PNG.
     case imageFolder(example: String)
 
     var description: String {
@@ -13,7 +13,7 @@ package enum UnsupportedLayout: Equatable, Sendable {
             "holds \(variant.name) as Python's pickled batches, which are not read yet; fetch its binary version, "
                 + "\(variant.archive)"
         case .imageFolder(let example):
-            "holds image files such as \(example), which are not read yet; give IDX or CIFAR binary files"
+            "holds image files such as \(example), which are not read yet; give JPEG or PNG files"
         }
     }
 
@@ -47,7 +47,7 @@ package enum UnsupportedLayout: Equatable, Sendable {
     }
 
     private static func isImage(_ name: String) -> Bool {
-        [".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm"].contains { name.lowercased().hasSuffix($0) }
+        [".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm"].contains { name.lowercased().hasSuffix($0) }
     }
 }
 

@@ -44,5 +44,12 @@ package struct NameTable: Hashable, Sendable {
         return table
     }
 
+    /// Each name without some of its bytes.
+    func mapped(_ change: (ArraySlice<UInt8>) -> ArraySlice<UInt8>) -> NameTable {
+        var table = NameTable()
+        for index in 0..<count { table.append(change(self[index])) }
+        return table
+    }
+
     func index(of name: some Collection<UInt8>) -> Int? { (0..<count).first { self[$0].elementsEqual(name) } }
 }

@@ -4,17 +4,6 @@ package import Datasets
 package import ImageCodecs
 package import Tensors
 
-/// What happens to an image at random while training.
-package struct ImageAugmentation: Hashable, Sendable {
-    package let crop: RandomResizedCrop
-    package let flipProbability: Float
-
-    package init(crop: RandomResizedCrop = RandomResizedCrop(), flipProbability: Float = 0.5) {
-        self.crop = crop
-        self.flipProbability = flipProbability
-    }
-}
-
 /// Memory for preparing images one after another, so that none is allocated per image. One thread at a time.
 package final class AugmentationWorkspace {
     fileprivate let decoded = ImageBuffer()
@@ -23,12 +12,11 @@ package final class AugmentationWorkspace {
     package init() {}
 }
 
-/// Turns the bytes of an image into the row of a batch: crop, resize, flip, normalise.
+/// Turns the pixels of an image into the row of a batch: crop, resize, flip, normalise.
 package struct ImageTransform: Sendable {
     package let channels: Int
     package let size: ImageSize
-    /// Nil for evaluation: the whole image is resized and nothing is random.
-    package let augmentation: ImageAugmentation?
+    package let augmentation: ImageAugmentation
     private let statistics: ChannelStatistics
     /// (byte / 255 − mean) / deviation for every byte; [channels, 256].
     private let normalized: [Float]
@@ -36,8 +24,8 @@ package struct ImageTransform: Sendable {
     /// - Parameters:
     ///   - size: of the result.
     ///   - statistics: of the training images, in evaluation too.
-    ///   - augmentation: nil to resize the whole image to `size`, without a flip.
-    package init(size: ImageSize, statistics: ChannelStatistics, augmentation: ImageAugmentation?) {
+    ///   - augmentation: what is taken of an image.
+    package init(size: ImageSize, statistics: ChannelStatistics, augmentation: ImageAugmentation) {
         precondition(size.height > 0 && size.width > 0)
         self.channels = statistics.mean.count
         self.size = size
@@ -60,19 +48,11 @@ package struct ImageTransform: Sendable {
         into row: Matrix
     ) throws(ImageDataError) {
         precondition(source.channels == channels && row.rows == 1 && row.columns == elementCount)
+        let draw = ImageAugmentation.Draw(seed: seed, epoch: epoch, sample: index)
         let pixels = try source.decode(
-            at: index,
-            part: { size in
-                guard let augmentation else { return size.whole }
-                var random = SampleRandom(seed: seed, epoch: epoch, sample: index, purpose: .crop)
-                return augmentation.crop.box(in: size, random: &random)
-            }, into: workspace.decoded)
-        var flip = false
-        if let augmentation {
-            var random = SampleRandom(seed: seed, epoch: epoch, sample: index, purpose: .flip)
-            flip = random.uniform() < augmentation.flipProbability
-        }
-        normalize(workspace.resampler.resample(pixels, to: size), flip: flip, into: row)
+            at: index, part: { augmentation.box(in: $0, draw) }, into: workspace.decoded)
+        let (whole, part) = augmentation.resizing(pixels.size, to: size)
+        normalize(workspace.resampler.resample(pixels, to: whole).part(part), flip: augmentation.flips(draw), into: row)
     }
 
     /// From the right end of each line if `flip`.
@@ -90,6 +70,27 @@ package struct ImageTransform: Sendable {
                     pixels.base + channel * planeBytes, rowBytes: pixels.rowBytes, table: channel * 256, flip: flip,
                     into: row.pointer + channel * size.pixels)
             }
+        case .floatPlanes:
+            for channel in 0..<channels {
+                for line in 0..<size.height {
+                    unsafe normalize(
+                        pixels.floats(row: line, channel: channel), channel: channel, flip: flip,
+                        into: row.pointer + (channel * size.height + line) * size.width)
+                }
+            }
+        }
+    }
+
+    /// One line of floats.
+    private func normalize(
+        _ source: UnsafePointer<Float>, channel: Int, flip: Bool, into target: UnsafeMutablePointer<Float>
+    ) {
+        let (mean, deviation) = (statistics.mean[channel], statistics.standardDeviation[channel])
+        let width = size.width
+        if flip {
+            for x in 0..<width { unsafe target[width - 1 - x] = (source[x] - mean) / deviation }
+        } else {
+            for x in 0..<width { unsafe target[x] = (source[x] - mean) / deviation }
         }
     }
 

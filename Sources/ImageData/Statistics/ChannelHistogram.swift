@@ -27,10 +27,21 @@ package struct ChannelHistogram: Sendable {
     private static var values: Int { 256 }
 
     /// Decodes some images and counts all their pixels.
-    package mutating func add(_ images: Range<Int>, of source: any ImageSource) throws(ImageDataError) {
+    ///
+    /// - Parameter badImages: what becomes of images that cannot be decoded; nil for none to be skipped.
+    package mutating func add(
+        _ images: some Sequence<Int>, of source: any ImageSource, skipping badImages: BadImages? = nil
+    ) throws(ImageDataError) {
         precondition(source.channels == channels)
         let buffer = ImageBuffer()
-        for index in images { count(try source.decode(at: index, into: buffer)) }
+        for index in images {
+            do throws(ImageDataError) {
+                count(try source.decode(at: index, into: buffer))
+            } catch {
+                guard let badImages else { throw error }
+                try badImages.note(index, error)
+            }
+        }
     }
 
     private mutating func count(_ pixels: PixelView) {

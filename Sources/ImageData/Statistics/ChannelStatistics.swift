@@ -1,6 +1,6 @@
 package import Datasets
 
-/// Mean and standard deviation of each channel, of pixels scaled to 0 ... 1.
+/// Mean and standard deviation of each channel, of bytes scaled to 0 ... 1 and of floats as they are.
 package struct ChannelStatistics: Hashable, Sendable {
     package let mean: [Float]
     package let standardDeviation: [Float]
@@ -13,6 +13,14 @@ package struct ChannelStatistics: Hashable, Sendable {
 
     /// Those of every pixel of every image of `source`.
     package init(of source: any ImageSource) throws(ImageDataError) {
+        guard !source.isFloat else {
+            var moments = ChannelMoments(channels: source.channels)
+            for chunk in 0..<ChannelMoments.chunkCount(of: source) {
+                moments.add(try ChannelMoments(chunk: chunk, of: source))
+            }
+            self = moments.statistics
+            return
+        }
         var histogram = ChannelHistogram(channels: source.channels)
         try histogram.add(0..<source.count, of: source)
         self = histogram.statistics

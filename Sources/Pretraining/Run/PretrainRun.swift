@@ -16,19 +16,22 @@ package final class PretrainRun {
     package let plan: MemoryPlan
     package let model: MaskedAutoencoder
     package let stepsPerEpoch: Int
-    private let communicator: any Communicator
-    private let step: PretrainStep
+    let communicator: any Communicator
+    let step: PretrainStep
+    let loader: BatchLoader
     private let source: any ImageSource
-    private let reporter: Reporter
-    private var state: RunState
+    let reporter: Reporter
+    private(set) var state: RunState
     /// Only where checkpoints are written: on rank 0.
     private let saver: BackgroundSaver<RunState>?
     private let snapshot: OptimizerSnapshot?
     /// Where ranks share the update, and checkpoints are written: brings their moments together on rank 0.
     private let momentGather: MomentGather?
     private var keeper: RunKeeper<RunState>?
-    /// Seconds outside communication up to the last epoch's end.
-    private var computedBefore = 0.0
+    /// This rank's seconds up to the last epoch's end: outside communication, waiting for images, in all.
+    var ranksBefore = (computed: 0.0, waited: 0.0, total: 0.0)
+    /// By epoch, the share of its time that the rank which waited longest for images has waited for them.
+    var waits: [Double] = []
     private let timelinePath: String?
 
     package enum Ending: Sendable {
@@ -58,7 +61,8 @@ package final class PretrainRun {
         timelinePath = layout.compute.timeline
         model = parts.model
         step = parts.step
-        stepsPerEpoch = parts.loader.division.stepsPerEpoch
+        loader = parts.loader
+        stepsPerEpoch = loader.division.stepsPerEpoch
         model.initialize(seed: configuration.seed)
         if let resume {
             try communicator.agree(during: .readingCheckpoint) { try resume.restore(parts.model, parts.optimizer) }
@@ -139,7 +143,8 @@ package final class PretrainRun {
                 state.stepInEpoch += 1
                 state.metrics.add(outcome)
                 reporter.step(
-                    outcome, state: state, stepsPerEpoch: stepsPerEpoch, hasClassifier: source.classCount != nil)
+                    outcome, state: state, stepsPerEpoch: stepsPerEpoch, hasClassifier: source.classCount != nil,
+                    waited: step.clock[.data])
                 communicator.during(.saving) { keeper?.look() }
                 guard state.stepInEpoch < stepsPerEpoch || !isLastEpoch else { break }
                 if outcome.stopRequested {
@@ -163,11 +168,11 @@ package final class PretrainRun {
     private var isLastEpoch: Bool { state.epoch == configuration.epochs - 1 }
 
     private func endEpoch() throws {
-        try reportStragglers()
+        let dataWait = try reportRanks()
         let line = LogLine(state, hasClassifier: source.classCount != nil)
         // Agreed, so that ranks of other hosts know what they may wait for.
         try communicator.agree(during: .writingLog) { keeper?.log(line) }
-        reporter.epoch(line)
+        reporter.epoch(line, dataWait: dataWait)
         state.epoch += 1
         state.stepInEpoch = 0
         state.metrics = EpochMetrics()
@@ -176,26 +181,6 @@ package final class PretrainRun {
         let isDue = keeper.map { $0.isDue(epochs: state.epoch) || $0.isDue(step: state.step) } ?? false
         try save(isDue: isDue || isLast, atOnce: isLast)
     }
-
-    /// Says which ranks compute much longer than the others, who then wait for them at every step.
-    private func reportStragglers() throws {
-        guard communicator.size > 1 else { return }
-        let total = PhaseClock.Phase.allCases.reduce(0) { $0 + ($1 == .communication ? 0 : step.clock[$1]) }
-        var seconds = [Double](repeating: 0, count: communicator.size)
-        seconds[communicator.rank] = total - computedBefore
-        computedBefore = total
-        try communicator.allReduce(&seconds, .sum)
-        let median = seconds.sorted()[seconds.count / 2]
-        // Of two the median is the slower one.
-        let usual = seconds.count == 2 ? seconds.min() ?? median : median
-        for (rank, own) in seconds.enumerated() where own > Self.stragglerFactor * usual && own - usual > 1 {
-            reporter.note(
-                "rank \(rank) computed for \(Reporter.time(own)) in epoch \(state.epoch), others for "
-                    + "\(Reporter.time(usual)): its host may be slower, or shared")
-        }
-    }
-
-    private static var stragglerFactor: Double { 1.25 }
 
     /// Starts a checkpoint on rank 0, or writes it at once. Collective.
     ///

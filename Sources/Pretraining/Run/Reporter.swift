@@ -14,6 +14,8 @@ package final class Reporter {
     private var lastReport = ContinuousClock.now
     private var lastStep = 0
     private var imagesSinceReport = 0
+    /// Seconds that this rank had waited for images by then.
+    private var waitedBefore = 0.0
     private var lineIsOpen = false
     /// The first and the last epoch, for the closing words.
     package private(set) var epochs: [LogLine] = []
@@ -43,7 +45,8 @@ package final class Reporter {
     }
 
     func step(
-        _ outcome: StepOutcome<PretrainFigures>, state: RunState, stepsPerEpoch: Int, hasClassifier: Bool
+        _ outcome: StepOutcome<PretrainFigures>, state: RunState, stepsPerEpoch: Int, hasClassifier: Bool,
+        waited: Double
     ) {
         guard !isSilent else { return }
         imagesSinceReport += outcome.images
@@ -68,12 +71,14 @@ package final class Reporter {
             accuracy.map { .init($0, rank: 7) },
             .init(String(format: "lr %.2e", outcome.learningRate), rank: 8),
             .init(String(format: "%.0f images/s", rate), rank: 4), .init("ETA \(Self.time(remaining))", rank: 3),
+            .init(Self.wait((waited - waitedBefore) / max(seconds, 1e-9)), rank: 9),
         ]
         // A line that is wrapped cannot be renewed.
         let text = ProgressLine(fields: fields.compactMap { $0 }).text(width: isTerminal ? width().map { $0 - 1 } : nil)
         lastReport = now
         lastStep = state.step
         imagesSinceReport = 0
+        waitedBefore = waited
         if isTerminal {
             write("\r\u{1B}[K" + text)
             lineIsOpen = true
@@ -82,7 +87,8 @@ package final class Reporter {
         }
     }
 
-    func epoch(_ line: LogLine) {
+    /// - Parameter dataWait: the share of the time that went by waiting for images.
+    func epoch(_ line: LogLine, dataWait: Double) {
         epochs = epochs.isEmpty ? [line] : [epochs[0], line]
         let fields: [ProgressLine.Field?] = [
             .init("epoch \(line.epoch) done", rank: 0), .init(String(format: "loss %.4f", line.trainLoss), rank: 1),
@@ -90,9 +96,13 @@ package final class Reporter {
             .init(String(format: "reg %.4f", line.trainLossReg), rank: 6),
             line.trainAcc.map { .init(String(format: "online accuracy %.1f%%", 100 * $0), rank: 3) },
             .init(String(format: "effective rank %.1f", line.effectiveRank), rank: 2),
-            .init(String(format: "%.0f images/s", line.imagesPerSecond), rank: 4),
+            .init(String(format: "%.0f images/s", line.imagesPerSecond), rank: 4), .init(Self.wait(dataWait), rank: 7),
         ]
         say(ProgressLine(fields: fields.compactMap { $0 }).text(width: width()))
+    }
+
+    private static func wait(_ share: Double) -> String {
+        String(format: "data wait %.0f%%", 100 * min(max(share, 0), 1))
     }
 
     /// A whole line, below an open progress line.

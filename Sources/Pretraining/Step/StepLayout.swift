@@ -1,3 +1,4 @@
+package import Augmentation
 internal import ImageCodecs
 package import Datasets
 internal import Communication
@@ -12,19 +13,26 @@ internal import Training
 
 /// Makes all that training steps need, for a run, for a measurement, or only to count the memory.
 package struct StepLayout {
-    package let source: any ImageSource
+    package var source: any ImageSource
     package var statistics: ChannelStatistics
     /// Of the online classifier; nil for none.
     let classes: Int?
     package let compute: ComputeConfiguration
+    /// What becomes of images that cannot be decoded.
+    package let badImages: BadImages
+    /// What is taken of an image.
+    private let augmentation: ImageAugmentation
 
     package init(
-        source: any ImageSource, statistics: ChannelStatistics, classes: Int?, compute: ComputeConfiguration
+        source: any ImageSource, statistics: ChannelStatistics, classes: Int?, compute: ComputeConfiguration,
+        augmentation: ImageAugmentation = .crop(RandomResizedCrop()), badImages: BadImages.Action = .fail
     ) {
         self.source = source
         self.statistics = statistics
         self.classes = classes
         self.compute = compute
+        self.augmentation = augmentation
+        self.badImages = BadImages(badImages, of: source.count)
     }
 
     /// A step and what it was made of.
@@ -50,9 +58,10 @@ package struct StepLayout {
             source: source,
             transform: ImageTransform(
                 size: ImageSize(height: c.model.imageHeight, width: c.model.imageWidth), statistics: statistics,
-                augmentation: ImageAugmentation()),
-            division: division, repeats: c.turnsPerStep, seed: c.seed, epoch: position.epoch, step: position.step,
-            prefetch: compute.prefetch, plan: memory)
+                augmentation: augmentation),
+            division: division, repeats: c.turnsPerStep, seed: c.seed,
+            badImages: badImages, epoch: position.epoch, step: position.step,
+            workers: compute.workers, plan: memory)
         let model = MaskedAutoencoder(
             c.model, c.precision, classes: classes, keepsPackedWeights: c.accumulation > 1, plan: memory)
         let optimizer = AdamW(

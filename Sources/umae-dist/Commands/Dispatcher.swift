@@ -114,6 +114,7 @@ struct UmaeDist: ParsableCommand {
 
     /// The first runs where none is named.
     static let commands: [any WorldCommand.Type] = [
-        PretrainCommand.self, DebugCommand.self, BenchCommand.self, PlanCommand.self,
+        PretrainCommand.self, DebugCommand.self, BenchCommand.self, PlanCommand.self, PackCommand.self,
+        DataCommand.self,
     ]
 }

@@ -36,8 +36,8 @@ struct PlanCommand: WorldCommand {
     /// Of the online classifier where the data is not here: those of ImageNet-1K.
     private static var usualClasses: Int { 1000 }
 
-    private func computing(prefetch: Int? = nil) -> ComputeConfiguration {
-        var computing = options.run.compute.computing(prefetch: prefetch)
+    private func computing(workers: Int? = nil) -> ComputeConfiguration {
+        var computing = options.run.compute.computing(workers: workers)
         // A run's, not a plan's.
         computing.timeline = nil
         return computing
@@ -63,7 +63,7 @@ struct PlanCommand: WorldCommand {
         let plan = ScalingPlan(
             configuration: configuration, scaling: options.scaling, mostImages: options.mostImages,
             cluster: options.machine.cluster(measured: local), nodes: options.machine.nodes.values,
-            trainingSet: trainingSet, computing: computing(prefetch: options.run.data.numWorkers))
+            trainingSet: trainingSet, computing: computing(workers: options.run.data.numWorkers))
         try world.agree {
             let batch = plan.divisions.reduce(0) { max($0, $1.effectiveBatch) }
             if let images = trainingSet.images, batch > images {

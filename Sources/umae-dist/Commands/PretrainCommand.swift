@@ -4,6 +4,7 @@ import Checkpoints
 import Communication
 import Foundation
 import Host
+import ImageCodecs
 import ImageData
 import Models
 import Options
@@ -35,11 +36,14 @@ struct PretrainCommand: WorldCommand {
     /// Everything is looked at before anything is changed: up to the line that says so, `--dry-run` goes the same way.
     func run(in world: any Communicator) throws -> Int32 {
         if options.run.printConfig { return try printConfiguration(in: world) }
-        let data = try world.agree {
+        let model = try world.agree {
             let model = try options.model.configuration()
             try model.validate()
-            return try options.data.open(.train, of: model.encoder, seed: options.run.seed)
+            return model
         }
+        let data = try options.data.open(
+            .train, of: model.encoder, seed: options.run.seed, keepsListing: !options.run.dryRun, in: world,
+            say: { Console.print($0) })
         let asked = try configuration(on: data, in: world)
         let notices = try world.agree { try options.compatibility.notices() }
         let reporter = Reporter(in: world)
@@ -58,18 +62,24 @@ struct PretrainCommand: WorldCommand {
         let resources = RankResources(world, try options.compute.team(in: world))
         var layout = StepLayout(
             source: data, statistics: .unknown(channels: data.channels), classes: data.classCount,
-            compute: options.compute.computing(prefetch: options.data.numWorkers))
+            compute: options.compute.computing(
+                workers: try ComputeOptions.workers(options.data.numWorkers, besides: resources.team, in: world)),
+            augmentation: configuration.data.augmentation(
+                for: ImageSize(height: configuration.model.imageHeight, width: configuration.model.imageWidth)),
+            badImages: options.data.onBadImage)
         let plan = try PretrainRun.plan(configuration, layout, saves: isKept, on: resources)
         for notice in try ProcessorAffinity.notices(threads: resources.team.count, in: world) { reporter.note(notice) }
         if try StopRequest.isPending(on: world) { return stopped(reporter, isKept, options.run.outputDir, step: 0) }
 
-        layout.statistics = try configuration.statistics(of: data, in: world)
+        for note in data.notes { reporter.note(note) }
+        layout.source = try options.data.staged(data, in: world, note: reporter.note)
+        layout.statistics = try configuration.statistics(of: layout.source, skipping: layout.badImages, in: world)
         let run = try PretrainRun(
             configuration, layout, saves: isKept, resume: resume, on: resources, reporter: reporter)
         var summary = RunSummary(
             run: run, data: data, threads: resources.team.count, ranks: world.size, hosts: world.hostLayout,
             directory: opening.place.path, resume: resume?.checkpoint,
-            origins: options.data.originsOfStatistics(configuration))
+            origins: options.data.originsOfStatistics(configuration, data))
         if options.run.dryRun {
             reporter.say(lines: summary.opening)
             let saving = world.size > 1 && isKept ? " (saving: of rank 0 alone)" : ""

@@ -33,7 +33,8 @@ struct RunSummary {
         let millions = Double(run.model.parameters.values.count) / 1e6
         var lines = [
             "data     \(data.name), \(counted(data.count, "image")) of \(size), "
-                + (data.classCount.map { "\($0) classes" } ?? "no labels"),
+                + (data.classCount.map { "\($0) classes" } ?? "no labels")
+                + " (\(data.form))",
             "pixels   " + pixels,
             String(
                 format: "model    %d blocks of width %d, decoder %d of %d, %.2f M parameters, %.3f GFLOP per image",
@@ -101,6 +102,7 @@ struct RunSummary {
             "  effective rank    " + change("%.1f", \.effectiveRank)
                 + " of \(run.configuration.model.embedDim) dimensions that the features spread over",
         ]
+        if let advice = run.adviceOnData { lines.append("  data              " + advice) }
         if let classes = data.classCount {
             lines.append(
                 "  online accuracy   " + change("%.1f%%") { 100 * ($0.trainAcc ?? 0) }

@@ -1,0 +1,76 @@
+internal import ImageCodecs
+
+/// Resizes images of floats as Pillow's `Image.resize(size, BICUBIC)` does those of mode F, but for rounding: it adds up in
+/// floats, and Pillow in doubles.
+///
+/// Nothing is cut off: values may leave the range of the image where the filter overshoots. Keeps its memory from one image
+/// to the next. One thread at a time.
+final class FloatResampler {
+    private var horizontal = ResamplingWeights<Float>()
+    private var vertical = ResamplingWeights<Float>()
+    /// What the first of two passes has made, and the second.
+    private let halfway = ImageBuffer()
+    private let result = ImageBuffer()
+
+    /// As `BicubicResampler.resample`, passes in the same order.
+    func resample(_ image: PixelView, to size: ImageSize) -> PixelView {
+        let (scalesRows, scalesColumns) = (image.size.width != size.width, image.size.height != size.height)
+        if scalesRows { horizontal.prepare(input: image.size.width, output: size.width) }
+        if scalesColumns { vertical.prepare(input: image.size.height, output: size.height) }
+        guard scalesRows || scalesColumns else { return image }
+        if BicubicResampler.columnsFirst(image.size, size) {
+            let between = resampleColumns(image, height: size.height, into: halfway)
+            return scalesRows ? resampleRows(between, width: size.width, into: result) : between
+        }
+        let between = scalesRows ? resampleRows(image, width: size.width, into: halfway) : image
+        return scalesColumns ? resampleColumns(between, height: size.height, into: result) : between
+    }
+
+    /// The pass along each row.
+    private func resampleRows(_ image: PixelView, width: Int, into buffer: ImageBuffer) -> PixelView {
+        let size = ImageSize(height: image.size.height, width: width)
+        var (bytes, target) = unsafe buffer.floats(image.channels * size.pixels)
+        let view = PixelView(floatPlanes: bytes, size, channels: image.channels)
+        let axis = horizontal
+        unsafe axis.weights.withUnsafeBufferPointer { weights in
+            for channel in 0..<image.channels {
+                for row in 0..<size.height {
+                    let source = unsafe image.floats(row: row, channel: channel)
+                    for column in 0..<width {
+                        let first = Int(axis.first[column])
+                        let base = column * axis.tapStride
+                        var sum: Float = 0
+                        for tap in 0..<Int(axis.taps[column]) {
+                            unsafe sum += source[first + tap] * weights[base + tap]
+                        }
+                        unsafe target[column] = sum
+                    }
+                    unsafe target += width
+                }
+            }
+        }
+        return view
+    }
+
+    /// The pass along each column, a whole row at a time.
+    private func resampleColumns(_ image: PixelView, height: Int, into buffer: ImageBuffer) -> PixelView {
+        let size = ImageSize(height: height, width: image.size.width)
+        var (bytes, target) = unsafe buffer.floats(image.channels * size.pixels)
+        let view = PixelView(floatPlanes: bytes, size, channels: image.channels)
+        let axis = vertical
+        unsafe axis.weights.withUnsafeBufferPointer { weights in
+            for channel in 0..<image.channels {
+                for row in 0..<height {
+                    unsafe target.update(repeating: 0, count: size.width)
+                    for tap in 0..<Int(axis.taps[row]) {
+                        let source = unsafe image.floats(row: Int(axis.first[row]) + tap, channel: channel)
+                        let weight = unsafe weights[row * axis.tapStride + tap]
+                        for column in 0..<size.width { unsafe target[column] += source[column] * weight }
+                    }
+                    unsafe target += size.width
+                }
+            }
+        }
+        return view
+    }
+}

@@ -1,0 +1,59 @@
+package import ImageCodecs
+internal import Tensors
+
+/// What is taken of an image, and how it is resized, before it is normalised.
+package enum ImageAugmentation: Hashable, Sendable {
+    /// A random part, mirrored now and then.
+    case crop(RandomResizedCrop, flipProbability: Float = 0.5)
+    /// The shorter side is resized to so many pixels and the middle is cut out: torchvision's `Resize(shorterSide)` and
+    /// `CenterCrop`.
+    case center(shorterSide: Int)
+    /// The whole image, whatever becomes of its shape.
+    case whole
+
+    /// Numbers of one sample in one epoch.
+    package struct Draw: Sendable {
+        let seed: UInt64
+        let epoch: Int
+        let sample: Int
+
+        package init(seed: UInt64, epoch: Int, sample: Int) {
+            self.seed = seed
+            self.epoch = epoch
+            self.sample = sample
+        }
+    }
+
+    /// The part that is resized.
+    package func box(in size: ImageSize, _ draw: Draw) -> CropBox {
+        guard case .crop(let crop, _) = self else { return size.whole }
+        var random = SampleRandom(seed: draw.seed, epoch: draw.epoch, sample: draw.sample, purpose: .crop)
+        return crop.box(in: size, random: &random)
+    }
+
+    package func flips(_ draw: Draw) -> Bool {
+        guard case .crop(_, let probability) = self else { return false }
+        var random = SampleRandom(seed: draw.seed, epoch: draw.epoch, sample: draw.sample, purpose: .flip)
+        return random.uniform() < probability
+    }
+
+    /// What a part becomes, and which part of that an image of `size` is.
+    package func resizing(_ old: ImageSize, to size: ImageSize) -> (size: ImageSize, part: CropBox) {
+        guard case .center(let shorterSide) = self else { return (size, size.whole) }
+        // torchvision cuts the longer side off to a whole number of pixels, and resizes no further than it has to.
+        let shorter = max(shorterSide, size.height, size.width)
+        let new =
+            old.height <= old.width
+            ? ImageSize(height: shorter, width: shorter * old.width / old.height)
+            : ImageSize(height: shorter * old.height / old.width, width: shorter)
+        return (
+            new,
+            CropBox(
+                top: Self.half(new.height - size.height), left: Self.half(new.width - size.width), height: size.height,
+                width: size.width)
+        )
+    }
+
+    /// Python's `int(round(x / 2.0))`.
+    private static func half(_ length: Int) -> Int { Int((Double(length) / 2).rounded(.toNearestOrEven)) }
+}

@@ -1,0 +1,71 @@
+internal import Augmentation
+package import Datasets
+package import ImageCodecs
+internal import Tensors
+
+/// What becomes of images when they are packed.
+package struct PackRecipe: Sendable {
+    /// Pixels that the shorter side is scaled to, where it is longer; nil leaves images as they are.
+    package let shorterSide: Int?
+    /// Of images that are scaled.
+    package let encoding: ImageEncoding
+
+    package init(shorterSide: Int?, encoding: ImageEncoding) {
+        self.shorterSide = shorterSide
+        self.encoding = encoding
+    }
+
+    /// The size that an image gets; nil if it stays. That of torchvision's `Resize`.
+    func size(of image: ImageSize) -> ImageSize? {
+        guard let side = shorterSide, min(image.height, image.width) > side else { return nil }
+        return image.height <= image.width
+            ? ImageSize(height: side, width: side * image.width / image.height)
+            : ImageSize(height: side * image.height / image.width, width: side)
+    }
+}
+
+/// Makes the bytes that a pack has of images. One thread at a time.
+package final class PackWorker {
+    private let source: EncodedImages
+    private let recipe: PackRecipe
+    private let buffer = ImageBuffer()
+    private let resampler = BicubicResampler()
+    /// Of the images that were asked for last.
+    package private(set) var results: [Result<Packed, ImageDataError>] = []
+
+    package struct Packed: Sendable {
+        package let bytes: [UInt8]
+        /// Why the image is as it was and not scaled.
+        package let refusal: ImageDataError?
+    }
+
+    package init(_ source: EncodedImages, _ recipe: PackRecipe) {
+        self.source = source
+        self.recipe = recipe
+    }
+
+    package func prepare(_ images: Range<Int>) {
+        results.removeAll(keepingCapacity: true)
+        for image in images {
+            do throws(ImageDataError) {
+                results.append(.success(try packed(image)))
+            } catch {
+                results.append(.failure(error))
+            }
+        }
+    }
+
+    /// An image that cannot be decoded is packed as it is, so that a run on the pack meets what one on the source would.
+    private func packed(_ image: Int) throws(ImageDataError) -> Packed {
+        let stored = try source.encoded(at: image, into: buffer)
+        let original = stored.withElements { span in unsafe span.withUnsafeBufferPointer { unsafe Array($0) } }
+        guard recipe.shorterSide != nil else { return Packed(bytes: original, refusal: nil) }
+        do throws(ImageCodecError) {
+            let pixels = try buffer.decoder.decode(original.span, part: \.whole, into: buffer)
+            guard let size = recipe.size(of: pixels.size) else { return Packed(bytes: original, refusal: nil) }
+            return Packed(bytes: try recipe.encoding.encode(resampler.resample(pixels, to: size)), refusal: nil)
+        } catch {
+            return Packed(bytes: original, refusal: .badImage(path: source.path(of: image), reason: error))
+        }
+    }
+}

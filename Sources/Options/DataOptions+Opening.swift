@@ -1,0 +1,71 @@
+package import Communication
+package import Datasets
+internal import Foundation
+internal import ImageCodecs
+package import Models
+internal import Settings
+
+extension DataOptions {
+    /// The images; generated ones fit the model. One rank looks at all files and tells the others what there is. Collective.
+    ///
+    /// - Parameters:
+    ///   - keepsListing: whether a listing that took long is kept for other runs.
+    ///   - say: is told how far the listing is, if it takes long.
+    /// - Throws: if they cannot be read, or are not as many as they should be.
+    package func open(
+        _ split: ImageDataset.Split, of model: VisionTransformerConfiguration, seed: UInt64, keepsListing: Bool,
+        in world: any Communicator, say: @escaping (String) -> Void
+    ) throws -> any ImageSource {
+        let synthetic = SyntheticImageParameters(
+            count: syntheticImages, channels: model.channels,
+            size: ImageSize(height: model.imageHeight, width: model.imageWidth), seed: seed)
+        let share = try world.hostShare()
+        let found = try world.agree(during: .readingData) {
+            try ImageDataset.find(
+                path: dataPath, split: split, kind: dataKind, classes: try Self.classNames(classes),
+                synthetic: synthetic, sharing: share)
+        }
+        // Ranks that do not find the same kind of data would wait for different things.
+        try world.agreeOnEqual("forms of data", [found.isListed ? "image files" : "arrays"])
+        let source =
+            switch found {
+            case .source(let source): source
+            case .unlisted(let images): try open(images, keepsListing: keepsListing, in: world, say: say)
+            }
+        return try world.agree {
+            if let images, images != source.count {
+                throw SettingsError(
+                    "--images is \(images), and \(dataPath) has \(source.count): is it the data meant?")
+            }
+            try checkStatistics(channels: source.channels)
+            return source
+        }
+    }
+
+    private func open(
+        _ images: UnlistedImages, keepsListing: Bool, in world: any Communicator, say: @escaping (String) -> Void
+    ) throws -> any ImageSource {
+        let started = ContinuousClock.now
+        var told = started
+        let own = try world.agree(during: .readingData) { () -> DatasetListing? in
+            guard world.rank == 0 else { return nil }
+            return try images.list(cache, keeping: keepsListing) { count in
+                guard ContinuousClock.now - told > .seconds(5) else { return }
+                told = .now
+                say("listing \(dataPath): \(count) images so far")
+            }
+        }
+        let bytes = world.size == 1 ? [] : try world.allGather(own?.encoded ?? [])[0]
+        return try world.agree {
+            guard let listing = own ?? DatasetListing(decoding: bytes) else {
+                throw SettingsError("the list of images that rank 0 has sent is damaged")
+            }
+            return try images.open(listing)
+        }
+    }
+
+    private var cache: ListingCache? {
+        let directory = cacheDir ?? ListingCache.usual(environment: ProcessInfo.processInfo.environment)
+        return directory.flatMap { $0.isEmpty ? nil : ListingCache($0) }
+    }
+}

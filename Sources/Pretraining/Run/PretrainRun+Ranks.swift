@@ -1,0 +1,69 @@
+internal import ImageData
+internal import Training
+internal import Communication
+internal import Runs
+
+/// What ranks tell one another at the end of an epoch.
+extension PretrainRun {
+    /// Says which images were skipped, and which ranks compute much longer than the others, who then wait for them at every
+    /// step. Collective.
+    ///
+    /// - Returns: the share of its time that the rank which waited longest for images has waited for them.
+    func reportRanks() throws -> Double {
+        let news = loader.badImages.news()
+        let waited = step.clock[.data]
+        let total = PhaseClock.Phase.allCases.reduce(0) { $0 + step.clock[$1] }
+        let computed = total - step.clock[.communication]
+        let since = ranksBefore
+        ranksBefore = (computed, waited, total)
+        let ranks = communicator.size
+        var figures = [Double](repeating: 0, count: 3 * ranks)
+        figures[communicator.rank] = computed - since.computed
+        figures[ranks + communicator.rank] = (waited - since.waited) / max(total - since.total, 1e-9)
+        figures[2 * ranks + communicator.rank] = Double(news.count)
+        try communicator.allReduce(&figures, .sum)
+        reportStragglers(Array(figures[..<ranks]))
+        if figures[(2 * ranks)...].contains(where: { $0 > 0 }) { try tell(news) }
+        let wait = figures[ranks..<2 * ranks].max() ?? 0
+        waits.append(wait)
+        return wait
+    }
+
+    private func tell(_ news: [String]) throws {
+        // Several ranks may have met the same image.
+        var told: Set<Substring> = []
+        try communicator.gather(Array(news.joined(separator: "\n").utf8), during: .printing) { _, bytes in
+            for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n")
+            where told.insert(Substring(line)).inserted {
+                reporter.note(String(line))
+            }
+        }
+    }
+
+    private func reportStragglers(_ seconds: [Double]) {
+        guard seconds.count > 1 else { return }
+        let median = seconds.sorted()[seconds.count / 2]
+        // Of two the median is the slower one.
+        let usual = seconds.count == 2 ? seconds.min() ?? median : median
+        for (rank, own) in seconds.enumerated() where own > Self.stragglerFactor * usual && own - usual > 1 {
+            reporter.note(
+                "rank \(rank) computed for \(Reporter.time(own)) in epoch \(state.epoch), others for "
+                    + "\(Reporter.time(usual)): its host may be slower, or shared")
+        }
+    }
+
+    private static var stragglerFactor: Double { 1.25 }
+
+    /// What to change where ranks have waited for images for much of the time; nil where they have not.
+    package var adviceOnData: String? {
+        // The first epoch also waits for the first batch.
+        let usual = waits.dropFirst(waits.count > 1 ? 1 : 0)
+        let share = usual.reduce(0, +) / Double(max(usual.count, 1))
+        guard share > Self.longWait else { return nil }
+        return
+            "\(Int((100 * share).rounded()))% of the time went by waiting for images: leave cores for more --workers, or give "
+            + "images that are smaller or decoded (umae-dist pack --resize)"
+    }
+
+    private static var longWait: Double { 0.1 }
+}
