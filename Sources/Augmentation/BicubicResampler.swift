@@ -5,12 +5,11 @@ internal import Tensors
 /// Resizes images of bytes as Pillow's `Image.resize(size, BICUBIC)` does, bit for bit; of floats see `FloatResampler`.
 ///
 /// Keeps its memory from one image to the next. One thread at a time.
-package final class BicubicResampler {
-    private var horizontal = ResamplingWeights<Int32>()
-    private var vertical = ResamplingWeights<Int32>()
-    /// What the first of two passes has made, and the second.
-    private let halfway = ImageBuffer()
-    private let result = ImageBuffer()
+package final class BicubicResampler: TwoPassResampler {
+    var horizontal = ResamplingWeights<Int32>()
+    var vertical = ResamplingWeights<Int32>()
+    let halfway = ImageBuffer()
+    let result = ImageBuffer()
     private let floats = FloatResampler()
 
     package init() {}
@@ -20,26 +19,8 @@ package final class BicubicResampler {
     /// Each axis has a pass of its own, rounded to bytes; an axis whose length does not change has none. What is around a
     /// part has no influence.
     package func resample(_ image: PixelView, to size: ImageSize) -> PixelView {
-        if case .floatPlanes = image.layout { return floats.resample(image, to: size) }
-        let (scalesRows, scalesColumns) = (image.size.width != size.width, image.size.height != size.height)
-        if scalesRows { horizontal.prepare(input: image.size.width, output: size.width) }
-        if scalesColumns { vertical.prepare(input: image.size.height, output: size.height) }
-        guard scalesRows || scalesColumns else { return image }
-        if Self.columnsFirst(image.size, size) {
-            let between = resampleColumns(image, height: size.height, into: halfway)
-            return scalesRows ? resampleRows(between, width: size.width, into: result) : between
-        }
-        let between = scalesRows ? resampleRows(image, width: size.width, into: halfway) : image
-        return scalesColumns ? resampleColumns(between, height: size.height, into: result) : between
-    }
-
-    /// Whether the vertical pass comes first, which changes how bytes are rounded: where the height loses more than
-    /// twice the pixels of the width.
-    ///
-    /// Pillow 13 does so (its pull request 9549; the rule was checked against it at 1425 random sizes); up to Pillow 12 the
-    /// horizontal pass always came first.
-    static func columnsFirst(_ old: ImageSize, _ new: ImageSize) -> Bool {
-        old.height > new.height && old.height - new.height > 2 * (old.width - new.width)
+        if case .floatPlanes = image.layout { return floats.passes(image, to: size) }
+        return passes(image, to: size)
     }
 
     /// An image like another, of another size, in `buffer`; with the address of its pixels.
@@ -58,7 +39,7 @@ package final class BicubicResampler {
     }
 
     /// The pass along each row.
-    private func resampleRows(_ image: PixelView, width: Int, into buffer: ImageBuffer) -> PixelView {
+    func resampleRows(_ image: PixelView, width: Int, into buffer: ImageBuffer) -> PixelView {
         let size = ImageSize(height: image.size.height, width: width)
         let (view, base) = unsafe Self.make(size, like: image, in: buffer)
         let axis = horizontal
@@ -101,7 +82,7 @@ package final class BicubicResampler {
     }
 
     /// The pass along each column, a whole row at a time.
-    private func resampleColumns(_ image: PixelView, height: Int, into buffer: ImageBuffer) -> PixelView {
+    func resampleColumns(_ image: PixelView, height: Int, into buffer: ImageBuffer) -> PixelView {
         let size = ImageSize(height: height, width: image.size.width)
         let (view, base) = unsafe Self.make(size, like: image, in: buffer)
         let axis = vertical

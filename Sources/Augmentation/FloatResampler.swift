@@ -5,29 +5,14 @@ internal import ImageCodecs
 ///
 /// Nothing is cut off: values may leave the range of the image where the filter overshoots. Keeps its memory from one image
 /// to the next. One thread at a time.
-final class FloatResampler {
-    private var horizontal = ResamplingWeights<Float>()
-    private var vertical = ResamplingWeights<Float>()
-    /// What the first of two passes has made, and the second.
-    private let halfway = ImageBuffer()
-    private let result = ImageBuffer()
-
-    /// As `BicubicResampler.resample`, passes in the same order.
-    func resample(_ image: PixelView, to size: ImageSize) -> PixelView {
-        let (scalesRows, scalesColumns) = (image.size.width != size.width, image.size.height != size.height)
-        if scalesRows { horizontal.prepare(input: image.size.width, output: size.width) }
-        if scalesColumns { vertical.prepare(input: image.size.height, output: size.height) }
-        guard scalesRows || scalesColumns else { return image }
-        if BicubicResampler.columnsFirst(image.size, size) {
-            let between = resampleColumns(image, height: size.height, into: halfway)
-            return scalesRows ? resampleRows(between, width: size.width, into: result) : between
-        }
-        let between = scalesRows ? resampleRows(image, width: size.width, into: halfway) : image
-        return scalesColumns ? resampleColumns(between, height: size.height, into: result) : between
-    }
+final class FloatResampler: TwoPassResampler {
+    var horizontal = ResamplingWeights<Float>()
+    var vertical = ResamplingWeights<Float>()
+    let halfway = ImageBuffer()
+    let result = ImageBuffer()
 
     /// The pass along each row.
-    private func resampleRows(_ image: PixelView, width: Int, into buffer: ImageBuffer) -> PixelView {
+    func resampleRows(_ image: PixelView, width: Int, into buffer: ImageBuffer) -> PixelView {
         let size = ImageSize(height: image.size.height, width: width)
         var (bytes, target) = unsafe buffer.floats(image.channels * size.pixels)
         let view = PixelView(floatPlanes: bytes, size, channels: image.channels)
@@ -53,7 +38,7 @@ final class FloatResampler {
     }
 
     /// The pass along each column, a whole row at a time.
-    private func resampleColumns(_ image: PixelView, height: Int, into buffer: ImageBuffer) -> PixelView {
+    func resampleColumns(_ image: PixelView, height: Int, into buffer: ImageBuffer) -> PixelView {
         let size = ImageSize(height: height, width: image.size.width)
         var (bytes, target) = unsafe buffer.floats(image.channels * size.pixels)
         let view = PixelView(floatPlanes: bytes, size, channels: image.channels)

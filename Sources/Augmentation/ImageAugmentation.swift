@@ -40,12 +40,8 @@ package enum ImageAugmentation: Hashable, Sendable {
     /// What a part becomes, and which part of that an image of `size` is.
     package func resizing(_ old: ImageSize, to size: ImageSize) -> (size: ImageSize, part: CropBox) {
         guard case .center(let shorterSide) = self else { return (size, size.whole) }
-        // torchvision cuts the longer side off to a whole number of pixels, and resizes no further than it has to.
-        let shorter = max(shorterSide, size.height, size.width)
-        let new =
-            old.height <= old.width
-            ? ImageSize(height: shorter, width: shorter * old.width / old.height)
-            : ImageSize(height: shorter * old.height / old.width, width: shorter)
+        // Images are resized no further than they have to be.
+        let new = old.withShorterSide(max(shorterSide, size.height, size.width))
         return (
             new,
             CropBox(

@@ -111,28 +111,6 @@ package enum Directories {
         }
     }
 
-    /// The entries of a directory, in no order; the first `most` that the system names.
-    package static func names(in path: String, atMost most: Int = .max) throws(FileError) -> [String] {
-        guard let stream = unsafe opendir(path) else {
-            throw FileError(path: path, .system(call: "opendir", code: errno))
-        }
-        defer { unsafe closedir(stream) }
-        var names: [String] = []
-        while names.count < most {
-            errno = 0
-            guard let entry = unsafe readdir(stream) else {
-                let code = errno
-                if code != 0 { throw FileError(path: path, .system(call: "readdir", code: code)) }
-                break
-            }
-            let name = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-                unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if name != "." && name != ".." { names.append(name) }
-        }
-        return names
-    }
-
     package static func rename(_ old: String, to new: String) throws(FileError) {
         try systemCall("rename", old) { unsafe Glibc.rename(old, new) }
     }

@@ -10,6 +10,14 @@ package struct ImageSize: Hashable, Sendable {
 
     package var pixels: Int { height * width }
 
+    /// The size with a shorter side of so many pixels: that of torchvision's `Resize`, which cuts the longer side off to a whole
+    /// number of them.
+    package func withShorterSide(_ pixels: Int) -> ImageSize {
+        height <= width
+            ? ImageSize(height: pixels, width: pixels * width / height)
+            : ImageSize(height: pixels * height / width, width: pixels)
+    }
+
     /// All of an image of this size.
     package var whole: CropBox { CropBox(top: 0, left: 0, height: height, width: width) }
 }

@@ -25,29 +25,25 @@ struct BatchLoaderTests {
     }
 
     /// Synthetic images, of which one cannot be read.
-    struct DamagedSource: ImageSource {
-        let images: any ImageSource
+    struct DamagedSource: WrappedImages {
+        let images: SyntheticImages
         let damaged: Int
 
-        var name: String { images.name }
-        var count: Int { images.count }
-        var channels: Int { images.channels }
-        var classCount: Int? { images.classCount }
-        var uniformSize: ImageSize? { images.uniformSize }
-        var identity: DataIdentity { images.identity }
-        func label(at index: Int) -> Int { images.label(at: index) }
         func decode(
             at index: Int, part choose: (ImageSize) -> CropBox, into buffer: ImageBuffer
         ) throws(ImageDataError) -> PixelView {
             if index == damaged { throw .unreadable(path: "/data/image-\(index).jpeg", reason: "damaged") }
-            return try images.decode(at: index, part: choose, into: buffer)
+            return images.decode(at: index, part: choose, into: buffer)
         }
     }
 
+    private func images() throws -> SyntheticImages {
+        try SyntheticImages(
+            SyntheticImageParameters(count: 50, channels: 1, size: ImageSize(height: 8, width: 8)), split: .train)
+    }
+
     private func source(damaged: Int? = nil) throws -> any ImageSource {
-        let images = try ImageDataset.open(
-            path: "synthetic", split: .train,
-            synthetic: SyntheticImageParameters(count: 50, channels: 1, size: ImageSize(height: 8, width: 8)))
+        let images = try images()
         if let damaged { return DamagedSource(images: images, damaged: damaged) }
         return images
     }
@@ -132,25 +128,18 @@ struct BatchLoaderTests {
 
     @Test("many images that cannot be decoded end the run")
     func manyBadImages() throws {
-        struct Unreadable: ImageSource {
-            let images: any ImageSource
-            var name: String { "" }
-            var count: Int { images.count }
-            var channels: Int { images.channels }
-            var classCount: Int? { nil }
-            var uniformSize: ImageSize? { nil }
-            var identity: DataIdentity { images.identity }
-            func label(at index: Int) -> Int { 0 }
+        struct Unreadable: WrappedImages {
+            let images: SyntheticImages
             func decode(
                 at index: Int, part choose: (ImageSize) -> CropBox, into buffer: ImageBuffer
             ) throws(ImageDataError) -> PixelView {
                 if index.isMultiple(of: 2) { throw .badImage(path: "/\(index)", reason: .empty) }
-                return try images.decode(at: index, part: choose, into: buffer)
+                return images.decode(at: index, part: choose, into: buffer)
             }
         }
         let bad = BadImages(.skip, of: 50)
         let error = thrownError(ImageDataError.self) {
-            try take(9, loader(Unreadable(images: source()), badImages: bad, prefetch: 2))
+            try take(9, loader(Unreadable(images: images()), badImages: bad, prefetch: 2))
         }
         #expect(error?.description.contains("11 images cannot be decoded, more than are skipped; the last: /") == true)
         #expect(bad.news().last == "skipped 8 more images that cannot be decoded")

@@ -10,7 +10,7 @@ import Testing
 @Suite("Mean and deviation of the images")
 struct ImageStatisticsTests {
     /// Synthetic images that count how often each is decoded, and of which one may be damaged.
-    private final class WatchedImages: ImageSource {
+    private final class WatchedImages: WrappedImages {
         let images: SyntheticImages
         let damaged: Int?
         private let decoded: Mutex<[Int]>
@@ -24,14 +24,6 @@ struct ImageStatisticsTests {
         }
 
         var timesDecoded: [Int] { decoded.withLock { $0 } }
-
-        var name: String { images.name }
-        var count: Int { images.count }
-        var channels: Int { images.channels }
-        var classCount: Int? { images.classCount }
-        var uniformSize: ImageSize? { images.uniformSize }
-        var identity: DataIdentity { images.identity }
-        func label(at index: Int) -> Int { images.label(at: index) }
 
         func decode(
             at index: Int, part choose: (ImageSize) -> CropBox, into buffer: ImageBuffer

@@ -24,12 +24,11 @@ final class TarFile {
 
     init(_ path: [UInt8]) throws(ImageDataError) {
         self.path = String(decoding: path, as: UTF8.self)
-        var status = stat()
-        guard unsafe DirectoryEntries.withPath(path, { unsafe stat($0, &status) }) == 0 else {
+        guard let status = Directories.status(of: path) else {
             throw .unreadable(path: self.path, reason: ImageDataError.reason(errno))
         }
         size = Int(status.st_size)
-        guard let tar = unsafe DirectoryEntries.withPath(path, { unsafe umae_tar_open($0) }) else {
+        guard let tar = unsafe Directories.withPath(path, { unsafe umae_tar_open($0) }) else {
             throw .unreadable(path: self.path, reason: ImageDataError.reason(ENOMEM))
         }
         unsafe self.tar = tar

@@ -37,8 +37,7 @@ final class ShardFiles: @unchecked Sendable {
             ends[Int(place.file)] = max(ends[Int(place.file)], end)
         }
         for number in 0..<files.count {
-            var status = stat()
-            guard unsafe DirectoryEntries.withPath(fullPath(number), { unsafe stat($0, &status) }) == 0 else {
+            guard let status = Directories.status(of: fullPath(number)) else {
                 throw .unreadable(path: path(number), reason: ImageDataError.reason(errno))
             }
             guard UInt64(status.st_size) >= ends[number] else {
@@ -64,17 +63,12 @@ final class ShardFiles: @unchecked Sendable {
         let descriptor = try borrow(file)
         defer { giveBack(file) }
         let bytes = buffer.encoded(size)
-        var taken = 0
-        while taken < size {
-            let count = unsafe pread(
-                descriptor, bytes.pointer + taken, size - taken, off_t(place.offset) + off_t(taken))
-            if count < 0 && errno == EINTR { continue }
-            guard count >= 0 else { throw .unreadable(path: path(file), reason: ImageDataError.reason(errno)) }
-            guard count > 0 else {
-                throw .truncated(
-                    path: path(file), expectedBytes: Int(place.offset) + size, foundBytes: Int(place.offset) + taken)
-            }
-            taken += count
+        guard let taken = bytes.fill(from: descriptor, at: Int(place.offset)) else {
+            throw .unreadable(path: path(file), reason: ImageDataError.reason(errno))
+        }
+        guard taken == size else {
+            throw .truncated(
+                path: path(file), expectedBytes: Int(place.offset) + size, foundBytes: Int(place.offset) + taken)
         }
         return bytes
     }
@@ -96,7 +90,7 @@ final class ShardFiles: @unchecked Sendable {
         if descriptors[file] < 0 {
             if open.count >= Self.mostOpen { closeOldest() }
             // O_NONBLOCK: a pipe of that name would hold up the program.
-            let descriptor = unsafe DirectoryEntries.withPath(fullPath(file)) {
+            let descriptor = unsafe Directories.withPath(fullPath(file)) {
                 unsafe Glibc.open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
             }
             guard descriptor >= 0 else { throw .unreadable(path: path(file), reason: ImageDataError.reason(errno)) }

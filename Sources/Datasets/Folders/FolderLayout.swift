@@ -85,11 +85,12 @@ private struct Glance {
     private static var most: Int { 256 }
 
     init(_ path: String) {
-        let names = ((try? Directories.names(in: path, atMost: Self.most)) ?? []).filter { !$0.hasPrefix(".") }.sorted()
-        hasImage = names.contains { FolderListing.isImage($0) && !Directories.isDirectory(Directories.child(path, $0)) }
-        directories = names.filter {
-            !FolderListing.isImage($0) && Directories.isDirectory(Directories.child(path, $0))
-        }
+        let entries = ((try? Directories.entries(in: Array(path.utf8), atMost: Self.most)) ?? [])
+            .filter { !$0.isHidden }.map {
+                (name: String(decoding: $0.name, as: UTF8.self), isDirectory: $0.isDirectory)
+            }
+        hasImage = entries.contains { !$0.isDirectory && FolderListing.isImage($0.name) }
+        directories = entries.filter { $0.isDirectory && !FolderListing.isImage($0.name) }.map(\.name).sorted()
     }
 
     static func findsImage(below path: String, depth: Int) -> Bool {

@@ -76,9 +76,8 @@ package struct ListingCache: Sendable {
     private static func stamps(_ names: NameTable, root: String) -> [Int64]? {
         var stamps: [Int64] = []
         for index in 0..<names.count {
-            var status = stat()
             let path = Array(root.utf8) + [UInt8(ascii: "/")] + names[index]
-            guard unsafe DirectoryEntries.withPath(path, { unsafe stat($0, &status) }) == 0 else { return nil }
+            guard let status = Directories.status(of: path) else { return nil }
             stamps += [Int64(status.st_mtim.tv_sec), Int64(status.st_mtim.tv_nsec), Int64(status.st_size)]
         }
         return stamps

@@ -61,10 +61,12 @@ package struct SampleIndex: Hashable, Sendable {
     /// their labels.
     package var identity: DataIdentity {
         var checksum = Checksum()
+        let bytes = names.bytes.span
+        // No name has it, so that where one ends decides.
+        let end: [UInt8] = [0]
         for index in 0..<count {
-            unsafe checksum.add(Array(Self.key(names[index])).span.bytes)
-            // No name has it, so that where one ends decides.
-            unsafe checksum.add([UInt8(0)].span.bytes)
+            unsafe checksum.add(bytes.extracting(Self.key(names[index]).indices).bytes)
+            unsafe checksum.add(end.span.bytes)
         }
         if let labels { unsafe checksum.add(labels.span.bytes) }
         return DataIdentity(count: count, checksum.value)

@@ -15,12 +15,10 @@ package struct PackRecipe: Sendable {
         self.encoding = encoding
     }
 
-    /// The size that an image gets; nil if it stays. That of torchvision's `Resize`.
+    /// The size that an image gets; nil if it stays.
     func size(of image: ImageSize) -> ImageSize? {
         guard let side = shorterSide, min(image.height, image.width) > side else { return nil }
-        return image.height <= image.width
-            ? ImageSize(height: side, width: side * image.width / image.height)
-            : ImageSize(height: side * image.height / image.width, width: side)
+        return image.withShorterSide(side)
     }
 }
 

@@ -33,15 +33,7 @@ package struct ChannelHistogram: Sendable {
         _ images: some Sequence<Int>, of source: any ImageSource, skipping badImages: BadImages? = nil
     ) throws(ImageDataError) {
         precondition(source.channels == channels)
-        let buffer = ImageBuffer()
-        for index in images {
-            do throws(ImageDataError) {
-                count(try source.decode(at: index, into: buffer))
-            } catch {
-                guard let badImages else { throw error }
-                try badImages.note(index, error)
-            }
-        }
+        try source.forEachImage(images, skipping: badImages) { count($0) }
     }
 
     private mutating func count(_ pixels: PixelView) {

@@ -30,15 +30,8 @@ package struct ChannelMoments: Sendable {
         chunk: Int, of source: any ImageSource, skipping badImages: BadImages? = nil
     ) throws(ImageDataError) {
         self.init(channels: source.channels)
-        let buffer = ImageBuffer()
-        for index in chunk * Self.chunkSize..<min((chunk + 1) * Self.chunkSize, source.count) {
-            do throws(ImageDataError) {
-                add(try source.decode(at: index, into: buffer))
-            } catch {
-                guard let badImages else { throw error }
-                try badImages.note(index, error)
-            }
-        }
+        let images = chunk * Self.chunkSize..<min((chunk + 1) * Self.chunkSize, source.count)
+        try source.forEachImage(images, skipping: badImages) { add($0) }
     }
 
     private mutating func add(_ pixels: PixelView) {
