@@ -1,6 +1,8 @@
 package import Communication
-package import Datasets
 internal import Host
+internal import ImageFiles
+internal import ImageShards
+package import ImageSources
 
 extension DataOptions {
     /// The images as they are read from each host's own disk, where `--stage` asks for it. Collective.

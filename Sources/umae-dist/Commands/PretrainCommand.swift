@@ -1,4 +1,3 @@
-import Datasets
 import ArgumentParser
 import Checkpoints
 import Communication
@@ -6,6 +5,7 @@ import Foundation
 import Host
 import ImageCodecs
 import ImageData
+import ImageSources
 import Models
 import Options
 import Pretraining
