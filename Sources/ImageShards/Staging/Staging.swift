@@ -37,26 +37,26 @@ package struct Staging: Sendable {
             directory, "\(source.name.filter { $0 != "/" })-\(String(checksum.value, radix: 16))")
     }
 
+    /// What `copy` would bring, which is refused here as it is there.
+    package func examine() throws(StagingError) -> Outcome {
+        let missing = try missing()
+        return Outcome(
+            copiedFiles: missing.count, copiedBytes: Self.bytes(missing), keptFiles: shards.count - missing.count)
+    }
+
     /// Brings what is not there. One process of a host calls it.
     ///
     /// - Parameter progress: is told bytes that have been copied, and how many there are to copy.
     /// - Throws: where there is not enough room, before anything is copied.
     package func copy(progress: (Int, Int) -> Void = { _, _ in }) throws(StagingError) -> Outcome {
+        let missing = try missing()
+        let needed = Self.bytes(missing)
         do throws(FileError) {
             try Directories.createAll(directory)
         } catch {
             throw .file(error)
         }
-        var outcome = Outcome()
-        var missing: [(number: Int, status: FileStatus)] = []
-        for number in 0..<shards.count {
-            guard let status = FileStatus(shards.path(number)) else {
-                throw .file(FileError(path: shards.path(number), .system(call: "stat", code: errno)))
-            }
-            if FileStatus(target(number)) == status { outcome.keptFiles += 1 } else { missing.append((number, status)) }
-        }
-        let needed = missing.reduce(0) { $0 + $1.status.size }
-        try checkRoom(needed)
+        var outcome = Outcome(keptFiles: shards.count - missing.count)
         for (number, status) in missing {
             do throws(FileError) {
                 try copy(number, status) { progress(outcome.copiedBytes + $0, needed) }
@@ -72,11 +72,37 @@ package struct Staging: Sendable {
     /// The same images, read from where they were brought.
     package func opened() throws(ImageDataError) -> EncodedImages { try source.moved(to: directory) }
 
+    /// The files that are not there, and fit. Nothing is changed by looking.
+    private func missing() throws(StagingError) -> [(number: Int, status: FileStatus)] {
+        do throws(FileError) {
+            _ = try Directories.canHold(directory, flag: "--stage")
+        } catch {
+            throw .file(error)
+        }
+        var missing: [(number: Int, status: FileStatus)] = []
+        for number in 0..<shards.count {
+            guard let status = FileStatus(shards.path(number)) else {
+                throw .file(FileError(path: shards.path(number), .system(call: "stat", code: errno)))
+            }
+            if FileStatus(target(number)) != status { missing.append((number, status)) }
+        }
+        try checkRoom(Self.bytes(missing))
+        return missing
+    }
+
+    private static func bytes(_ files: [(number: Int, status: FileStatus)]) -> Int {
+        files.reduce(0) { $0 + $1.status.size }
+    }
+
     private func target(_ number: Int) -> String { Directories.child(directory, shards.name(number)) }
 
     private func checkRoom(_ needed: Int) throws(StagingError) {
         var system = statvfs()
-        guard unsafe statvfs(directory, &system) == 0 else { return }
+        var place = directory
+        while !Directories.exists(place) && place != Directories.parent(of: place) {
+            place = Directories.parent(of: place)
+        }
+        guard unsafe statvfs(place, &system) == 0 else { return }
         let free = Int(clamping: UInt64(system.f_bavail).multipliedReportingOverflow(by: UInt64(system.f_frsize)).0)
         guard needed <= free else { throw .noRoom(directory: directory, needed: needed, free: free) }
     }
