@@ -7,14 +7,14 @@ import Tensors
 import Testing
 import TestSupport
 
-@Suite("Images in arrays are mapped")
+@Suite("Images in arrays are copied once, or mapped")
 struct ArrayImagesTests {
     /// Lines of /proc/self/maps that name a file.
     private func mappings(of path: String) throws -> [String] {
         try systemFile("/proc/self/maps").split(separator: "\n").map(String.init).filter { $0.hasSuffix(" \(path)") }
     }
 
-    @Test("plain files are read where they are: nothing of them is held but labels")
+    @Test("plain files without anybody to share with are read where they are: nothing of them is held but labels")
     func mapped() throws {
         let directory = try TemporaryDirectory()
         let idx = try IDXFile.open(
@@ -30,6 +30,38 @@ struct ArrayImagesTests {
                 let mappings = try mappings(of: path)
                 #expect(mappings.count == 1 && mappings[0].contains(" r--s "), "\(mappings)")
             }
+        }
+    }
+
+    @Test("plain files are copied once for all who share memory, and what becomes of them then changes nothing")
+    func copiedOnce() throws {
+        let directory = try TemporaryDirectory()
+        let images = try directory.write("images", SampleIDX.images)
+        let share = try #require(HostShare())
+        let first = try IDXFile.open(name: "test", images: images, labels: nil, sharing: share)
+        let second = try IDXFile.open(
+            name: "test", images: images, labels: nil, sharing: HostShare(share.address))
+        #expect([first, second].map(\.heldBytes) == [24, 0])
+        #expect(try mappings(of: images).isEmpty)
+        #expect(unsafe truncate(images, 20) == 0)
+        for source in [first, second] {
+            for index in 0..<3 {
+                #expect(try pixels(source, index) == Array(patternBytes(24)[8 * index..<8 * index + 8]))
+            }
+        }
+    }
+
+    @Test("plain files that would take more than a part of the memory are mapped, by all who share memory")
+    func tooLargeToCopy() throws {
+        let directory = try TemporaryDirectory()
+        // 2^40 bytes, of which the disk has none but the header.
+        let images = try directory.write("images", idxBytes([0x803, 1 << 30, 1 << 5, 1 << 5], []))
+        #expect(unsafe truncate(images, off_t(16 + (1 << 40))) == 0)
+        let share = try #require(HostShare())
+        for share in [share, try #require(HostShare(share.address))] {
+            let source = try IDXFile.open(name: "test", images: images, labels: nil, sharing: share)
+            #expect(source.heldBytes == 0)
+            #expect(try withExtendedLifetime(source) { try mappings(of: images).count } == 1)
         }
     }
 

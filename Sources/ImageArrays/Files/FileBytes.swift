@@ -3,7 +3,7 @@ internal import Host
 internal import ImageSources
 internal import Tensors
 
-/// Content of a file: mapped, so that the processes of a host share it, or a copy of this process.
+/// Content of a file: a copy that the processes of a host share, the file itself, mapped, or a copy of this process.
 @safe
 struct FileBytes: @unchecked Sendable {
     /// The first byte; valid as long as this value is kept.
@@ -35,8 +35,12 @@ struct FileBytes: @unchecked Sendable {
 }
 
 extension DataFile {
-    /// All that follows the header, which has been read, and has to have `count` bytes: mapped where the file is not
-    /// compressed; otherwise inflated, by one process of those that share memory, or else for this process alone.
+    /// A copy of a plain file spares nothing but surprises, so it may take a quarter of the memory.
+    private static var partForCopies: Int { 4 }
+
+    /// All that follows the header, which has been read, and has to have `count` bytes: copied or inflated by one process of
+    /// those that share memory. Without that, and where it would be too much, a plain file is mapped, and a compressed one
+    /// inflated for this process alone.
     func rest(after header: Int, count: Int, sharing share: HostShare?) throws(ImageDataError) -> FileBytes {
         let status = try status()
         let (expected, stored) = (header + count, Int(status.st_size))
@@ -45,17 +49,19 @@ extension DataFile {
                 throw .truncated(path: path, expectedBytes: expected, foundBytes: stored)
             }
             guard stored == expected else { throw .trailingBytes(path: path, expectedBytes: expected) }
-            if let file = MappedFile(descriptor, count: stored) { return FileBytes(file, from: header) }
-        } else if let share {
+        }
+        if let share {
             let key = HostShare.Key(
                 device: UInt64(status.st_dev), file: UInt64(status.st_ino),
                 changed: Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec), count: count)
-            let shared = try share.content(key) { (span) throws(ImageDataError) in
+            let shared = try share.content(key, ofMemory: isCompressed ? 1 : Self.partForCopies) {
+                (span) throws(ImageDataError) in
                 try readAll(of: &span, after: header)
                 try expectEnd(after: expected)
             }
             if let shared { return FileBytes(shared, heldBytes: share.isOwner ? count : 0) }
         }
+        if !isCompressed, let file = MappedFile(descriptor, count: stored) { return FileBytes(file, from: header) }
         let available = HostMemory().least
         guard !isCompressed || count <= available else {
             throw .tooLargeInflated(path: path, bytes: count, available: available)
