@@ -1,8 +1,9 @@
-internal import ImageCodecs
-internal import Datasets
 package import Communication
 import Foundation
+internal import ImageArrays
+internal import ImageCodecs
 internal import ImageData
+internal import ImageSources
 internal import Models
 package import Pretraining
 package import Runs

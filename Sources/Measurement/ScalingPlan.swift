@@ -1,13 +1,14 @@
-internal import ImageCodecs
-internal import Datasets
 internal import Communication
+internal import ImageArrays
+internal import ImageCodecs
 internal import ImageData
+internal import ImageSources
 internal import Models
 package import Planning
+package import Pretraining
 package import Regularizers
 package import Runs
 package import Tensors
-package import Pretraining
 internal import Training
 
 /// A run as it would be on some numbers of nodes: how its batch is divided, how long a step takes, what a rank holds.

@@ -1,9 +1,9 @@
-internal import ImageCodecs
-package import Datasets
 package import ArgumentParser
 internal import Communication
 internal import Host
+internal import ImageCodecs
 package import ImageData
+package import ImageSources
 internal import Models
 package import Pretraining
 package import Settings

@@ -1,6 +1,6 @@
-package import Datasets
 package import DataParallel
 package import ImageData
+package import ImageSources
 package import Models
 package import Optimization
 package import Tensors

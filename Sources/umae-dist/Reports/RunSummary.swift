@@ -1,11 +1,11 @@
-import ImageCodecs
-import Datasets
-import Host
 import Checkpoints
 import Communication
 import DataParallel
 import Foundation
+import Host
+import ImageCodecs
 import ImageData
+import ImageSources
 import Layers
 import Models
 import Optimization
