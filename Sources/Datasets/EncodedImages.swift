@@ -10,6 +10,7 @@ package struct EncodedImages: ImageSource {
     package let identity: DataIdentity
     package let form: String
     package let notes: [String]
+    package private(set) var decoding = Decoding()
     private let content: Content
 
     private enum Content {
@@ -51,7 +52,14 @@ package struct EncodedImages: ImageSource {
 
     /// The same images from files of the same names in another directory.
     func moved(to root: String) throws(ImageDataError) -> EncodedImages {
-        try EncodedImages(name: name, root: root, index: index, form: form, notes: notes)
+        try EncodedImages(name: name, root: root, index: index, form: form, notes: notes).decoded(decoding)
+    }
+
+    /// The same images, decoded in another way.
+    package func decoded(_ decoding: Decoding) -> EncodedImages {
+        var images = self
+        images.decoding = decoding
+        return images
     }
 
     /// The last directory of a path that is no split's.
@@ -77,7 +85,7 @@ package struct EncodedImages: ImageSource {
         let bytes = try encoded(at: index, into: buffer)
         do throws(ImageCodecError) {
             return try bytes.withElements { (span) throws(ImageCodecError) in
-                try buffer.decoder.decode(span, part: choose, into: buffer)
+                try buffer.decoder.decode(span, decoding, part: choose, into: buffer)
             }
         } catch {
             throw .badImage(path: path(of: index), reason: error)

@@ -23,26 +23,30 @@ package final class ImageDecoder {
     /// - Parameters:
     ///   - bytes: the content of a file.
     ///   - choose: the part, given the size of the image.
-    ///   - pixels: gives memory for that many bytes.
+    ///   - buffer: what was decoded into it before is overwritten.
     /// - Returns: the part.
     package func decode(
-        _ bytes: Span<UInt8>, part choose: (ImageSize) -> CropBox, into buffer: ImageBuffer
+        _ bytes: Span<UInt8>, _ decoding: Decoding = Decoding(), part choose: (ImageSize) -> CropBox,
+        into buffer: ImageBuffer
     ) throws(ImageCodecError) -> PixelView {
         let format = try EncodedFormat(of: bytes)
+        let orientation = decoding.exif == .apply ? Orientation(of: bytes, format) : .upright
         // The C functions keep the address from one to the next.
         let result = unsafe bytes.withUnsafeBufferPointer { bytes -> Result<PixelView, ImageCodecError> in
             do throws(ImageCodecError) {
                 let size = unsafe try begin(bytes, format)
                 guard size.pixels <= Self.mostPixels else { throw .tooLarge(size) }
-                let box = choose(size)
-                precondition(box.lies(in: size))
-                let rowBytes = box.width * Int(UMAE_PIXEL_BYTES)
-                let target = buffer.bytes(box.height * rowBytes)
+                let box = choose(orientation.turned(size))
+                let stored = orientation.stored(box, in: size)
+                precondition(stored.lies(in: size))
+                let count = box.size.pixels * Int(UMAE_PIXEL_BYTES)
+                let target = orientation == .upright ? buffer.bytes(count) : buffer.stored(count)
                 let isComplete = unsafe Self.isComplete(bytes, format)
-                try finish(format, box, isComplete: isComplete, target, rowBytes)
-                return .success(
-                    unsafe PixelView(
-                        target.pointer, of: target.storage, box.size, channels: 3, layout: .rgbx, rowBytes: rowBytes))
+                try finish(format, stored, isComplete: isComplete, target)
+                guard orientation != .upright else { return .success(Self.view(target, box.size)) }
+                let turned = buffer.bytes(count)
+                unsafe orientation.turn(target.pointer, stored.size, into: turned.pointer)
+                return .success(Self.view(turned, box.size))
             } catch { return .failure(error) }
         }
         return try result.get()
@@ -70,8 +74,9 @@ package final class ImageDecoder {
     }
 
     private func finish(
-        _ format: EncodedFormat, _ box: CropBox, isComplete: Bool, _ target: MatrixView<UInt8>, _ rowBytes: Int
+        _ format: EncodedFormat, _ box: CropBox, isComplete: Bool, _ target: MatrixView<UInt8>
     ) throws(ImageCodecError) {
+        let rowBytes = box.width * Int(UMAE_PIXEL_BYTES)
         let part = umae_image_part(
             left: Int32(box.left), top: Int32(box.top), width: Int32(box.width), height: Int32(box.height))
         switch format {
@@ -82,6 +87,13 @@ package final class ImageDecoder {
             let code = unsafe umae_png_decode(png, part, target.pointer, rowBytes)
             guard code == 0 else { throw unsafe .damaged(String(cString: umae_png_message(png))) }
         }
+    }
+
+    /// Rows without gaps.
+    private static func view(_ pixels: MatrixView<UInt8>, _ size: ImageSize) -> PixelView {
+        unsafe PixelView(
+            pixels.pointer, of: pixels.storage, size, channels: 3, layout: .rgbx,
+            rowBytes: size.width * Int(UMAE_PIXEL_BYTES))
     }
 
     /// Whether the last marker of a JPEG file is there: one that was cut off has none, and must not pass for good because

@@ -41,7 +41,7 @@ struct ConfigurationTextTests {
             let words = Dictionary(
                 uniqueKeysWithValues: [
                     ("fp32", "bf16"), ("sincos", "learned"), ("cls", "pooled"), ("spectral", "koleo"),
-                    ("auto", "direct"), ("mae", "crop"),
+                    ("auto", "direct"), ("mae", "crop"), ("ignore", "apply"),
                     ("exact", "reference"), ("effective", "micro"), ("none", "skip"),
                 ])
             object[key] = key == "exchange" ? "gather" : words[text] ?? text + "x"
