@@ -82,10 +82,16 @@ package struct EncodedImages: ImageSource {
     package func decode(
         at index: Int, part choose: (ImageSize) -> CropBox, into buffer: ImageBuffer
     ) throws(ImageDataError) -> PixelView {
+        try decode(at: index, request: { RequestedPart(choose($0)) }, into: buffer).pixels
+    }
+
+    package func decode(
+        at index: Int, request choose: (ImageSize) -> RequestedPart, into buffer: ImageBuffer
+    ) throws(ImageDataError) -> DecodedPart {
         let bytes = try encoded(at: index, into: buffer)
         do throws(ImageCodecError) {
             return try bytes.withElements { (span) throws(ImageCodecError) in
-                try buffer.decoder.decode(span, decoding, part: choose, into: buffer)
+                try buffer.decoder.decode(span, decoding, request: choose, into: buffer)
             }
         } catch {
             throw .badImage(path: path(of: index), reason: error)

@@ -8,7 +8,17 @@ package struct Decoding: Hashable, Sendable {
         case apply
     }
 
+    /// How much of its pixels counts.
+    package enum Fidelity: String, Codable, CaseIterable, Sendable {
+        /// All of them are decoded.
+        case exact
+        /// A JPEG image may be scaled down meanwhile, as with Pillow's `Image.draft`, where it will be resized to less than
+        /// half.
+        case fast
+    }
+
     package var exif = Exif.ignore
+    package var fidelity = Fidelity.exact
 
     package init() {}
 }

@@ -27,6 +27,15 @@ enum Orientation: Int, CaseIterable {
             height: height, width: width)
     }
 
+    /// Where a part of the stored pixels, of `size`, is when they are turned.
+    func turned(_ box: FractionalBox, in size: ImageSize) -> FractionalBox {
+        let top = flipsRows ? Double(size.height) - box.top - box.height : box.top
+        let left = flipsColumns ? Double(size.width) - box.left - box.width : box.left
+        return transposes
+            ? FractionalBox(top: left, left: top, height: box.width, width: box.height)
+            : FractionalBox(top: top, left: left, height: box.height, width: box.width)
+    }
+
     /// Turns pixels of four bytes whose rows follow one another without gaps.
     ///
     /// - Parameters:
@@ -40,9 +49,9 @@ enum Orientation: Int, CaseIterable {
         let row = (flipsRows ? -1 : 1) * (transposes ? 1 : width) * bytes
         let first = (flipsColumns ? -column * (size.width - 1) : 0) + (flipsRows ? -row * (size.height - 1) : 0)
         let source = unsafe UnsafeRawPointer(stored)
-        let target = unsafe UnsafeMutableRawPointer(turned)
+        let target = UnsafeMutableRawPointer(turned)
         for y in 0..<size.height {
-            let line = unsafe source + y * size.width * bytes
+            let line = unsafe source.advanced(by: y * size.width * bytes)
             var place = first + y * row
             for x in 0..<size.width {
                 unsafe target.storeBytes(

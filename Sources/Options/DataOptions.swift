@@ -57,6 +57,11 @@ package struct DataOptions: ParsableArguments {
     package var exif = Decoding.Exif.ignore
     @Option(
         help: """
+            How JPEG images are decoded: exact, or fast, which scales them down meanwhile where they are resized to less than half.
+            """)
+    package var decode = Decoding.Fidelity.exact
+    @Option(
+        help: """
             What is made of an image: mae (a random crop and a flip), crop (a random crop), none (the middle of it).
             """)
     package var augment = DataConfiguration.Augmentation.mae
@@ -101,6 +106,7 @@ package struct DataOptions: ParsableArguments {
 extension ImageDataset.Kind: ExpressibleByArgument {}
 extension BadImages.Action: ExpressibleByArgument {}
 extension Decoding.Exif: ExpressibleByArgument {}
+extension Decoding.Fidelity: ExpressibleByArgument {}
 extension DataConfiguration.Augmentation: ExpressibleByArgument {}
 
 extension DataOptions: ConfiguringOptions {
@@ -112,6 +118,7 @@ extension DataOptions: ConfiguringOptions {
                 "--synthetic-images", \.syntheticImages, \.syntheticImages, .within(imageCount),
                 decidesNumbers: { _ in false }),
             FlagBinding("--exif", \.exif, \.exif),
+            FlagBinding("--decode", \.decode, \.fidelity),
             FlagBinding("--augment", \.augment, \.augmentation),
             FlagBinding("--crop-min", \.cropMin, \.cropMin, .atLeast(1e-4, most: 1)),
             // One value may stand for all channels, and a run that goes on keeps its checkpoint's.

@@ -16,7 +16,7 @@ struct OrientationTests {
         #expect(Photograph.orientedNames.count == 18)
         let buffer = ImageBuffer()
         for name in Photograph.orientedNames {
-            let image = try Photograph(name, turned: true)
+            let image = try Photograph(name, ".turned")
             #expect(try image.decoded(nil, Self.applying, in: buffer) == image.rgb, "\(name)")
             for box in Photograph.boxes(in: image.size) {
                 #expect(try image.decoded(box, Self.applying, in: buffer) == image.rgb(of: box), "\(name) \(box)")

@@ -13,10 +13,10 @@ struct Photograph: CustomTestStringConvertible {
 
     var testDescription: String { name }
 
-    /// - Parameter turned: whether it is expected to be upright.
-    init(_ name: String, turned: Bool = false) throws {
+    /// - Parameter form: what is expected of it: "", ".turned", or ".4" for four eighths of its size.
+    init(_ name: String, _ form: String = "") throws {
         let path = try #require(Bundle.module.path(forResource: "Fixtures/\(name)", ofType: nil))
-        let expected = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path + (turned ? ".turned.rgb" : ".rgb"))))
+        let expected = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path + form + ".rgb")))
         let header = (0..<2).map { word in expected[4 * word..<4 * word + 4].reversed().reduce(0) { $0 << 8 | Int($1) }
         }
         self.name = name
@@ -28,6 +28,9 @@ struct Photograph: CustomTestStringConvertible {
     static let names = files.filter { !$0.hasSuffix(".rgb") }
     /// Of those whose orientation EXIF notes.
     static let orientedNames = names.filter { files.contains($0 + ".turned.rgb") }
+
+    /// Of those that Pillow has scaled.
+    static let scaledNames = names.filter { files.contains($0 + ".4.rgb") }
 
     private static let files: [String] = {
         let folder = Bundle.module.path(forResource: "Fixtures", ofType: nil) ?? ""

@@ -44,7 +44,8 @@ struct ConfigurationTextTests {
                     ("auto", "direct"), ("mae", "crop"), ("ignore", "apply"),
                     ("exact", "reference"), ("effective", "micro"), ("none", "skip"),
                 ])
-            object[key] = key == "exchange" ? "gather" : words[text] ?? text + "x"
+            let others = ["exchange": "gather", "fidelity": "fast"]
+            object[key] = others[key] ?? words[text] ?? text + "x"
         case let number as NSNumber where key == "normPixLoss" || key == "shardsOptimizer":
             object[key] = !number.boolValue
         case let number as NSNumber: object[key] = number.doubleValue + 1

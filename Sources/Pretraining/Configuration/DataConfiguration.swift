@@ -12,6 +12,8 @@ package struct DataConfiguration: Codable, Equatable, Sendable {
     package var cropMin = 0.2
     /// What becomes of the orientation that EXIF notes.
     package var exif = Decoding.Exif.ignore
+    /// How much of the pixels of JPEG images counts.
+    package var fidelity = Decoding.Fidelity.exact
     /// Mean and standard deviation of the pixels, scaled to 0 ... 1, by channel; nil while they are neither given nor
     /// computed.
     package var mean: [Float]?
@@ -32,6 +34,7 @@ package struct DataConfiguration: Codable, Equatable, Sendable {
     package var decoding: Decoding {
         var decoding = Decoding()
         decoding.exif = exif
+        decoding.fidelity = fidelity
         return decoding
     }
 
