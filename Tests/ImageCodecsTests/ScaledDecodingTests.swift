@@ -59,6 +59,7 @@ struct ScaledDecodingTests {
             #expect(try size(height, width).pixels.planes.count == image.rgb.count)
             // One pixel more than a half.
             #expect(try size(height / 2 + 1, 8).pixels.size == image.size)
+            #expect(try size(8, width / 2 + 1).pixels.size == image.size)
             #expect(try size(height / 2, width / 2).pixels.size.height == (height + 1) / 2)
             #expect(try size(height / 4, width / 4).pixels.size.height == (height + 3) / 4)
             #expect(try size(1, 1).pixels.size.width == (width + 7) / 8)
@@ -76,6 +77,39 @@ struct ScaledDecodingTests {
                 }
             }
             #expect(plane > 400 && sum / (19 * 19) < 16, "\(name): \(sum / (19 * 19))")
+        }
+    }
+
+    @Test("are turned with the edges of the part", arguments: [6, 8])
+    func turnedEdges(orientation: Int) throws {
+        let image = try Photograph("large-exif-\(orientation).jpg")
+        let buffer = ImageBuffer()
+        let size = ImageSize(height: 11, width: 11)
+        func part(_ exif: Decoding.Exif, _ box: CropBox) throws -> DecodedPart {
+            try buffer.decoder.decode(
+                image.bytes.span, Self.decoding(exif), request: { _ in RequestedPart(box, resizedTo: size) },
+                into: buffer)
+        }
+        for step in 0..<8 {
+            let stored = CropBox(top: 3 + step, left: 5 - step / 2, height: 90 - 2 * step, width: 100 + step)
+            let isClockwise = orientation == 6
+            let (lower, right) = (
+                image.size.height - stored.top - stored.height, image.size.width - stored.left - stored.width
+            )
+            let box = CropBox(
+                top: isClockwise ? stored.left : right, left: isClockwise ? lower : stored.top, height: stored.width,
+                width: stored.height)
+            let before = try part(.ignore, stored)
+            let (pixels, edges) = (before.pixels.size, before.box)
+            let after = try part(.apply, box)
+            #expect(after.pixels.size == ImageSize(height: pixels.width, width: pixels.height))
+            let below = Double(pixels.height) - edges.top - edges.height
+            let beside = Double(pixels.width) - edges.left - edges.width
+            #expect(
+                after.box
+                    == FractionalBox(
+                        top: isClockwise ? edges.left : beside, left: isClockwise ? below : edges.top,
+                        height: edges.width, width: edges.height))
         }
     }
 
