@@ -6,6 +6,7 @@ internal import ImageCodecs
 internal import ImageFiles
 package import ImageSources
 package import Models
+internal import Pretraining
 internal import Settings
 
 extension DataOptions {
@@ -35,13 +36,15 @@ extension DataOptions {
             case .source(let source): source
             case .unlisted(let images): try open(images, keepsListing: keepsListing, in: world, say: say)
             }
+        var configuration = DataConfiguration()
+        apply(to: &configuration)
         return try world.agree {
             if let images, images != source.count {
                 throw SettingsError(
                     "--images is \(images), and \(dataPath) has \(source.count): is it the data meant?")
             }
             try checkStatistics(channels: source.channels)
-            return source
+            return (source as? EncodedImages)?.decoded(configuration.decoding) ?? source
         }
     }
 

@@ -24,7 +24,7 @@ struct RunSettingTests {
         "data-path": "/data/a b", "synthetic-images": "512", "images": "60000", "num-workers": "10",
         "data-kind": "folder", "classes": "/data/wnids.txt", "cache-dir": "/scratch/lists", "stage": "/tmp/disk",
         "on-bad-image": "fail",
-        "augment": "none",
+        "augment": "none", "exif": "apply", "decode": "fast",
         "crop-min": "0.08",
         "mean": "0.485,0.456,0.406", "std": "0.25",
         "checkpoint-every": "5", "keep-checkpoints": "2", "keep-every": "10", "seed": "18446744073709551615",

@@ -1,4 +1,5 @@
 import Foundation
+import ImageCodecs
 import ImageFiles
 import ImageShards
 import ImageSources
@@ -20,7 +21,9 @@ struct StagingTests {
             }
             try directory.write("from/\(shard)/x.tar", tar.finished)
         }
-        images = try #require(try openTar(directory.file("from/{0,1}/x.tar")))
+        var decoding = Decoding()
+        decoding.exif = .apply
+        images = try #require(try openTar(directory.file("from/{0,1}/x.tar"))).decoded(decoding)
     }
 
     private func staging() throws -> Staging { try #require(Staging(of: images, in: directory.file("disk"))) }
@@ -33,6 +36,7 @@ struct StagingTests {
         let expected = try (0..<images.count).map { try pixels(images, $0) }
         try FileManager.default.removeItem(atPath: directory.file("from"))
         let staged = try staging.opened()
+        #expect(staged.decoding == images.decoding)
         #expect(staged.identity == images.identity && staged.name == images.name)
         #expect(try (0..<staged.count).map { try pixels(staged, $0) } == expected)
     }

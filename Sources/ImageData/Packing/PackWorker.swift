@@ -60,7 +60,7 @@ package final class PackWorker {
         let original = stored.withElements { span in unsafe span.withUnsafeBufferPointer { unsafe Array($0) } }
         guard recipe.shorterSide != nil else { return Packed(bytes: original, refusal: nil) }
         do throws(ImageCodecError) {
-            let pixels = try buffer.decoder.decode(original.span, part: \.whole, into: buffer)
+            let pixels = try buffer.decoder.decode(original.span, source.decoding, part: \.whole, into: buffer)
             guard let size = recipe.size(of: pixels.size) else { return Packed(bytes: original, refusal: nil) }
             return Packed(bytes: try recipe.encoding.encode(resampler.resample(pixels, to: size)), refusal: nil)
         } catch {

@@ -32,6 +32,12 @@ struct PackCommand: WorldCommand {
     var classes: String?
     @Option(help: "Directory to write, which must not be there yet.", completion: .directory) var outputDir: String
     @Option(help: "Size of its files, in MiB.") var shardSize = 256
+    @Option(
+        help: """
+            What becomes of the orientation that EXIF notes: ignore, or apply to images that are scaled; others keep it with \
+            their bytes.
+            """)
+    var exif = Decoding.Exif.ignore
     @Option(help: "Scale images down, bicubic as Pillow does, until the shorter side has so many pixels.")
     var resize: Int?
     @Option(help: "How scaled images are encoded: jpeg, or png without loss.") var encode = Encoding.jpeg
@@ -56,10 +62,12 @@ struct PackCommand: WorldCommand {
                     "\(dataPath): holds arrays, which are in a few files already; packs hold JPEG and PNG images")
             }
             for note in source.notes { Console.note(note) }
+            var decoding = images.decoding
+            decoding.exif = exif
             let recipe = PackRecipe(
                 shorterSide: resize, encoding: encode == .png ? .png : .jpeg(quality: quality))
             var told = HostTable.now()
-            let outcome = try Packing(images, recipe).write(
+            let outcome = try Packing(images.decoded(decoding), recipe).write(
                 to: outputDir, shardBytes: shardSize << 20, on: team
             ) { count in
                 guard HostTable.now() - told > 10_000_000_000 else { return }
