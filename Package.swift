@@ -104,7 +104,7 @@ let package = Package(
             "Evaluation",
             [
                 "Augmentation", "Checkpoints", "Communication", "CVectorKernels", "Host", "ImageCodecs", "ImageData",
-                "ImageSources", "Layers", "Models", "Safetensors", "Tensors",
+                "ImageSources", "Layers", "Models", "Runs", "Safetensors", "Tensors",
             ]),
         // 8: what is measured of a step: its speed, its gradients, its cost elsewhere
         module(

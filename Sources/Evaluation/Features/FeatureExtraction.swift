@@ -27,29 +27,30 @@ package struct FeatureExtraction {
         workspaces = (0..<encoder.team.count).map { _ in AugmentationWorkspace() }
     }
 
-    /// - Parameter progress: is told how many images of this rank have been seen.
+    /// - Parameter most: if there are more images, so many of them in equal distances.
     /// - Throws: on all ranks, if an image cannot be read. Collective.
     package func run(
-        _ source: any ImageSource, in world: any Communicator, progress: (Int) -> Void = { _ in }
+        _ source: any ImageSource, most: Int = .max, in world: any Communicator
     ) throws -> FeatureSet {
-        let shares = FeatureSet.shares(of: source.count, ranks: world.size)
+        let count = min(source.count, most)
+        let shares = FeatureSet.shares(of: count, ranks: world.size)
         let own = shares[world.rank]
         let rows = features.map { _ in Matrix(rows: own.count, columns: encoder.configuration.embedDim) }
         try world.agree(during: .evaluating) {
             for first in stride(from: own.lowerBound, to: own.upperBound, by: encoder.images) {
                 let part = first..<min(first + encoder.images, own.upperBound)
-                try encode(source, part, into: rows, at: first - own.lowerBound)
-                progress(part.upperBound - own.lowerBound)
+                try encode(
+                    source, part.map { $0 * source.count / count }, into: rows, at: first - own.lowerBound)
             }
         }
         return FeatureSet(
             rows: Dictionary(uniqueKeysWithValues: zip(features, rows)),
-            labels: source.classCount == nil ? nil : own.map { Int32(source.label(at: $0)) },
+            labels: source.classCount == nil ? nil : own.map { Int32(source.label(at: $0 * source.count / count)) },
             classCount: source.classCount, counts: shares.map(\.count), rank: world.rank)
     }
 
     private func encode(
-        _ source: any ImageSource, _ images: Range<Int>, into rows: [Matrix], at place: Int
+        _ source: any ImageSource, _ images: [Int], into rows: [Matrix], at place: Int
     ) throws {
         // The first image that cannot be read.
         let failure = Mutex<(image: Int, error: ImageDataError)?>(nil)
@@ -60,7 +61,7 @@ package struct FeatureExtraction {
         encoder.encode(pixels, into: outputs) { member in
             member.forEachChunk(of: images.count) { range in
                 for row in range {
-                    let image = images.lowerBound + row
+                    let image = images[row]
                     do throws(ImageDataError) {
                         try transform.prepare(
                             source, index: image, seed: 0, epoch: 0, workspace: workspaces[member.index],

@@ -141,8 +141,8 @@ struct EvaluationSubject {
     /// The middle of an image, as in main_linprobe.py; images of the model's own size are taken whole.
     private var augmentation: ImageAugmentation {
         let size = ImageSize(height: encoder.configuration.imageHeight, width: encoder.configuration.imageWidth)
-        if resize == nil && training.uniformSize == size && test.uniformSize == size { return .whole }
-        return .center(shorterSide: resize ?? min(size.height, size.width) * 256 / 224)
+        guard let resize else { return .evaluation(size, of: [training.uniformSize, test.uniformSize]) }
+        return .center(shorterSide: resize)
     }
 
     /// A line for each thing, which begins with a word for it.
