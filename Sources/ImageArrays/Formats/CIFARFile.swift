@@ -6,7 +6,7 @@ package import ImageSources
 ///
 /// Plain or gzip. Source: A. Krizhevsky, "The CIFAR-10 dataset", section "Binary version".
 package enum CIFARFile {
-    package enum Variant: Sendable {
+    package enum Variant: String, Codable, Sendable {
         case cifar10
         /// Labels are the fine ones, the second byte of a record.
         case cifar100
