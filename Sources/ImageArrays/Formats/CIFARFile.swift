@@ -52,7 +52,7 @@ package enum CIFARFile {
     ) throws(ImageDataError) -> ArrayImages {
         var counts: [Int] = []
         for path in paths {
-            let bytes = try DataFile.contentBytes(path)
+            let bytes = try DataFile.contentBytes(path, sharing: share)
             guard bytes > 0 && bytes.isMultiple(of: variant.recordBytes) else {
                 throw .wrongRecordLength(path: path, bytes: bytes, recordBytes: variant.recordBytes)
             }
