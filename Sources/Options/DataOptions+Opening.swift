@@ -38,7 +38,7 @@ extension DataOptions {
                 throw SettingsError(
                     "--images is \(images), and \(dataPath) has \(source.count): is it the data meant?")
             }
-            try checkStatistics(channels: source.channels)
+            try checkStatistics(of: source)
             return source
         }
     }
