@@ -19,8 +19,13 @@ package final class BicubicResampler: TwoPassResampler {
     /// Each axis has a pass of its own, rounded to bytes; an axis whose length does not change has none. What is around a
     /// part has no influence.
     package func resample(_ image: PixelView, to size: ImageSize) -> PixelView {
-        if case .floatPlanes = image.layout { return floats.passes(image, to: size) }
-        return passes(image, to: size)
+        resample(DecodedPart(image), to: size)
+    }
+
+    /// The same of what lies in the box, as with Pillow's `resize(size, BICUBIC, box)`: pixels around it have influence.
+    package func resample(_ part: DecodedPart, to size: ImageSize) -> PixelView {
+        if case .floatPlanes = part.pixels.layout { return floats.passes(part.pixels, part.box, to: size) }
+        return passes(part.pixels, part.box, to: size)
     }
 
     /// An image like another, of another size, in `buffer`; with the address of its pixels.

@@ -34,22 +34,28 @@ struct ResamplingWeights<Weight: ResamplingWeight> {
     private(set) var taps: [Int32] = []
     private var exact: [Double] = []
     private var inputCount = 0
+    private var partStart = 0.0
+    private var partLength = 0.0
     private var outputCount = 0
 
-    /// Computes the weights from `input` to `output` elements; allocates only when the axis was never this large.
-    mutating func prepare(input: Int, output: Int) {
-        precondition(input > 0 && output > 0)
-        if input == inputCount && output == outputCount { return }
-        inputCount = input
-        outputCount = output
-        let scale = Double(input) / Double(output)
+    /// Computes the weights from a part of `input` elements to `output` elements; allocates only when the axis was never this
+    /// large.
+    ///
+    /// - Parameters:
+    ///   - start: where the part begins; what is around it has influence as far as the kernel reaches.
+    ///   - length: of the part, above 0.
+    mutating func prepare(input: Int, from start: Double, length: Double, output: Int) {
+        precondition(input > 0 && length > 0 && output > 0)
+        if input == inputCount && start == partStart && length == partLength && output == outputCount { return }
+        (inputCount, partStart, partLength, outputCount) = (input, start, length, output)
+        let scale = length / Double(output)
         let widening = max(scale, 1)
         let support = 2 * widening
         tapStride = Int(support.rounded(.up)) * 2 + 1
         grow(output)
         let narrowing = 1 / widening
         for index in 0..<output {
-            let center = (Double(index) + 0.5) * scale
+            let center = start + (Double(index) + 0.5) * scale
             let low = max(Int(center - support + 0.5), 0)
             let high = min(Int(center + support + 0.5), input)
             var sum = 0.0

@@ -17,11 +17,16 @@ protocol TwoPassResampler: AnyObject {
 }
 
 extension TwoPassResampler {
-    /// The passes that an image needs: an axis whose length does not change has none.
-    func passes(_ image: PixelView, to size: ImageSize) -> PixelView {
-        let (scalesRows, scalesColumns) = (image.size.width != size.width, image.size.height != size.height)
-        if scalesRows { horizontal.prepare(input: image.size.width, output: size.width) }
-        if scalesColumns { vertical.prepare(input: image.size.height, output: size.height) }
+    /// The passes that a part of an image needs: an axis that is all taken and does not change its length has none.
+    func passes(_ image: PixelView, _ box: FractionalBox, to size: ImageSize) -> PixelView {
+        let scalesRows = image.size.width != size.width || box.width != Double(size.width)
+        let scalesColumns = image.size.height != size.height || box.height != Double(size.height)
+        if scalesRows {
+            horizontal.prepare(input: image.size.width, from: box.left, length: box.width, output: size.width)
+        }
+        if scalesColumns {
+            vertical.prepare(input: image.size.height, from: box.top, length: box.height, output: size.height)
+        }
         guard scalesRows || scalesColumns else { return image }
         if Self.columnsFirst(image.size, size) {
             let between = resampleColumns(image, height: size.height, into: halfway)

@@ -98,7 +98,7 @@ void umae_jpeg_destroy(umae_jpeg *decoder) {
 
 const char *umae_jpeg_message(const umae_jpeg *decoder) { return decoder->message; }
 
-int32_t umae_jpeg_begin(umae_jpeg *decoder, const uint8_t *bytes, size_t count, int32_t eighths, umae_image_size *size) {
+int32_t umae_jpeg_begin(umae_jpeg *decoder, const uint8_t *bytes, size_t count, umae_image_size *size) {
     j_decompress_ptr info = &decoder->info;
     if (setjmp(decoder->failed)) return -1;
     // What was begun before may not have been decoded to its end.
@@ -112,6 +112,14 @@ int32_t umae_jpeg_begin(umae_jpeg *decoder, const uint8_t *bytes, size_t count, 
     case 4: info->out_color_space = JCS_CMYK; break;
     default: fail_with(decoder, "has a number of components that no photograph has");
     }
+    size->width = (int32_t)info->image_width;
+    size->height = (int32_t)info->image_height;
+    return 0;
+}
+
+int32_t umae_jpeg_scale(umae_jpeg *decoder, int32_t eighths, umae_image_size *size) {
+    j_decompress_ptr info = &decoder->info;
+    if (setjmp(decoder->failed)) return -1;
     info->scale_num = (unsigned)eighths;
     info->scale_denom = 8;
     jpeg_calc_output_dimensions(info);

@@ -4,6 +4,7 @@ package import Tensors
 /// and from then on nothing is allocated. One thread at a time.
 package final class ImageBuffer {
     private var storage = MatrixView<UInt8>(rows: 1, columns: 0)
+    private var unturned = MatrixView<UInt8>(rows: 1, columns: 0)
     private var file = MatrixView<UInt8>(rows: 1, columns: 0)
     package let decoder = ImageDecoder()
 
@@ -20,6 +21,12 @@ package final class ImageBuffer {
     package func floats(_ count: Int) -> (bytes: MatrixView<UInt8>, address: UnsafeMutablePointer<Float>) {
         let bytes = bytes(count * MemoryLayout<Float>.stride)
         return unsafe (bytes, UnsafeMutableRawPointer(bytes.pointer).bindMemory(to: Float.self, capacity: count))
+    }
+
+    /// The same for pixels as they are stored, before they are turned.
+    func stored(_ count: Int) -> MatrixView<UInt8> {
+        Self.grow(&unturned, to: count)
+        return unturned.columns(0..<count)
     }
 
     /// The same for what is read before it is decoded.

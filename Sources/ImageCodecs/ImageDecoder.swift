@@ -10,6 +10,7 @@ package final class ImageDecoder {
 
     private var jpeg: OpaquePointer?
     private var png: OpaquePointer?
+    private var pixmap: Pixmap?
 
     package init() {}
 
@@ -23,26 +24,36 @@ package final class ImageDecoder {
     /// - Parameters:
     ///   - bytes: the content of a file.
     ///   - choose: the part, given the size of the image.
-    ///   - pixels: gives memory for that many bytes.
+    ///   - buffer: what was decoded into it before is overwritten.
     /// - Returns: the part.
     package func decode(
-        _ bytes: Span<UInt8>, part choose: (ImageSize) -> CropBox, into buffer: ImageBuffer
+        _ bytes: Span<UInt8>, _ decoding: Decoding = Decoding(), part choose: (ImageSize) -> CropBox,
+        into buffer: ImageBuffer
     ) throws(ImageCodecError) -> PixelView {
+        try decode(bytes, decoding, request: { RequestedPart(choose($0)) }, into: buffer).pixels
+    }
+
+    /// The same of a part that will be resized, so that it need not be decoded in full.
+    package func decode(
+        _ bytes: Span<UInt8>, _ decoding: Decoding, request choose: (ImageSize) -> RequestedPart,
+        into buffer: ImageBuffer
+    ) throws(ImageCodecError) -> DecodedPart {
         let format = try EncodedFormat(of: bytes)
+        let orientation = decoding.exif == .apply ? Orientation(of: bytes, format) : .upright
         // The C functions keep the address from one to the next.
-        let result = unsafe bytes.withUnsafeBufferPointer { bytes -> Result<PixelView, ImageCodecError> in
+        let result = unsafe bytes.withUnsafeBufferPointer { bytes -> Result<DecodedPart, ImageCodecError> in
             do throws(ImageCodecError) {
                 let size = unsafe try begin(bytes, format)
                 guard size.pixels <= Self.mostPixels else { throw .tooLarge(size) }
-                let box = choose(size)
-                precondition(box.lies(in: size))
-                let rowBytes = box.width * Int(UMAE_PIXEL_BYTES)
-                let target = buffer.bytes(box.height * rowBytes)
-                let isComplete = unsafe Self.isComplete(bytes, format)
-                try finish(format, box, isComplete: isComplete, target, rowBytes)
+                let request = choose(orientation.turned(size))
+                let part = orientation.stored(request.box, in: size)
+                precondition(part.lies(in: size))
+                let eighths = decoding.fidelity == .fast && format == .jpeg ? request.eighths : 8
+                if eighths < 8 { try scale(to: eighths) }
+                let box = FractionalBox(part, eighths: eighths)
+                let pixels = unsafe try finish(bytes, format, box.pixels, orientation, buffer)
                 return .success(
-                    unsafe PixelView(
-                        target.pointer, of: target.storage, box.size, channels: 3, layout: .rgbx, rowBytes: rowBytes))
+                    DecodedPart(pixels, orientation.turned(box.within(box.pixels), in: box.pixels.size)))
             } catch { return .failure(error) }
         }
         return try result.get()
@@ -56,7 +67,7 @@ package final class ImageDecoder {
         case .jpeg:
             if unsafe jpeg == nil { unsafe jpeg = umae_jpeg_create() }
             guard let jpeg = unsafe jpeg else { throw .outOfMemory }
-            guard unsafe umae_jpeg_begin(jpeg, bytes.baseAddress, bytes.count, 8, &size) == 0 else {
+            guard unsafe umae_jpeg_begin(jpeg, bytes.baseAddress, bytes.count, &size) == 0 else {
                 throw unsafe .damaged(String(cString: umae_jpeg_message(jpeg)))
             }
         case .png:
@@ -65,29 +76,57 @@ package final class ImageDecoder {
             guard unsafe umae_png_begin(png, bytes.baseAddress, bytes.count, &size) == 0 else {
                 throw unsafe .damaged(String(cString: umae_png_message(png)))
             }
+        case .pixmap:
+            let begun = unsafe try Pixmap(bytes)
+            pixmap = begun
+            return begun.size
         }
         return ImageSize(height: Int(size.height), width: Int(size.width))
     }
 
+    private func scale(to eighths: Int) throws(ImageCodecError) {
+        var size = umae_image_size()
+        guard unsafe umae_jpeg_scale(jpeg, Int32(eighths), &size) == 0 else {
+            throw unsafe .damaged(String(cString: umae_jpeg_message(jpeg)))
+        }
+    }
+
+    /// Decodes these of the stored pixels and turns them.
     private func finish(
-        _ format: EncodedFormat, _ box: CropBox, isComplete: Bool, _ target: MatrixView<UInt8>, _ rowBytes: Int
-    ) throws(ImageCodecError) {
+        _ bytes: UnsafeBufferPointer<UInt8>, _ format: EncodedFormat, _ box: CropBox, _ orientation: Orientation,
+        _ buffer: ImageBuffer
+    ) throws(ImageCodecError) -> PixelView {
+        let rowBytes = box.width * Int(UMAE_PIXEL_BYTES)
+        let count = box.height * rowBytes
+        let target = orientation == .upright ? buffer.bytes(count) : buffer.stored(count)
         let part = umae_image_part(
             left: Int32(box.left), top: Int32(box.top), width: Int32(box.width), height: Int32(box.height))
         switch format {
         case .jpeg:
-            let code = unsafe umae_jpeg_decode(jpeg, part, isComplete ? 0 : 1, target.pointer, rowBytes)
+            let whole: Int32 = unsafe Self.isComplete(bytes) ? 0 : 1
+            let code = unsafe umae_jpeg_decode(jpeg, part, whole, target.pointer, rowBytes)
             guard code == 0 else { throw unsafe .damaged(String(cString: umae_jpeg_message(jpeg))) }
         case .png:
             let code = unsafe umae_png_decode(png, part, target.pointer, rowBytes)
             guard code == 0 else { throw unsafe .damaged(String(cString: umae_png_message(png))) }
+        case .pixmap: unsafe pixmap?.copy(box, of: bytes, to: target.pointer)
         }
+        guard orientation != .upright else { return Self.view(target, box.size) }
+        let turned = buffer.bytes(count)
+        unsafe orientation.turn(target.pointer, box.size, into: turned.pointer)
+        return Self.view(turned, orientation.turned(box.size))
+    }
+
+    /// Rows without gaps.
+    private static func view(_ pixels: MatrixView<UInt8>, _ size: ImageSize) -> PixelView {
+        unsafe PixelView(
+            pixels.pointer, of: pixels.storage, size, channels: 3, layout: .rgbx,
+            rowBytes: size.width * Int(UMAE_PIXEL_BYTES))
     }
 
     /// Whether the last marker of a JPEG file is there: one that was cut off has none, and must not pass for good because
     /// the part that is asked for is above the cut.
-    private static func isComplete(_ bytes: UnsafeBufferPointer<UInt8>, _ format: EncodedFormat) -> Bool {
-        guard format == .jpeg else { return true }
+    private static func isComplete(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
         var end = bytes.count
         while end > 2, unsafe bytes[end - 1] == 0 { end -= 1 }
         return unsafe end >= 2 && bytes[end - 2] == 0xFF && bytes[end - 1] == 0xD9

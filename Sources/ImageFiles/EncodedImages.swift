@@ -11,6 +11,7 @@ package struct EncodedImages: ImageSource {
     package let identity: DataIdentity
     package let form: String
     package let notes: [String]
+    package private(set) var decoding = Decoding()
     private let content: Content
 
     private enum Content {
@@ -46,7 +47,14 @@ package struct EncodedImages: ImageSource {
 
     /// The same images from files of the same names in another directory.
     package func moved(to root: String) throws(ImageDataError) -> EncodedImages {
-        try EncodedImages(name: name, root: root, index: index, form: form, notes: notes)
+        try EncodedImages(name: name, root: root, index: index, form: form, notes: notes).decoded(decoding)
+    }
+
+    /// The same images, decoded in another way.
+    package func decoded(_ decoding: Decoding) -> EncodedImages {
+        var images = self
+        images.decoding = decoding
+        return images
     }
 
     /// The last directory of a path that is no split's.
@@ -69,10 +77,16 @@ package struct EncodedImages: ImageSource {
     package func decode(
         at index: Int, part choose: (ImageSize) -> CropBox, into buffer: ImageBuffer
     ) throws(ImageDataError) -> PixelView {
+        try decode(at: index, request: { RequestedPart(choose($0)) }, into: buffer).pixels
+    }
+
+    package func decode(
+        at index: Int, request choose: (ImageSize) -> RequestedPart, into buffer: ImageBuffer
+    ) throws(ImageDataError) -> DecodedPart {
         let bytes = try encoded(at: index, into: buffer)
         do throws(ImageCodecError) {
             return try bytes.withElements { (span) throws(ImageCodecError) in
-                try buffer.decoder.decode(span, part: choose, into: buffer)
+                try buffer.decoder.decode(span, decoding, request: choose, into: buffer)
             }
         } catch {
             throw .badImage(path: path(of: index), reason: error)

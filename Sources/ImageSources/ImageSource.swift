@@ -45,6 +45,11 @@ package protocol ImageSource: Sendable {
     func decode(
         at index: Int, part choose: (ImageSize) -> CropBox, into buffer: ImageBuffer
     ) throws(ImageDataError) -> PixelView
+
+    /// The same of a part that will be resized; a source that can gives fewer pixels of it.
+    func decode(
+        at index: Int, request choose: (ImageSize) -> RequestedPart, into buffer: ImageBuffer
+    ) throws(ImageDataError) -> DecodedPart
 }
 
 extension ImageSource {
@@ -54,6 +59,12 @@ extension ImageSource {
     package var form: String { "arrays" }
     package var notes: [String] { [] }
     package func willRead(_ images: inout [Int]) {}
+
+    package func decode(
+        at index: Int, request choose: (ImageSize) -> RequestedPart, into buffer: ImageBuffer
+    ) throws(ImageDataError) -> DecodedPart {
+        DecodedPart(try decode(at: index, part: { choose($0).box }, into: buffer))
+    }
 
     /// The pixels of one image.
     package func decode(at index: Int, into buffer: ImageBuffer) throws(ImageDataError) -> PixelView {

@@ -154,7 +154,7 @@ package struct Benchmark {
         try resources.communicator.allReduce(&largest, .maximum)
         let phases = zip(PhaseClock.Phase.allCases.map(\.name), largest.dropFirst(4))
         let imagesPerSecond = Double(c.effectiveBatchSize) / largest[0]
-        let flops = c.model.flopsPerImage
+        let flops = c.flopsPerImage
         return Result(
             model: name, precision: c.precision.rawValue, ranks: resources.communicator.size,
             threadsPerRank: resources.team.count,

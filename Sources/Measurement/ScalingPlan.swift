@@ -177,6 +177,7 @@ extension ScalingPlan {
         var model = StepModel(run.model, gradientStages: step.pass.objective.model.gradientStages)
         model.images = division.images
         model.accumulation = division.accumulation
+        model.masksPerImage = run.loss.masksPerImage
         model.spansMicroBatches = run.loss.spansMicroBatches(division.accumulation)
         model.encodesTwice = run.loss.encodesTwice(division.accumulation)
         model.regularizer = run.loss.regularizer

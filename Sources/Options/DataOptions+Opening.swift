@@ -6,6 +6,7 @@ internal import ImageCodecs
 internal import ImageFiles
 package import ImageSources
 package import Models
+internal import Pretraining
 internal import Settings
 
 extension DataOptions {
@@ -33,13 +34,15 @@ extension DataOptions {
                 try found.open(split, synthetic: synthetic, sharing: share)
             }
         }
+        var configuration = DataConfiguration()
+        apply(to: &configuration)
         return try world.agree {
             if let images, images != source.count {
                 throw SettingsError(
                     "--images is \(images), and \(dataPath) has \(source.count): is it the data meant?")
             }
             try checkStatistics(of: source)
-            return source
+            return (source as? EncodedImages)?.decoded(configuration.decoding) ?? source
         }
     }
 

@@ -1,7 +1,7 @@
 package import ArgumentParser
 internal import Communication
 internal import Host
-internal import ImageCodecs
+package import ImageCodecs
 package import ImageData
 package import ImageSources
 internal import Models
@@ -53,6 +53,13 @@ package struct DataOptions: ParsableArguments {
             and names the first; fail ends the run.
             """)
     package var onBadImage = BadImages.Action.skip
+    @Option(help: "What becomes of the orientation that EXIF notes: ignore, as torchvision does, or apply.")
+    package var exif = Decoding.Exif.ignore
+    @Option(
+        help: """
+            How JPEG images are decoded: exact, or fast, which scales them down meanwhile where they are resized to less than half.
+            """)
+    package var decode = Decoding.Fidelity.exact
     @Option(
         help: """
             What is made of an image: mae (a random crop and a flip), crop (a random crop), none (the middle of it).
@@ -98,6 +105,8 @@ package struct DataOptions: ParsableArguments {
 
 extension ImageDataset.Kind: ExpressibleByArgument {}
 extension BadImages.Action: ExpressibleByArgument {}
+extension Decoding.Exif: ExpressibleByArgument {}
+extension Decoding.Fidelity: ExpressibleByArgument {}
 extension DataConfiguration.Augmentation: ExpressibleByArgument {}
 
 extension DataOptions: ConfiguringOptions {
@@ -108,6 +117,8 @@ extension DataOptions: ConfiguringOptions {
             FlagBinding(
                 "--synthetic-images", \.syntheticImages, \.syntheticImages, .within(imageCount),
                 decidesNumbers: { _ in false }),
+            FlagBinding("--exif", \.exif, \.exif),
+            FlagBinding("--decode", \.decode, \.fidelity),
             FlagBinding("--augment", \.augment, \.augmentation),
             FlagBinding("--crop-min", \.cropMin, \.cropMin, .atLeast(1e-4, most: 1)),
             // One value may stand for all channels, and a run that goes on keeps its checkpoint's.

@@ -50,18 +50,10 @@ struct FuzzTests {
         return usage.ru_maxrss * 1024
     }
 
-    private static func fixtures(_ suffixes: [String]) throws -> [[UInt8]] {
-        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-            .appendingPathComponent("../ImageCodecsTests/Fixtures").standardized
-        let names = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
-        return try names.filter { name in suffixes.contains { name.lowercased().hasSuffix($0) } }
-            .map { [UInt8](try Data(contentsOf: folder.appendingPathComponent($0))) }.filter { $0.count < 20_000 }
-    }
-
     @Test("images", arguments: [[".jpg", ".jpeg"], [".png"]])
     func images(suffixes: [String]) throws {
         let buffer = ImageBuffer()
-        try fuzz(Self.fixtures(suffixes)) { bytes in
+        try fuzz(imageFixtures(suffixes).map(\.bytes).filter { $0.count < 20_000 }) { bytes in
             // A part, as crops are: whole images of impossible sizes take seconds.
             let part = { (size: ImageSize) in
                 let (height, width) = (min(size.height, 64), min(size.width, 64))

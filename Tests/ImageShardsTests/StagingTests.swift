@@ -1,5 +1,6 @@
 import Foundation
 import Host
+import ImageCodecs
 import ImageFiles
 import ImageShards
 import ImageSources
@@ -21,7 +22,9 @@ struct StagingTests {
             }
             try directory.write("from/\(shard)/x.tar", tar.finished)
         }
-        images = try #require(try openTar(directory.file("from/{0,1}/x.tar")))
+        var decoding = Decoding()
+        decoding.exif = .apply
+        images = try #require(try openTar(directory.file("from/{0,1}/x.tar"))).decoded(decoding)
     }
 
     private func staging() throws -> Staging { try #require(Staging(of: images, in: directory.file("disk"))) }
@@ -34,6 +37,7 @@ struct StagingTests {
         let expected = try (0..<images.count).map { try pixels(images, $0) }
         try FileManager.default.removeItem(atPath: directory.file("from"))
         let staged = try staging.opened()
+        #expect(staged.decoding == images.decoding)
         #expect(staged.identity == images.identity && staged.name == images.name)
         #expect(try (0..<staged.count).map { try pixels(staged, $0) } == expected)
     }

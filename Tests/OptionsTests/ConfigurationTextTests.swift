@@ -41,10 +41,11 @@ struct ConfigurationTextTests {
             let words = Dictionary(
                 uniqueKeysWithValues: [
                     ("fp32", "bf16"), ("sincos", "learned"), ("cls", "pooled"), ("spectral", "koleo"),
-                    ("auto", "direct"), ("mae", "crop"),
+                    ("auto", "direct"), ("mae", "crop"), ("ignore", "apply"),
                     ("exact", "reference"), ("effective", "micro"), ("none", "skip"),
                 ])
-            object[key] = key == "exchange" ? "gather" : words[text] ?? text + "x"
+            let others = ["exchange": "gather", "fidelity": "fast"]
+            object[key] = others[key] ?? words[text] ?? text + "x"
         case let number as NSNumber where key == "normPixLoss" || key == "shardsOptimizer":
             object[key] = !number.boolValue
         case let number as NSNumber: object[key] = number.doubleValue + 1

@@ -15,6 +15,7 @@ struct ConfigurationCodingTests {
         // As the first version with checkpoints wrote them, and what came later.
         let keys = [
             "accumulation", "augmentation", "clipGradient", "cropMin", "dataPath", "effectiveBatchSize", "epochs",
+            "exif", "fidelity",
             "gradientExchange",
             "learningRate",
             "loss", "minimumLearningRate", "model", "optimizer", "precision", "replicaCheckEvery", "seed", "spikeGuard",

@@ -31,12 +31,12 @@ void umae_jpeg_destroy(umae_jpeg *decoder);
 
 /// Begins an image and reads its header. `bytes` stay in place until it is decoded or another is begun. 0, or −1 with
 /// the reason in umae_jpeg_message.
-///
-/// `eighths`: the image is scaled to so many eighths while it is decoded, 1 ... 8; 8 leaves it as it is. `size` is what
-/// comes of that.
-int32_t umae_jpeg_begin(umae_jpeg *decoder, const uint8_t *bytes, size_t count, int32_t eighths, umae_image_size *size);
+int32_t umae_jpeg_begin(umae_jpeg *decoder, const uint8_t *bytes, size_t count, umae_image_size *size);
 
-/// Decodes a part of the image that was begun, and of the rest no more than it takes. `pixels`: [height, width, 4] of the
+/// Has the image that was begun scaled to so many eighths while it is decoded, 1 ... 8. `size` is what comes of that.
+int32_t umae_jpeg_scale(umae_jpeg *decoder, int32_t eighths, umae_image_size *size);
+
+/// Decodes a part of the image that was begun, as it is scaled, and of the rest no more than it takes. `pixels`: [height, width, 4] of the
 /// part, rows `row_bytes` apart. With `whole`, all rows are read, so that data which end too early are noticed wherever
 /// that is.
 int32_t umae_jpeg_decode(
@@ -63,5 +63,9 @@ int64_t umae_jpeg_encode(
 /// PNG: 8 bits of red, green and blue.
 int64_t umae_png_encode(
     const uint8_t *pixels, size_t row_bytes, umae_image_size size, uint8_t **bytes, char *message);
+
+/// Copies `count` pixels of 4 bytes as 3, and back.
+void umae_pack_pixels(const uint8_t *pixels, size_t count, uint8_t *rgb);
+void umae_unpack_pixels(const uint8_t *rgb, size_t count, uint8_t *pixels);
 
 #endif

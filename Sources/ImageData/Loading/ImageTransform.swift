@@ -49,10 +49,16 @@ package struct ImageTransform: Sendable {
     ) throws(ImageDataError) {
         precondition(source.channels == channels && row.rows == 1 && row.columns == elementCount)
         let draw = ImageAugmentation.Draw(seed: seed, epoch: epoch, sample: index)
-        let pixels = try source.decode(
-            at: index, part: { augmentation.box(in: $0, draw) }, into: workspace.decoded)
-        let (whole, part) = augmentation.resizing(pixels.size, to: size)
-        normalize(workspace.resampler.resample(pixels, to: whole).part(part), flip: augmentation.flips(draw), into: row)
+        var (whole, part) = (size, size.whole)
+        let decoded = try source.decode(
+            at: index,
+            request: { imageSize in
+                let box = augmentation.box(in: imageSize, draw)
+                (whole, part) = augmentation.resizing(box.size, to: size)
+                return RequestedPart(box, resizedTo: whole)
+            }, into: workspace.decoded)
+        let resized = workspace.resampler.resample(decoded, to: whole)
+        normalize(resized.part(part), flip: augmentation.flips(draw), into: row)
     }
 
     /// From the right end of each line if `flip`.

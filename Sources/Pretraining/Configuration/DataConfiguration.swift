@@ -10,6 +10,10 @@ package struct DataConfiguration: Codable, Equatable, Sendable {
     package var augmentation = Augmentation.mae
     /// The smallest part of an image's area that a random crop may have.
     package var cropMin = 0.2
+    /// What becomes of the orientation that EXIF notes.
+    package var exif = Decoding.Exif.ignore
+    /// How much of the pixels of JPEG images counts.
+    package var fidelity = Decoding.Fidelity.exact
     /// Mean and standard deviation of the pixels, scaled to 0 ... 1, by channel; nil while they are neither given nor
     /// computed.
     package var mean: [Float]?
@@ -25,6 +29,14 @@ package struct DataConfiguration: Codable, Equatable, Sendable {
     }
 
     package init() {}
+
+    /// How JPEG and PNG images are decoded.
+    package var decoding: Decoding {
+        var decoding = Decoding()
+        decoding.exif = exif
+        decoding.fidelity = fidelity
+        return decoding
+    }
 
     /// What is taken of an image for a model of that size.
     package func augmentation(for size: ImageSize) -> ImageAugmentation {
