@@ -50,6 +50,20 @@ extension Communicator {
             isPermanent: reports[first].first == UInt8(ascii: Self.permanentMark))
     }
 
+    /// The bytes that `body` gives on rank 0, on every rank; if it throws there, all ranks throw what it said. Collective.
+    ///
+    /// - Parameter work: what `body` may take long with.
+    package func fromFirst(during work: LongWork? = nil, _ body: () throws -> [UInt8]) throws -> [UInt8] {
+        do {
+            let bytes = try agree(during: work) { rank == 0 ? try body() : [] }
+            return size == 1 ? bytes : try allGather(bytes)[0]
+        } catch let failure as AgreedFailure {
+            // Nobody else was asked, so that the rank says nothing.
+            throw AgreedFailure(
+                ranks: Array(0..<size), message: failure.message, worldSize: size, isPermanent: failure.isPermanent)
+        }
+    }
+
     /// What stands before the message of a failure.
     private static var permanentMark: Unicode.Scalar { "P" }
     private static var passingMark: Unicode.Scalar { "!" }

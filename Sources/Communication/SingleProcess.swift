@@ -1,3 +1,4 @@
+package import Host
 package import Tensors
 
 /// The world of one process: nothing is sent, and this type never starts MPI.
@@ -30,6 +31,8 @@ package final class SingleProcess: Communicator {
     package func allGather(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
     package func broadcast(_ values: Matrix, from root: Int) {}
     package func barrier() {}
+    /// Alone with it, but apart from the files that it is made of.
+    package func hostShare() -> HostShare? { HostShare() }
     /// A rank that measures by itself is still watched as one of its neighbours.
     package var table: HostTable? { neighbors?.table }
 

@@ -1,24 +1,21 @@
 import Glibc
-package import Host
+internal import Host
 package import ImageArrays
 internal import ImageFiles
 internal import ImageShards
 package import ImageSources
 
-// Finds out which data set a path holds and opens it.
+// Finds out which data set a path holds.
 extension ImageDataset {
     /// Opens the images of one split, in one process.
     package static func open(
         path: String, split: Split, kind: Kind = .auto, classes: Set<String>? = nil,
         synthetic: SyntheticImageParameters = SyntheticImageParameters()
     ) throws(ImageDataError) -> any ImageSource {
-        switch try find(path: path, split: split, kind: kind, classes: classes, synthetic: synthetic) {
-        case .source(let source): return source
-        case .unlisted(let images): return try images.open(try images.list())
-        }
+        try find(path: path, split: split, kind: kind, classes: classes).open(split, synthetic: synthetic)
     }
 
-    /// Looks what the images of one split are.
+    /// Looks what the images of one split are, and opens none of them.
     ///
     /// A directory is recognised by the names in it: IDX files of MNIST or Fashion-MNIST, or the binary files of CIFAR-10 or
     /// CIFAR-100, compressed or not, or .npy files; also further down, as CIFAR's archives unpack and as torchvision keeps
@@ -28,18 +25,13 @@ extension ImageDataset {
     ///   - path: a directory, a .npy file, or the word `synthetic`.
     ///   - kind: what it is, where it should not be found by looking.
     ///   - classes: the names of the directories to take of a folder of classes; nil for all.
-    ///   - synthetic: the images to generate for that word; not used otherwise.
-    ///   - share: where processes of this host make inflated files for each other; nil for one that has its own.
     /// - Throws: one line that names the file at fault and says what to do.
     package static func find(
-        path: String, split: Split, kind: Kind = .auto, classes: Set<String>? = nil,
-        synthetic: SyntheticImageParameters = SyntheticImageParameters(), sharing share: HostShare? = nil
+        path: String, split: Split, kind: Kind = .auto, classes: Set<String>? = nil
     ) throws(ImageDataError) -> FoundImages {
-        if path == syntheticName { return .source(try SyntheticImages(synthetic, split: split)) }
+        if path == syntheticName { return .synthetic }
         let fileKind = try FileKind.of(path)
-        if fileKind == S_IFREG, let images = try ArrayImages.open(path: path, split: split, sharing: share) {
-            return .source(images)
-        }
+        if fileKind == S_IFREG, let images = try ArrayImages.find(in: path, split) { return .numPy(images) }
         // A directory of images may have archives of them beside it.
         if fileKind != S_IFDIR, let images = try findShards(path, split) { return images }
         switch fileKind {
@@ -49,12 +41,12 @@ extension ImageDataset {
         }
         switch kind {
         case .auto:
-            if let images = try openPack(path, split) { return .source(images) }
-            if let images = try openArrays(path, split, share) { return .source(images) }
+            if let pack = try findPack(path, split) { return .pack(path: pack) }
+            if let images = try findArrays(path, split) { return images }
             if let layout = try FolderLayout.find(in: path, split) { return found(layout, classes) }
             if let images = try findShards(path, split) { return images }
         case .arrays:
-            if let images = try openArrays(path, split, share) { return .source(images) }
+            if let images = try findArrays(path, split) { return images }
         case .folder:
             if let layout = try FolderLayout.find(in: path, split) { return found(layout, classes) }
         case .flat:
@@ -67,34 +59,30 @@ extension ImageDataset {
     }
 
     /// .npy, IDX and CIFAR files.
-    private static func openArrays(
-        _ path: String, _ split: Split, _ share: HostShare?
-    ) throws(ImageDataError) -> (any ImageSource)? {
-        if let images = try ArrayImages.open(path: path, split: split, sharing: share) { return images }
-        if let images = try openIDX(path, split, share) { return images }
+    private static func findArrays(_ path: String, _ split: Split) throws(ImageDataError) -> FoundImages? {
+        if let images = try ArrayImages.find(in: path, split) { return .numPy(images) }
+        if let images = try findIDX(path, split) { return images }
         for variant in [CIFARFile.Variant.cifar10, .cifar100] {
             for directory in [path, path + "/" + variant.folder] {
-                if let images = try openCIFAR(variant, directory, split, share) { return images }
+                if let images = try findCIFAR(variant, directory, split) { return images }
             }
         }
         let further = try torchvisionDirectories(path)
         guard further.count <= 1 else { throw .ambiguousDirectory(path: path, directories: further) }
         guard let directory = further.first else { return nil }
-        return try openIDX(directory, split, share)
+        return try findIDX(directory, split)
     }
 
     /// A directory that holds one split may be given for training.
-    private static func openPack(_ path: String, _ split: Split) throws(ImageDataError) -> (any ImageSource)? {
+    private static func findPack(_ path: String, _ split: Split) throws(ImageDataError) -> String? {
         let below = FolderLayout.names(of: split).map { Directories.child(path, $0) }
-        for directory in below + (split == .train ? [path] : []) {
-            if let images = try Pack.open(path: directory) { return images }
-        }
+        for directory in below + (split == .train ? [path] : []) where try Pack.isPack(directory) { return directory }
         return nil
     }
 
     /// Files that hold many images.
     private static func findShards(_ path: String, _ split: Split) throws(ImageDataError) -> FoundImages? {
-        if let images = try openPack(path, split) { return .source(images) }
+        if let pack = try findPack(path, split) { return .pack(path: pack) }
         for name in FolderLayout.names(of: split) {
             // What is in such a directory is of that split, whatever its files are called.
             let below = Directories.child(path, name)
@@ -134,9 +122,7 @@ extension ImageDataset {
 
     // MARK: Data sets
 
-    private static func openIDX(
-        _ directory: String, _ split: Split, _ share: HostShare?
-    ) throws(ImageDataError) -> (any ImageSource)? {
+    private static func findIDX(_ directory: String, _ split: Split) throws(ImageDataError) -> FoundImages? {
         let stem = idxStem(split)
         let images = try firstFile(in: directory, idxNames("\(stem)-images", "idx3"))
         let labels = try firstFile(in: directory, idxNames("\(stem)-labels", "idx1"))
@@ -145,12 +131,12 @@ extension ImageDataset {
             throw .missingFile(directory: directory, dataset: "MNIST", file: "\(stem)-images-idx3-ubyte.gz")
         }
         let name = directory.split(separator: "/").last { $0 != "raw" }.map(String.init) ?? directory
-        return try IDXFile.open(name: name, images: images, labels: labels, sharing: share)
+        return .idx(ArrayImages.Files(name: name, images: images, labels: labels))
     }
 
-    private static func openCIFAR(
-        _ variant: CIFARFile.Variant, _ directory: String, _ split: Split, _ share: HostShare?
-    ) throws(ImageDataError) -> (any ImageSource)? {
+    private static func findCIFAR(
+        _ variant: CIFARFile.Variant, _ directory: String, _ split: Split
+    ) throws(ImageDataError) -> FoundImages? {
         let names = cifarFiles(variant, split)
         var paths: [String] = []
         var missing: String?
@@ -163,7 +149,7 @@ extension ImageDataset {
         }
         if paths.isEmpty { return nil }
         if let missing { throw .missingFile(directory: directory, dataset: variant.name, file: missing) }
-        return try CIFARFile.open(variant, paths: paths, sharing: share)
+        return .cifar(variant, paths: paths)
     }
 
     // MARK: Names

@@ -33,10 +33,13 @@ package struct OpenFile: ~Copyable, Sendable {
     deinit { close(descriptor) }
 
     /// Opens a regular file for reading.
-    package static func reading(_ path: String) throws(FileError) -> OpenFile {
+    package static func reading(_ path: String) throws(FileError) -> OpenFile { try reading(Array(path.utf8)) }
+
+    /// As `reading`, by a path that need not be UTF-8.
+    package static func reading(_ path: [UInt8]) throws(FileError) -> OpenFile {
         // O_NONBLOCK, so that a pipe in place of the file cannot hold up the program.
         let file = try OpenFile(path, O_RDONLY | O_NONBLOCK)
-        if try file.status().st_mode & S_IFMT != S_IFREG { throw FileError(path: path, .notRegularFile) }
+        if try file.status().st_mode & S_IFMT != S_IFREG { throw FileError(path: file.path, .notRegularFile) }
         return file
     }
 
@@ -45,8 +48,8 @@ package struct OpenFile: ~Copyable, Sendable {
         try OpenFile(path, O_WRONLY | O_CREAT | O_TRUNC)
     }
 
-    /// Creates a file, which must not be there.
-    package static func creating(_ path: String) throws(FileError) -> OpenFile {
+    /// Creates a file, which must not be there, by a path that need not be UTF-8.
+    package static func creating(_ path: [UInt8]) throws(FileError) -> OpenFile {
         try OpenFile(path, O_WRONLY | O_CREAT | O_EXCL)
     }
 
@@ -64,10 +67,15 @@ package struct OpenFile: ~Copyable, Sendable {
         try OpenFile(path, O_RDONLY | O_DIRECTORY)
     }
 
-    private init(_ path: String, _ flags: Int32) throws(FileError) {
+    private init(_ path: String, _ flags: Int32) throws(FileError) { try self.init(Array(path.utf8), flags) }
+
+    private init(_ path: [UInt8], _ flags: Int32) throws(FileError) {
         let call = flags & O_ACCMODE == O_RDONLY ? SystemCall.openForReading : "open"
-        let descriptor = try systemCall(call, path) { unsafe open(path, flags | O_CLOEXEC, 0o666) }
-        self.init(descriptor: descriptor, path: path)
+        let text = String(decoding: path, as: UTF8.self)
+        let descriptor = try systemCall(call, text) {
+            unsafe Directories.withPath(path) { unsafe open($0, flags | O_CLOEXEC, 0o666) }
+        }
+        self.init(descriptor: descriptor, path: text)
     }
 
     private func status() throws(FileError) -> stat {

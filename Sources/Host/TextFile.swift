@@ -24,7 +24,7 @@ package enum TextFile {
         let target = Directories.resolved(path) ?? path
         // A name that nobody else has: two processes may be at it, and a file of a person may be called anything.
         let partial = "\(target).\(getpid()).partial"
-        let file = try OpenFile.creating(partial)
+        let file = try OpenFile.creating(Array(partial.utf8))
         do {
             try write(content, to: file)
             try file.sync()

@@ -37,13 +37,24 @@ extension Limit<ChannelValues> {
 }
 
 extension DataOptions {
-    /// Throws `SettingsError` if mean or deviation is given for another number of channels than the images have.
-    func checkStatistics(channels: Int) throws {
-        for (flag, given) in [("--mean", mean), ("--std", std)] {
-            guard let count = given?.values.count, count != 1, count != channels else { continue }
+    /// What the values may be of images whose pixels are floats: those that divide, and are divided by, within 32 bits.
+    static var floatMean: Limit<ChannelValues> { .each(.atLeast(-1e37), most: 1e37) }
+    static var floatDeviation: Limit<ChannelValues> { .each(.atLeast(1e-37), most: 1e37) }
+
+    /// Throws `SettingsError` if mean or deviation is given for another number of channels than the images have, or is none
+    /// that their pixels can have.
+    func checkStatistics(of source: any ImageSource) throws {
+        for (flag, given, least) in [("--mean", mean, 0), ("--std", std, 1e-6)] {
+            guard let values = given?.values else { continue }
+            guard values.count == 1 || values.count == source.channels else {
+                throw SettingsError(
+                    "\(flag) has \(values.count) values, and the images have \(counted(source.channels, "channel")): "
+                        + "give one for each, or one for all")
+            }
+            guard !source.isFloat, let value = values.first(where: { $0 < least || $0 > 1 }) else { continue }
             throw SettingsError(
-                "\(flag) has \(count) values, and the images have \(counted(channels, "channel")): "
-                    + "give one for each, or one for all")
+                "\(flag) is \(value): it must be \(least == 0 ? "0" : "\(least)") to 1 for pixels that are bytes, which are scaled to 0 … 1"
+            )
         }
     }
 

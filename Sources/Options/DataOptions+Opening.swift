@@ -10,7 +10,8 @@ internal import Pretraining
 internal import Settings
 
 extension DataOptions {
-    /// The images; generated ones fit the model. One rank looks at all files and tells the others what there is. Collective.
+    /// The images; generated ones fit the model. One rank looks what there is, lists all files, and tells the others.
+    /// Collective.
     ///
     /// - Parameters:
     ///   - keepsListing: whether a listing that took long is kept for other runs.
@@ -24,18 +25,15 @@ extension DataOptions {
             count: syntheticImages, channels: model.channels,
             size: ImageSize(height: model.imageHeight, width: model.imageWidth), seed: seed)
         let share = try world.hostShare()
-        let found = try world.agree(during: .readingData) {
-            try ImageDataset.find(
-                path: dataPath, split: split, kind: dataKind, classes: try Self.classNames(classes),
-                synthetic: synthetic, sharing: share)
-        }
-        // Ranks that do not find the same kind of data would wait for different things.
-        try world.agreeOnEqual("forms of data", [found.isListed ? "image files" : "arrays"])
-        let source =
-            switch found {
-            case .source(let source): source
-            case .unlisted(let images): try open(images, keepsListing: keepsListing, in: world, say: say)
+        let found = try find(split, in: world)
+        let source: any ImageSource
+        if case .unlisted(let images) = found {
+            source = try open(images, keepsListing: keepsListing, in: world, say: say)
+        } else {
+            source = try world.agree(during: .readingData) {
+                try found.open(split, synthetic: synthetic, sharing: share)
             }
+        }
         var configuration = DataConfiguration()
         apply(to: &configuration)
         return try world.agree {
@@ -43,9 +41,22 @@ extension DataOptions {
                 throw SettingsError(
                     "--images is \(images), and \(dataPath) has \(source.count): is it the data meant?")
             }
-            try checkStatistics(channels: source.channels)
+            try checkStatistics(of: source)
             return (source as? EncodedImages)?.decoded(configuration.decoding) ?? source
         }
+    }
+
+    /// What rank 0 finds where this rank is told to look. A file system that all ranks ask at once is slow to answer.
+    private func find(_ split: ImageDataset.Split, in world: any Communicator) throws -> FoundImages {
+        // Ranks that are told to look elsewhere would open what nobody has asked them for.
+        try world.agreeOnEqual(
+            "flags of data", ["--data-path \(dataPath)", "--data-kind \(dataKind)", "--classes \(classes ?? "none")"])
+        let bytes = try world.fromFirst(during: .readingData) {
+            let found = try ImageDataset.find(
+                path: dataPath, split: split, kind: dataKind, classes: try Self.classNames(classes))
+            return Array(try JSONEncoder().encode(found))
+        }
+        return try JSONDecoder().decode(FoundImages.self, from: Data(bytes))
     }
 
     private func open(

@@ -69,7 +69,7 @@ package struct DataOptions: ParsableArguments {
     package var cropMin = 0.2
     @Option(
         help: """
-            Mean of the pixels, scaled to 0 … 1, of each channel (0.485,0.456,0.406) or of all; images are normalised with \
+            Mean of the pixels, bytes scaled to 0 … 1, of each channel (0.485,0.456,0.406) or of all; images are normalised with \
             it (default: the checkpoint's, or that of the training set).
             """)
     package var mean: ChannelValues?
@@ -122,9 +122,9 @@ extension DataOptions: ConfiguringOptions {
             FlagBinding("--augment", \.augment, \.augmentation),
             FlagBinding("--crop-min", \.cropMin, \.cropMin, .atLeast(1e-4, most: 1)),
             // One value may stand for all channels, and a run that goes on keeps its checkpoint's.
-            FlagBinding("--mean", \.mean, .each(.atLeast(0), most: 1), text: { ChannelValues.text($0.mean) }),
+            FlagBinding("--mean", \.mean, floatMean, text: { ChannelValues.text($0.mean) }),
             FlagBinding(
-                "--std", \.std, .each(.atLeast(1e-6), most: 1), text: { ChannelValues.text($0.standardDeviation) }),
+                "--std", \.std, floatDeviation, text: { ChannelValues.text($0.standardDeviation) }),
         ]
     }
 }

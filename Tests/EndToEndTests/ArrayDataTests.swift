@@ -80,6 +80,21 @@ struct ArrayDataTests {
         #expect(!weights[0].contains { !$0.isFinite })
     }
 
+    @Test("floats have the mean and deviation that they are given, of any size, by a flag and by a recipe")
+    func givenStatistics() throws {
+        let folder = try TemporaryDirectory()
+        let data = try write(folder, "x.npy", "<f4") { Self.bytes(of: Float(Self.byte($0)) * 200 - 26_500.5) }
+        try "mean: -1000.5,7\nstd: 14000\n".write(toFile: folder.file("r.yaml"), atomically: true, encoding: .utf8)
+        for given in [["--mean", "-1000.5,7", "--std", "14000"], ["--recipe", folder.file("r.yaml")]] {
+            let result = try Program.run(arguments(folder, "run-\(given.count)", data: data) + given, ranks: 2)
+            #expect(
+                try pixels(result).contains("mean -1000, 7 (given), deviation 1.4e+04, 1.4e+04 (given)"),
+                "\(result.output)")
+        }
+        let refused = try Program.run(arguments(folder, "other", data: data) + ["--std", "1e-46"])
+        #expect(refused.exitCode == 64 && refused.messages.count == 1, "\(refused.errors)")
+    }
+
     @Test("an image with a pixel that is no number is skipped, or ends the run before its first step")
     func notFinite() throws {
         let folder = try TemporaryDirectory()

@@ -69,13 +69,15 @@ struct BadInputTests {
             result.messages.count == 1 && result.messages[0].contains("train-images-idx3-ubyte"), "\(result.errors)")
     }
 
-    @Test("ranks started with different configurations all leave, and the difference is named")
-    func differentConfigurations() throws {
+    @Test(
+        "ranks started with different configurations all leave, and the difference is named",
+        arguments: [["--lamb", "0.2"], ["--data-path", "elsewhere"], ["--data-kind", "flat"]])
+    func differentConfigurations(_ flag: [String]) throws {
         let run = SmallRun.arguments("")
-        let result = try Program.run(eachRank: [run, run + ["--lamb", "0.2"]])
+        let result = try Program.run(eachRank: [run, run + flag])
         #expect(result.exitCode != 0)
         #expect(result.messages.count == 1, "\(result.errors)")
-        #expect(result.messages.first?.contains("lamb") == true)
+        #expect(result.messages.first?.contains("\(flag[0]) \(flag[1])") == true, "\(result.messages)")
     }
 
     @Test("a rank with a broken command line does not leave the others waiting")

@@ -119,10 +119,29 @@ struct DivergenceTests {
         #expect(try SmallRun.weights(folder.file("run"), step: 8).allSatisfy(\.isFinite))
     }
 
+    @Test("rank 0 looks what a path holds, and the others ask nothing of the file system but what it has found")
+    func layout() throws {
+        let folder = try TemporaryDirectory()
+        for rank in 0..<3 {
+            for number in 0..<16 {
+                let image = pngBytes(width: 16, height: 16, patternBytes(768, salt: number))
+                try folder.write("\(rank)/images/class-\(number % 2)/\(number).png", image)
+            }
+        }
+        // Whoever looks here finds another data set.
+        try folder.write("1/images/train/a/0.png", pngBytes(width: 16, height: 16, patternBytes(768)))
+        try folder.write("2/images/train-images-idx3-ubyte", [1])
+        let run =
+            [Program.path] + SmallRun.arguments(folder.file("run"), batch: 12)
+            + ["--data-path", "images", "--in-chans", "3"]
+        let result = try Program.run(commands: (0..<3).map { ["-wdir", folder.file("\($0)")] + run })
+        #expect(result.exitCode == 0 && result.messages.isEmpty, "\(result.errors)")
+    }
+
     @Test(
         "images that are overwritten, cut or removed while a run trains on them change nothing, and the next run notices",
-        arguments: ["overwritten", "cut", "removed"])
-    func imagesChangedMidRun(_ kind: String) throws {
+        arguments: zip(["overwritten", "cut", "cut", "removed"], [2, 2, nil, 2]))
+    func imagesChangedMidRun(_ kind: String, ranks: Int?) throws {
         let folder = try TemporaryDirectory()
         try IDXFiles.write(to: folder.file("images"), seed: 1)
         func arguments(_ name: String) -> [String] {
@@ -130,11 +149,11 @@ struct DivergenceTests {
                 "--data-path", folder.file("images"), "--in-chans", "1",
             ]
         }
-        let whole = try Program.run(arguments("whole"), ranks: 2)
+        let whole = try Program.run(arguments("whole"), ranks: ranks)
         #expect(whole.exitCode == 0, "\(whole.errors)")
         let images = folder.file("images/train-images-idx3-ubyte")
         let gate = LogGate(in: folder)
-        let result = try Program.run(arguments("run"), ranks: 2, environment: gate.environment) { _ in
+        let result = try Program.run(arguments("run"), ranks: ranks, environment: gate.environment) { _ in
             try wait { fileExists(folder.file("run/log.txt")) }
             let handle = try #require(FileHandle(forWritingAtPath: images))
             switch kind {
@@ -150,10 +169,10 @@ struct DivergenceTests {
         let weights = { (name: String) in try SmallRun.weights(folder.file(name), step: 160, keyBiases: true) }
         #expect(try weights("run") == weights("whole"))
         // Whoever starts now is told.
-        let later = try Program.run(arguments("later"), ranks: 2)
+        let later = try Program.run(arguments("later"), ranks: ranks)
         #expect(kind == "overwritten" || later.messages.first?.contains("images-idx3-ubyte") == true, "\(later.errors)")
         if kind == "overwritten" {
-            let resumed = try Program.run(arguments("run") + ["--epochs", "21", "--resume", "auto"], ranks: 2)
+            let resumed = try Program.run(arguments("run") + ["--epochs", "21", "--resume", "auto"], ranks: ranks)
             #expect(resumed.messages.first?.contains("other images") == true, "\(resumed.errors)")
         }
     }

@@ -104,4 +104,35 @@ struct MemoryTests {
         #expect(result.exitCode == 1)
         #expect(result.messages.count == 1 && result.messages[0].contains("ulimit -f"), "\(result.errors)")
     }
+
+    /// The most memory that a process has had so far, in bytes.
+    private func peak(_ process: pid_t) -> Int? {
+        let line = (try? systemFile("/proc/\(process)/status"))?.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+        return line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) }.map { $0 << 10 }
+    }
+
+    @Test("threads that prepare batches have one order of the images between them")
+    func oneOrder() throws {
+        // The order takes 16 MB.
+        let images = 4_000_000
+        let peaks = try [1, 8].map { workers in
+            var highest = 0
+            let result = try Program.run(
+                [
+                    "data", "--data-path", "synthetic", "--synthetic-images", "\(images)", "--num-workers",
+                    "\(workers)",
+                    "--batch-size", "64", "--seconds", "0.1", "--model", "mae_vit_micro_patch4",
+                ]
+            ) { process in
+                while process.isRunning {
+                    highest = max(highest, peak(process.processIdentifier) ?? 0)
+                    usleep(2_000)
+                }
+            }
+            #expect(result.exitCode == 0, "\(result.errors)")
+            return highest
+        }
+        #expect(peaks[1] - peaks[0] < 3 * 4 * images, "\(peaks)")
+        #expect(peaks[0] > 4 * images)
+    }
 }

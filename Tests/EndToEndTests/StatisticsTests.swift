@@ -88,7 +88,9 @@ struct StatisticsTests {
             (["--mean", "0.5,0.5,0.5"], "--mean has 3 values, and the images have 2 channels"),
             (["--std", "0.25,0.25,0.25"], "--std has 3 values"), (["--mean", "123.7"], "--mean is 123.7: it must be"),
             (["--std", "0"], "--std is 0.0: it must be"), (["--mean", "0.5,,0.5"], "--mean"),
-            (["--mean", "0.5 0.5"], "--mean"),
+            (["--mean", "0.5 0.5"], "--mean"), (["--mean", "-0.5"], "--mean is -0.5: it must be"),
+            (["--std", "58"], "--std is 58.0: it must be"), (["--mean", "nan"], "--mean is nan: it must be"),
+            (["--mean", "1e39"], "--mean is 1e+39: it must be"),
         ])
     func refused(_ flags: [String], mentions: String) throws {
         let result = try Program.run(SmallRun.arguments("", images: 8) + flags, ranks: 2)

@@ -83,6 +83,26 @@ struct ArrayImagesTests {
         }
     }
 
+    @Test("compressed CIFAR files are inflated once, their number of records included")
+    func countedOnce() throws {
+        let directory = try TemporaryDirectory()
+        let bytes = gzipBytes([UInt8(3)] + patternBytes(3072) + [5] + patternBytes(3072, salt: 1))
+        let path = try directory.write("a.bin", bytes)
+        let share = try #require(HostShare())
+        let first = try CIFARFile.open(.cifar10, paths: [path], sharing: share)
+        // Another file under the same name, size and time, which nobody may read on.
+        var status = stat()
+        #expect(unsafe stat(path, &status) == 0)
+        let handle = try #require(FileHandle(forUpdatingAtPath: path))
+        try handle.seek(toOffset: 2)
+        try handle.write(contentsOf: [UInt8](repeating: 0, count: bytes.count - 2))
+        let times = [status.st_mtim, status.st_mtim]
+        #expect(unsafe futimens(handle.fileDescriptor, times) == 0)
+        try handle.close()
+        let second = try CIFARFile.open(.cifar10, paths: [path], sharing: HostShare(share.address))
+        #expect(second.count == 2 && second.identity == first.identity)
+    }
+
     @Test("a damaged compressed file is refused by all who share memory")
     func damaged() throws {
         let directory = try TemporaryDirectory()

@@ -1,4 +1,5 @@
 import Foundation
+import Host
 import ImageCodecs
 import ImageFiles
 import ImageShards
@@ -51,6 +52,26 @@ struct StagingTests {
         try FileManager.default.setAttributes([.modificationDate: Date(timeIntervalSince1970: 1e9)], ofItemAtPath: path)
         #expect(try staging.copy() == Staging.Outcome(copiedFiles: 1, copiedBytes: size, keptFiles: 1))
         #expect(try staging.copy().keptFiles == 2)
+    }
+
+    @Test("names that are not UTF-8 stay what they are")
+    func otherNames() throws {
+        let bytes = try TextFile.content(of: directory.file("from/1/x.tar"), limit: 1 << 20)
+        let name = Array(directory.file("from/0/").utf8) + [0x79, 0xFF, 0xFE] + Array(".tar".utf8)
+        let file = unsafe Directories.withPath(name) { unsafe open($0, O_WRONLY | O_CREAT, 0o600) }
+        try #require(file >= 0)
+        #expect(unsafe bytes.withUnsafeBytes { unsafe write(file, $0.baseAddress, $0.count) } == bytes.count)
+        close(file)
+        let images = try #require(try openTar(directory.file("from/0")))
+        #expect(images.count == 6)
+        let expected = try (0..<6).map { try pixels(images, $0) }
+        let staging = try #require(Staging(of: images, in: directory.file("disk")))
+        #expect(try staging.examine().copiedFiles == 2)
+        #expect(try staging.copy().copiedFiles == 2)
+        #expect(try staging.copy() == Staging.Outcome(keptFiles: 2))
+        try FileManager.default.removeItem(atPath: directory.file("from"))
+        let staged = try staging.opened()
+        #expect(try (0..<6).map { try pixels(staged, $0) } == expected)
     }
 
     @Test("two data sets do not get into each other's way")

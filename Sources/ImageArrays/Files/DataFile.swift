@@ -76,21 +76,7 @@ struct DataFile: ~Copyable {
         return isCompressed ? stored.multipliedReportingOverflow(by: Self.largestExpansion).0 : stored
     }
 
-    /// Bytes of the file once inflated. Reads a compressed file to its end.
-    static func contentBytes(_ path: String) throws(ImageDataError) -> Int {
-        let file = try DataFile.open(path)
-        guard file.isCompressed else { return try file.storedBytes() }
-        var part = [UInt8](repeating: 0, count: bufferSize)
-        var total = 0
-        while true {
-            var span = part.mutableSpan
-            let read = try file.read(into: &span)
-            total += read
-            if read < bufferSize { return total }
-        }
-    }
-
-    private func storedBytes() throws(ImageDataError) -> Int { Int(try status().st_size) }
+    func storedBytes() throws(ImageDataError) -> Int { Int(try status().st_size) }
 
     /// Fills `bytes` as far as the file goes and returns how many were read.
     func read(into bytes: inout MutableSpan<UInt8>) throws(ImageDataError) -> Int {

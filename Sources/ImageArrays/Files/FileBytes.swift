@@ -42,8 +42,7 @@ extension DataFile {
     /// those that share memory. Without that, and where it would be too much, a plain file is mapped, and a compressed one
     /// inflated for this process alone.
     func rest(after header: Int, count: Int, sharing share: HostShare?) throws(ImageDataError) -> FileBytes {
-        let status = try status()
-        let (expected, stored) = (header + count, Int(status.st_size))
+        let (expected, stored) = (header + count, try storedBytes())
         if !isCompressed {
             guard stored >= expected else {
                 throw .truncated(path: path, expectedBytes: expected, foundBytes: stored)
@@ -51,10 +50,7 @@ extension DataFile {
             guard stored == expected else { throw .trailingBytes(path: path, expectedBytes: expected) }
         }
         if let share {
-            let key = HostShare.Key(
-                device: UInt64(status.st_dev), file: UInt64(status.st_ino),
-                changed: Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec), count: count)
-            let shared = try share.content(key, ofMemory: isCompressed ? 1 : Self.partForCopies) {
+            let shared = try share.content(try key(count: count), ofMemory: isCompressed ? 1 : Self.partForCopies) {
                 (span) throws(ImageDataError) in
                 try readAll(of: &span, after: header)
                 try expectEnd(after: expected)
@@ -71,6 +67,39 @@ extension DataFile {
         try readAll(of: &span, after: header)
         try expectEnd(after: expected)
         return FileBytes(storage)
+    }
+
+    /// Bytes of a file once inflated, for which a compressed one has to be read to its end: by one process of those that share
+    /// memory, which leaves the number to the others as content of its own.
+    static func contentBytes(_ path: String, sharing share: HostShare?) throws(ImageDataError) -> Int {
+        let file = try DataFile.open(path)
+        guard file.isCompressed else { return try file.storedBytes() }
+        let shared = try share?.content(try file.key(count: MemoryLayout<Int>.size)) { (span) throws(ImageDataError) in
+            let bytes = try file.inflatedBytes()
+            for place in 0..<span.count { span[place] = UInt8(truncatingIfNeeded: bytes >> (8 * place)) }
+        }
+        guard let shared else { return try file.inflatedBytes() }
+        return (0..<shared.count).reduce(0) { unsafe $0 | Int(shared.address[$1]) << (8 * $1) }
+    }
+
+    /// Reads on to the end.
+    private func inflatedBytes() throws(ImageDataError) -> Int {
+        var part = [UInt8](repeating: 0, count: 1 << 18)
+        var total = 0
+        while true {
+            var span = part.mutableSpan
+            let read = try read(into: &span)
+            total += read
+            if read < part.count { return total }
+        }
+    }
+
+    /// By which processes know content that was made of this file, as it is now.
+    private func key(count: Int) throws(ImageDataError) -> HostShare.Key {
+        let status = try status()
+        return HostShare.Key(
+            device: UInt64(status.st_dev), file: UInt64(status.st_ino),
+            changed: Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec), count: count)
     }
 
     func status() throws(ImageDataError) -> stat {

@@ -2,19 +2,29 @@ package import Host
 package import ImageSources
 
 extension ArrayImages {
-    /// The images of .npy files: those of one file, without labels, or of a directory that has one, with the labels beside
-    /// it if there are any.
+    /// A file of images, and one of their labels if there are any.
+    package struct Files: Hashable, Codable, Sendable {
+        /// What logs call the data set.
+        package let name: String
+        package let images: String
+        package let labels: String?
+
+        package init(name: String, images: String, labels: String?) {
+            self.name = name
+            self.images = images
+            self.labels = labels
+        }
+    }
+
+    /// .npy files: one alone, without labels, or that of a directory, with the labels beside it if there are any.
     ///
-    /// - Parameters:
-    ///   - path: a file whose name ends in `.npy`, whatever the split, or a directory.
-    ///   - share: where processes of this host make inflated files for each other.
+    /// - Parameter path: a file whose name ends in `.npy`, whatever the split, or a directory.
     /// - Returns: nil if there is nothing of the kind.
-    package static func open(
-        path: String, split: ImageDataset.Split, sharing share: HostShare? = nil
-    ) throws(ImageDataError) -> (any ImageSource)? {
+    package static func find(in path: String, _ split: ImageDataset.Split) throws(ImageDataError) -> Files? {
+        let name = Directories.lastComponent(path)
         if try FileKind.isFile(path) {
             guard path.lowercased().hasSuffix(numPySuffix) else { return nil }
-            return try open(images: path, labels: nil, name: Directories.lastComponent(path), share)
+            return Files(name: name, images: path, labels: nil)
         }
         guard try FileKind.isDirectory(path) else { return nil }
         let images = try files(in: path, imageNames(split))
@@ -22,7 +32,7 @@ extension ArrayImages {
         guard images.count == 1 else { throw .ambiguousDirectory(path: path, directories: images) }
         let labels = try files(in: path, labelNames(split))
         guard labels.count <= 1 else { throw .ambiguousLabels(path: path, files: labels) }
-        return try open(images: first, labels: labels.first, name: Directories.lastComponent(path), share)
+        return Files(name: name, images: first, labels: labels.first)
     }
 
     private static var numPySuffix: String { ".npy" }
@@ -50,15 +60,18 @@ extension ArrayImages {
         return found
     }
 
-    private static func open(
-        images: String, labels: String?, name: String, _ share: HostShare?
+    /// The images of .npy files.
+    ///
+    /// - Parameter share: where processes of this host make the content of files for each other.
+    package static func open(
+        numPy files: Files, sharing share: HostShare? = nil
     ) throws(ImageDataError) -> ArrayImages {
-        let (part, layout) = try NumPyFile.images(images, sharing: share)
-        let values = try labels.map { (path) throws(ImageDataError) in
-            try NumPyFile.labels(path, of: images, count: part.count)
+        let (part, layout) = try NumPyFile.images(files.images, sharing: share)
+        let values = try files.labels.map { (path) throws(ImageDataError) in
+            try NumPyFile.labels(path, of: files.images, count: part.count)
         }
         return ArrayImages(
-            name: name, parts: [part], layout, labels: values ?? [],
+            name: files.name, parts: [part], layout, labels: values ?? [],
             classCount: values.map { Int($0.max() ?? 0) + 1 })
     }
 }

@@ -6,7 +6,7 @@ package import ImageSources
 ///
 /// Plain or gzip. Source: A. Krizhevsky, "The CIFAR-10 dataset", section "Binary version".
 package enum CIFARFile {
-    package enum Variant: Sendable {
+    package enum Variant: String, Codable, Sendable {
         case cifar10
         /// Labels are the fine ones, the second byte of a record.
         case cifar100
@@ -52,7 +52,7 @@ package enum CIFARFile {
     ) throws(ImageDataError) -> ArrayImages {
         var counts: [Int] = []
         for path in paths {
-            let bytes = try DataFile.contentBytes(path)
+            let bytes = try DataFile.contentBytes(path, sharing: share)
             guard bytes > 0 && bytes.isMultiple(of: variant.recordBytes) else {
                 throw .wrongRecordLength(path: path, bytes: bytes, recordBytes: variant.recordBytes)
             }

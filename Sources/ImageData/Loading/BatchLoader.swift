@@ -40,12 +40,12 @@ package final class BatchLoader {
                 slot: slot, plan: plan)
         }
         let schedule = BatchSchedule(division, repeats: repeats, epoch: epoch, step: step)
+        precondition(division.imageCount == source.count)
         let producers = (0..<max(workers, 1)).map { _ in
-            BatchProducer(
-                source: source, transform: transform, division: division, schedule: schedule, badImages: badImages,
-                seed: seed)
+            BatchProducer(source: source, transform: transform, badImages: badImages, seed: seed)
         }
-        ring = BatchRing(batches: batches, producers: producers)
+        ring = BatchRing(
+            batches: batches, contents: BatchContents(division, schedule, seed: seed), producers: producers)
         // Batches that are only counted have nothing to be filled.
         if plan.isBacked { for worker in 0..<workers { threads.append(try Self.thread(worker, filling: ring)) } }
     }

@@ -1,62 +1,49 @@
 internal import ImageSources
 internal import Tensors
 
-/// Prepares any part of any micro-batch of the schedule; what it keeps from one to the next is memory alone. One thread at a
-/// time.
+/// Prepares any part of any micro-batch, of which it is told where it stands and which images it has; what it keeps from one to
+/// the next is memory alone. One thread at a time.
 final class BatchProducer {
     private let source: any ImageSource
     private let transform: ImageTransform
-    private let division: EpochDivision
-    private let schedule: BatchSchedule
     private let badImages: BadImages
-    private var order: EpochOrder
+    private let seed: UInt64
     private let workspace = AugmentationWorkspace()
     /// Images of the batch that is begun.
     private var coming: [Int] = []
 
-    init(
-        source: any ImageSource, transform: ImageTransform, division: EpochDivision, schedule: BatchSchedule,
-        badImages: BadImages, seed: UInt64
-    ) {
-        precondition(division.imageCount == source.count && transform.channels == source.channels)
+    init(source: any ImageSource, transform: ImageTransform, badImages: BadImages, seed: UInt64) {
+        precondition(transform.channels == source.channels)
         self.source = source
         self.transform = transform
-        self.division = division
-        self.schedule = schedule
         self.badImages = badImages
-        order = EpochOrder(count: source.count, seed: seed, epoch: schedule[0].epoch)
+        self.seed = seed
     }
 
-    /// Where the batch stands, counted from the first one that the schedule has.
-    func place(_ batch: inout Batch, number: Int) {
-        let position = schedule[number]
-        batch.epoch = position.epoch
-        batch.step = position.step
-        batch.micro = position.micro
+    /// Remembers the images of a batch that is begun, before anybody puts others in the place of bad ones.
+    func note(_ batch: Batch) {
+        coming.removeAll(keepingCapacity: true)
+        for row in 0..<batch.count { coming.append(batch.samples[row, 0]) }
     }
+
+    /// Tells the source that they are about to be read, by whoever.
+    func announce() { source.willRead(&coming) }
 
     /// Prepares some images of it.
-    func fill(_ batch: Batch, rows: Range<Int>, number: Int) throws(ImageDataError) {
-        let position = schedule[number]
-        order.move(to: position.epoch)
-        let places = division.positions(step: position.step, micro: position.micro)
-        if rows.lowerBound == 0 {
-            // The whole batch, whoever prepares the rest of it.
-            coming.removeAll(keepingCapacity: true)
-            for place in places { coming.append(order[place]) }
-            source.willRead(&coming)
-        }
-        for row in rows { try fill(batch, row: row, with: order[places.lowerBound + row]) }
+    func fill(_ batch: Batch, rows: Range<Int>) throws(ImageDataError) {
+        for row in rows { try fill(batch, row: row) }
     }
 
-    private func fill(_ batch: Batch, row: Int, with index: Int) throws(ImageDataError) {
+    /// - Throws: if neither the image of that row nor another in its place can be decoded.
+    private func fill(_ batch: Batch, row: Int) throws(ImageDataError) {
+        let index = batch.samples[row, 0]
         var sample = index
-        var random = SampleRandom(seed: order.seed, epoch: order.epoch, sample: index, purpose: .replacement)
+        var random = SampleRandom(seed: seed, epoch: batch.epoch, sample: index, purpose: .replacement)
         var left = BadImages.attempts
         while true {
             do throws(ImageDataError) {
                 try transform.prepare(
-                    source, index: sample, seed: order.seed, epoch: order.epoch, workspace: workspace,
+                    source, index: sample, seed: seed, epoch: batch.epoch, workspace: workspace,
                     into: batch.images.rows(row..<row + 1))
                 break
             } catch {

@@ -22,6 +22,7 @@ final class BatchRing: @unchecked Sendable {
     }
 
     private let slots: [Slot]
+    private let contents: BatchContents
     /// One for each thread, or one for the consumer where there is none.
     private let producers: [BatchProducer]
     /// The batch of which images are to be prepared next, and the first of them.
@@ -37,16 +38,19 @@ final class BatchRing: @unchecked Sendable {
     /// Images that a thread takes at a time: enough for the lock to cost nothing, few enough for all to end together.
     private static var imagesAtATime: Int { 4 }
 
-    init(batches: [Batch], producers: [BatchProducer]) {
+    init(batches: [Batch], contents: BatchContents, producers: [BatchProducer]) {
         self.slots = batches.map(Slot.init)
+        self.contents = contents
         self.producers = producers
     }
 
     /// Prepares images until stopped or until one cannot be: the body of a background thread.
     func produce(_ worker: Int) {
-        while let task = nextTask() {
+        while let task = nextTask(of: worker) {
             do throws(ImageDataError) {
-                try producers[worker].fill(slot(task.number).batch, rows: task.rows, number: task.number)
+                let batch = slot(task.number).batch
+                if task.rows.lowerBound == 0 { producers[worker].announce() }
+                try producers[worker].fill(batch, rows: task.rows)
                 finish(task, nil)
             } catch {
                 finish(task, error)
@@ -72,9 +76,11 @@ final class BatchRing: @unchecked Sendable {
     func makeNow(_ number: Int) throws(ImageDataError) -> Batch {
         if let failure { throw failure.error }
         let slot = slot(number)
-        producers[0].place(&slot.batch, number: number)
+        contents.begin(&slot.batch, number: number)
+        producers[0].note(slot.batch)
+        producers[0].announce()
         do throws(ImageDataError) {
-            try producers[0].fill(slot.batch, rows: 0..<slot.batch.count, number: number)
+            try producers[0].fill(slot.batch, rows: 0..<slot.batch.count)
         } catch {
             failure = (number, 0, error)
             throw error
@@ -96,7 +102,7 @@ final class BatchRing: @unchecked Sendable {
     }
 
     /// The next images to prepare, once there is a slot for their batch; nil when stopped, and once one could not be.
-    private func nextTask() -> Task? {
+    private func nextTask(of worker: Int) -> Task? {
         changed.lock()
         defer { changed.unlock() }
         while next.number - released >= slots.count && !stopping && failure == nil { changed.wait() }
@@ -104,7 +110,9 @@ final class BatchRing: @unchecked Sendable {
         let slot = slot(next.number)
         if next.row == 0 {
             slot.prepared = 0
-            producers[0].place(&slot.batch, number: next.number)
+            // At the beginning of an epoch the order is shuffled, for which the other threads would wait anyway.
+            contents.begin(&slot.batch, number: next.number)
+            producers[worker].note(slot.batch)
         }
         let end = min(next.row + Self.imagesAtATime, slot.batch.count)
         let task = Task(number: next.number, rows: next.row..<end)

@@ -51,10 +51,13 @@ package final class ShardFiles: @unchecked Sendable {
     deinit { for number in open { close(descriptors[number]) } }
 
     package var count: Int { names.count }
-    package func name(_ number: Int) -> String { names.text(number) }
+    /// For people; what is not UTF-8 in it is replaced.
     package func path(_ number: Int) -> String { String(decoding: fullPath(number), as: UTF8.self) }
 
-    private func fullPath(_ number: Int) -> [UInt8] {
+    package func fullPath(_ number: Int) -> [UInt8] { fullPath(number, below: root) }
+
+    /// Where the file is in a directory that has all of them.
+    package func fullPath(_ number: Int, below root: String) -> [UInt8] {
         Array(root.utf8) + (root.hasSuffix("/") ? [] : [UInt8(ascii: "/")]) + names[number]
     }
 

@@ -1,7 +1,7 @@
 internal import Glibc
 
 /// Many names in one block of memory: bytes as the file system has them, whether they are UTF-8 or not.
-package struct NameTable: Hashable, Sendable {
+package struct NameTable: Hashable, Codable, Sendable {
     package private(set) var bytes: [UInt8] = []
     /// Where each name ends.
     package private(set) var ends: [Int] = []

@@ -14,10 +14,12 @@ package enum Pack {
         return "shard-" + String(repeating: "0", count: max(5 - digits.count, 0)) + digits + ".bin"
     }
 
-    /// - Returns: nil where the directory holds no pack.
-    package static func open(path: String) throws(ImageDataError) -> EncodedImages? {
+    package static func isPack(_ directory: String) throws(ImageDataError) -> Bool {
+        try FileKind.isFile(Directories.child(directory, indexName))
+    }
+
+    package static func open(path: String) throws(ImageDataError) -> EncodedImages {
         let file = Directories.child(path, indexName)
-        guard try FileKind.isFile(file) else { return nil }
         let bytes = try content(of: file)
         let index: SampleIndex
         do throws(IndexFault) {

@@ -81,7 +81,7 @@ package struct Staging: Sendable {
         }
         var missing: [(number: Int, status: FileStatus)] = []
         for number in 0..<shards.count {
-            guard let status = FileStatus(shards.path(number)) else {
+            guard let status = FileStatus(shards.fullPath(number)) else {
                 throw .file(FileError(path: shards.path(number), .system(call: "stat", code: errno)))
             }
             if FileStatus(target(number)) != status { missing.append((number, status)) }
@@ -94,7 +94,7 @@ package struct Staging: Sendable {
         files.reduce(0) { $0 + $1.status.size }
     }
 
-    private func target(_ number: Int) -> String { Directories.child(directory, shards.name(number)) }
+    private func target(_ number: Int) -> [UInt8] { shards.fullPath(number, below: directory) }
 
     private func checkRoom(_ needed: Int) throws(StagingError) {
         var system = statvfs()
@@ -110,10 +110,12 @@ package struct Staging: Sendable {
     /// Under another name until it is whole, and with the time of the original, by which it is known again.
     private func copy(_ number: Int, _ status: FileStatus, progress: (Int) -> Void) throws(FileError) {
         let name = target(number)
-        try Directories.createAll(Directories.parent(of: name))
-        let partial = "\(name).\(getpid()).partial"
+        let text = String(decoding: name, as: UTF8.self)
+        // Of a path only the last name comes from a directory's entries; what is before it was typed.
+        try Directories.createAll(Directories.parent(of: text))
+        let partial = name + Array(".\(getpid()).partial".utf8)
         do {
-            let original = try OpenFile.reading(shards.path(number))
+            let original = try OpenFile.reading(shards.fullPath(number))
             let copy = try OpenFile.creating(partial)
             var done = 0
             while done < status.size {
@@ -123,10 +125,14 @@ package struct Staging: Sendable {
                 progress(done)
             }
             let times = [status.changed, status.changed]
-            try systemCall("futimens", partial) { unsafe futimens(copy.descriptor, times) }
-            try Directories.rename(partial, to: name)
+            try systemCall("futimens", copy.path) { unsafe futimens(copy.descriptor, times) }
+            try systemCall("rename", copy.path) {
+                unsafe Directories.withPath(partial) { (old) in
+                    unsafe Directories.withPath(name) { unsafe rename(old, $0) }
+                }
+            }
         } catch {
-            unsafe unlink(partial)
+            _ = unsafe Directories.withPath(partial) { unsafe unlink($0) }
             throw error
         }
     }
@@ -137,9 +143,8 @@ private struct FileStatus: Equatable {
     let size: Int
     let changed: timespec
 
-    init?(_ path: String) {
-        var status = stat()
-        guard unsafe stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+    init?(_ path: [UInt8]) {
+        guard let status = Directories.status(of: path), status.st_mode & S_IFMT == S_IFREG else { return nil }
         (size, changed) = (Int(status.st_size), status.st_mtim)
     }
 
