@@ -59,15 +59,25 @@ let package = Package(
             [
                 "Communication", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"), "Yams",
             ]),
-        // 3: data sets, crops; the model, the loss of its features, its update, its distribution
-        module("Datasets", ["Host", "ImageCodecs", "Tensors", "CTar", "CZlib"]),
+        // 3: data sets, from what a source of images is to what finds out which one a path holds; crops; the model, the loss
+        // of its features, its update, its distribution
+        module("ImageSources", ["Host", "ImageCodecs"]),
+        module("ImageArrays", ["Host", "ImageCodecs", "ImageSources", "Tensors", "CZlib"]),
+        module("ImageFiles", ["Host", "ImageCodecs", "ImageSources", "Tensors"]),
+        module("ImageShards", ["Host", "ImageCodecs", "ImageFiles", "ImageSources", "Tensors", "CTar"]),
+        module("Datasets", ["Host", "ImageArrays", "ImageFiles", "ImageShards", "ImageSources"]),
         module("Augmentation", ["ImageCodecs", "Tensors", "CVectorKernels"]),
         module("Models", ["Layers", "Safetensors", "Tensors", "CVectorKernels"]),
         module("Regularizers", ["Layers", "Tensors", "CVectorKernels"]),
         module("Optimization", ["Tensors", "CVectorKernels"]),
         module("DataParallel", ["Communication", "Tensors", "CVectorKernels"]),
         // 4: batches of images; what is kept; what a step would take on machines that are not here
-        module("ImageData", ["Augmentation", "Datasets", "Host", "ImageCodecs", "Tensors", "CVectorKernels"]),
+        module(
+            "ImageData",
+            [
+                "Augmentation", "ImageFiles", "ImageShards", "ImageSources", "Host", "ImageCodecs", "Tensors",
+                "CVectorKernels",
+            ]),
         module("Checkpoints", ["Host", "Safetensors"]),
         module("Planning", ["Communication", "DataParallel", "Models", "Regularizers", "Tensors"]),
         // 5: what every run has, whatever it computes: clocks, memory, signals
@@ -78,14 +88,14 @@ let package = Package(
         module(
             "Training",
             [
-                "Communication", "DataParallel", "Augmentation", "Datasets", "ImageCodecs", "ImageData", "Layers",
+                "Communication", "DataParallel", "Augmentation", "ImageCodecs", "ImageData", "Layers",
                 "Optimization", "Runs", "Tensors",
             ]),
         // 7: pretraining: its losses and the loop around its steps
         module(
             "Pretraining",
             [
-                "Checkpoints", "Communication", "DataParallel", "Host", "Augmentation", "Datasets", "ImageCodecs",
+                "Checkpoints", "Communication", "DataParallel", "Host", "Augmentation", "ImageSources", "ImageCodecs",
                 "ImageData", "Layers", "Models", "Optimization",
                 "Regularizers", "Runs", "Safetensors", "Tensors", "Training",
             ]),
@@ -93,7 +103,8 @@ let package = Package(
         module(
             "Measurement",
             [
-                "Checkpoints", "Communication", "CVectorKernels", "DataParallel", "Host", "Augmentation", "Datasets",
+                "Checkpoints", "Communication", "CVectorKernels", "DataParallel", "Host", "Augmentation", "ImageArrays",
+                "ImageSources",
                 "ImageCodecs", "ImageData", "Layers",
                 "Models",
                 "Optimization", "Planning", "Pretraining", "Regularizers", "Runs", "Safetensors", "Tensors", "Training",
@@ -102,7 +113,8 @@ let package = Package(
         module(
             "Options",
             [
-                "Communication", "DataParallel", "Augmentation", "Datasets", "Host", "ImageCodecs", "ImageData",
+                "Communication", "DataParallel", "Augmentation", "Datasets", "ImageArrays", "ImageFiles", "ImageShards",
+                "ImageSources", "Host", "ImageCodecs", "ImageData",
                 "Models",
                 "Optimization", "Pretraining", "Regularizers",
                 "Runs", "Settings", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -112,6 +124,7 @@ let package = Package(
             name: "umae-dist",
             dependencies: [
                 "BuildIdentity", "Checkpoints", "Communication", "DataParallel", "Host", "Augmentation", "Datasets",
+                "ImageArrays", "ImageFiles", "ImageSources",
                 "ImageCodecs", "ImageData", "Layers",
                 "Measurement", "Models", "Optimization", "Options", "Planning", "Pretraining", "Regularizers", "Runs",
                 "Settings", "Tensors", "Training",
@@ -120,7 +133,7 @@ let package = Package(
             swiftSettings: settings),
         // Tests, one target per module; EndToEndTests runs the program itself, under mpirun too.
         .target(
-            name: "TestSupport", dependencies: ["Communication", "Datasets", "Host", "ImageCodecs", "Tensors"],
+            name: "TestSupport", dependencies: ["Communication", "ImageSources", "Host", "ImageCodecs", "Tensors"],
             path: "Tests/TestSupport",
             swiftSettings: settings),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
@@ -137,16 +150,35 @@ let package = Package(
             ],
             resources: [.copy("Fixtures")]),
         tests(
-            "FuzzTests", ["Datasets", "Host", "ImageCodecs", "Safetensors", "Settings", "Tensors", "TestSupport"]),
+            "FuzzTests",
+            [
+                "Datasets", "ImageArrays", "ImageFiles", "ImageShards", "ImageSources", "Host", "ImageCodecs",
+                "Safetensors",
+                "Settings", "Tensors", "TestSupport",
+            ]),
         tests("HostTests", ["Host", "TestSupport"]),
         tests("ImageCodecsTests", ["ImageCodecs", "Tensors", "TestSupport"], resources: [.copy("Fixtures")]),
         tests(
-            "DatasetsTests", ["Datasets", "Host", "ImageCodecs", "Tensors", "TestSupport"],
+            "DatasetsTests", ["Datasets", "ImageSources", "Host", "ImageCodecs", "Tensors", "TestSupport"]),
+        tests(
+            "ImageArraysTests",
+            ["Datasets", "ImageArrays", "ImageSources", "Host", "ImageCodecs", "Tensors", "TestSupport"],
             resources: [.copy("Fixtures")]),
+        tests(
+            "ImageFilesTests",
+            ["Datasets", "ImageFiles", "ImageSources", "Host", "ImageCodecs", "Tensors", "TestSupport"]),
+        tests(
+            "ImageShardsTests",
+            ["Datasets", "ImageFiles", "ImageShards", "ImageSources", "Host", "ImageCodecs", "Tensors", "TestSupport"]),
         tests(
             "AugmentationTests", ["Augmentation", "ImageCodecs", "Tensors", "TestSupport"],
             resources: [.copy("Fixtures")]),
-        tests("ImageDataTests", ["Augmentation", "Datasets", "ImageCodecs", "ImageData", "Tensors", "TestSupport"]),
+        tests(
+            "ImageDataTests",
+            [
+                "Augmentation", "Datasets", "ImageArrays", "ImageFiles", "ImageShards", "ImageSources", "ImageCodecs",
+                "ImageData", "Tensors", "TestSupport",
+            ]),
         tests("LayersTests", ["Layers", "Tensors"]),
         tests(
             "MeasurementTests",
@@ -157,7 +189,7 @@ let package = Package(
         tests(
             "ModelsTests",
             [
-                "Checkpoints", "Communication", "DataParallel", "Augmentation", "Datasets", "ImageCodecs", "ImageData",
+                "Checkpoints", "Communication", "DataParallel", "Augmentation", "ImageCodecs", "ImageData",
                 "Layers", "Measurement", "Models",
                 "Pretraining", "Regularizers", "Runs", "Tensors", "TestSupport", "Training",
             ],
@@ -170,7 +202,8 @@ let package = Package(
         tests(
             "PretrainingTests",
             [
-                "Communication", "DataParallel", "Host", "Augmentation", "Datasets", "ImageCodecs", "ImageData",
+                "Communication", "DataParallel", "Host", "Augmentation", "ImageArrays", "ImageSources", "ImageCodecs",
+                "ImageData",
                 "Layers", "Models", "Optimization", "Pretraining",
                 "Regularizers", "Runs", "Tensors", "TestSupport", "Training",
             ]),
@@ -187,7 +220,8 @@ let package = Package(
         tests(
             "TrainingTests",
             [
-                "Communication", "DataParallel", "Augmentation", "Datasets", "ImageCodecs", "ImageData", "Layers",
+                "Communication", "DataParallel", "Augmentation", "ImageArrays", "ImageSources", "ImageCodecs",
+                "ImageData", "Layers",
                 "Optimization", "Runs", "Tensors",
                 "TestSupport", "Training",
             ]),

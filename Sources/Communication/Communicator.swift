@@ -44,8 +44,8 @@ package protocol Communicator: RunControl {
     func gatherOnRoot(_ bytes: [UInt8], counts: [Int]) throws(CommunicationError) -> [[UInt8]]
     func broadcast(_ values: Matrix, from root: Int) throws(CommunicationError)
     func barrier() throws(CommunicationError)
-    /// Memory in which ranks of this host make content for each other; nil where they do not share, or are one. It lasts as
-    /// long as ranks hold it, and what they have taken from it longer.
+    /// Memory in which ranks of this host make content for each other; nil where they cannot share. It lasts as long as
+    /// ranks hold it, and what they have taken from it longer.
     func hostShare() throws(CommunicationError) -> HostShare?
 }
 

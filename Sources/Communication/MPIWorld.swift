@@ -266,7 +266,7 @@ package final class MPIWorld: Communicator, @unchecked Sendable {
 
     /// The rank with local number 0 makes it, and the others find it by what that one tells them.
     package func hostShare() throws(CommunicationError) -> HostShare? {
-        let made = localRank == 0 && localSize > 1 ? HostShare() : nil
+        let made = localRank == 0 ? HostShare() : nil
         var words = [0, 0, 0] as [Int64]
         if let made { words = [Int64(made.address.process), Int64(made.address.descriptor), made.address.mark] }
         for index in words.indices {

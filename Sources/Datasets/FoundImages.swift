@@ -1,4 +1,7 @@
 internal import Host
+package import ImageFiles
+internal import ImageShards
+package import ImageSources
 
 /// A data set that was found by looking, before its files are listed.
 package enum FoundImages: Sendable {

@@ -1,31 +1,12 @@
 import Glibc
 package import Host
+package import ImageArrays
+internal import ImageFiles
+internal import ImageShards
+package import ImageSources
 
-/// Finds out which data set a path holds and opens it.
-package enum ImageDataset {
-    package enum Split: String, CaseIterable, Sendable {
-        case train, test
-    }
-
-    /// What a path holds.
-    package enum Kind: String, CaseIterable, Sendable {
-        /// It is looked at.
-        case auto
-        /// .npy, IDX or CIFAR files.
-        case arrays
-        /// A directory of JPEG and PNG files for each class.
-        case folder
-        /// JPEG and PNG files in one directory, without labels.
-        case flat
-        /// Files that hold many JPEG and PNG images each.
-        case shards
-    }
-
-    /// Where the Debian package dataset-fashion-mnist puts its files.
-    package static var defaultPath: String { "/usr/share/datasets/fashion-mnist" }
-    /// The word that stands for generated images in place of a path.
-    package static var syntheticName: String { "synthetic" }
-
+// Finds out which data set a path holds and opens it.
+extension ImageDataset {
     /// Opens the images of one split, in one process.
     package static func open(
         path: String, split: Split, kind: Kind = .auto, classes: Set<String>? = nil,
@@ -82,7 +63,7 @@ package enum ImageDataset {
             if let images = try findShards(path, split) { return images }
         }
         if let layout = UnsupportedLayout.find(in: path) { throw .unsupportedLayout(path: path, layout: layout) }
-        throw .unrecognisedDirectory(path: path, split: split.rawValue)
+        throw .unrecognisedDirectory(path: path, split: split.rawValue, lookedFor: lookedFor(split))
     }
 
     /// .npy, IDX and CIFAR files.
@@ -144,17 +125,11 @@ package enum ImageDataset {
     }
 
     /// The files by which a data set is recognised, for an error message.
-    static func lookedFor(_ split: String) -> String {
-        let split = Split(rawValue: split) ?? .train
-        return
-            "JPEG or PNG files by class (CLASS/*.jpg, \(FolderLayout.names(of: split)[0])/CLASS/*.jpg) or in one directory, "
+    private static func lookedFor(_ split: Split) -> String {
+        "JPEG or PNG files by class (CLASS/*.jpg, \(FolderLayout.names(of: split)[0])/CLASS/*.jpg) or in one directory, "
             + "\(idxStem(split))-images-idx3-ubyte[.gz] (MNIST, Fashion-MNIST), "
             + "\(cifarFiles(.cifar10, split)[0])[.gz] (CIFAR-10), \(cifarFiles(.cifar100, split)[0])[.gz] (CIFAR-100), "
             + ArrayImages.imageNames(split).joined(separator: ", ")
-    }
-
-    static func isDefaultPath(_ path: String) -> Bool {
-        path == defaultPath || path == defaultPath + "/"
     }
 
     // MARK: Data sets

@@ -80,17 +80,21 @@ package final class HostShare {
 
     /// The content of that key, shared.
     ///
-    /// - Parameter make: writes the content; called at most once.
-    /// - Returns: nil, and `make` has not been called, where there is no memory for it, or the process that was at it failed.
+    /// - Parameters:
+    ///   - part: 1 for content that may take whatever memory is left; 4 for what is only made where all that is shared then
+    ///     takes a quarter, at most, of the memory that was there before.
+    ///   - make: writes the content; called at most once.
+    /// - Returns: nil, for all processes alike, and `make` has not been called, where that is too little memory; or where the
+    ///   process that was at it failed.
     package func content<Failure: Error>(
-        _ key: Key, make: (inout MutableSpan<UInt8>) throws(Failure) -> Void
+        _ key: Key, ofMemory part: Int = 1, make: (inout MutableSpan<UInt8>) throws(Failure) -> Void
     ) throws(Failure) -> MappedFile? {
         guard key.count > 0, lock() else { return nil }
         defer { flock(descriptor, LOCK_UN) }
         for number in 0..<Entry.most {
             guard let entry = entry(number) else { return nil }
             switch entry.state {
-            case .free: return try add(number, key, make)
+            case .free: return try add(number, key, part, make)
             case .begun where entry.key == key: return nil
             case .made where entry.key == key:
                 return MappedFile(descriptor, count: key.count, at: entry.offset)
@@ -101,16 +105,18 @@ package final class HostShare {
     }
 
     private func add<Failure: Error>(
-        _ number: Int, _ key: Key, _ make: (inout MutableSpan<UInt8>) throws(Failure) -> Void
+        _ number: Int, _ key: Key, _ part: Int, _ make: (inout MutableSpan<UInt8>) throws(Failure) -> Void
     ) throws(Failure) -> MappedFile? {
-        // The system would rather end processes than refuse memory to such a file.
-        guard key.count <= HostMemory().least else { return nil }
         var status = stat()
         guard unsafe fstat(descriptor, &status) == 0 else { return nil }
         let offset = (Int(status.st_size) + Self.pageSize - 1) / Self.pageSize * Self.pageSize
         var entry = Entry(state: .begun, key: key, offset: offset)
+        guard write(entry, number) else { return nil }
+        // The system would rather end processes than refuse memory to such a file.
+        let left = min(HostMemory().least, Int.max / 2)
+        guard key.count <= left, part == 1 || key.count <= (left + offset) / part - offset else { return nil }
         // Reserved, so that memory that runs out is an error here and not a SIGBUS later.
-        guard write(entry, number), posix_fallocate(descriptor, off_t(offset), off_t(key.count)) == 0 else {
+        guard posix_fallocate(descriptor, off_t(offset), off_t(key.count)) == 0 else {
             return nil
         }
         guard let bytes = try MappedFile.filled(descriptor, count: key.count, at: offset, by: make) else { return nil }

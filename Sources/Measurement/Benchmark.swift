@@ -1,8 +1,9 @@
-internal import ImageCodecs
-internal import Datasets
 package import Communication
 import Foundation
+internal import ImageArrays
+internal import ImageCodecs
 internal import ImageData
+internal import ImageSources
 internal import Models
 package import Pretraining
 package import Runs
@@ -153,7 +154,7 @@ package struct Benchmark {
         try resources.communicator.allReduce(&largest, .maximum)
         let phases = zip(PhaseClock.Phase.allCases.map(\.name), largest.dropFirst(4))
         let imagesPerSecond = Double(c.effectiveBatchSize) / largest[0]
-        let flops = c.model.flopsPerImage
+        let flops = c.flopsPerImage
         return Result(
             model: name, precision: c.precision.rawValue, ranks: resources.communicator.size,
             threadsPerRank: resources.team.count,

@@ -1,9 +1,9 @@
 internal import Augmentation
 package import Communication
-package import Datasets
 internal import Host
 internal import ImageCodecs
 package import ImageData
+package import ImageSources
 internal import Pretraining
 internal import Tensors
 

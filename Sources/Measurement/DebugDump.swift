@@ -48,7 +48,8 @@ package struct DebugDump {
         let (file, division) = try communicator.agree { try openBatch(ranks: communicator.size) }
         try MemoryCheck.refuse(
             MemoryEstimate(
-                configuration.model, images: division.largest(of: communicator.rank),
+                configuration.model,
+                images: configuration.loss.masksPerImage * division.largest(of: communicator.rank),
                 elementBytes: configuration.precision.byteCount),
             in: communicator)
         let counting = resources.counting
@@ -87,7 +88,9 @@ package struct DebugDump {
 
     private func batchSize(of file: SafetensorsFile, parts: Int) throws -> Int {
         guard let shape = file["images"]?.shape else {
-            throw DebugError("\(batchPath) has no tensor 'images': it needs images [N, C, H, W] and noise [N, L]")
+            throw DebugError(
+                "\(batchPath) has no tensor 'images': it needs images [N, C, H, W] and noise [N, L], or [N, M, L] for "
+                    + "--masks-per-image M")
         }
         guard shape.count == 4, let total = shape.first, total >= parts else {
             throw DebugError(
@@ -139,10 +142,11 @@ package struct DebugDump {
     ) throws -> [NamedTensor] {
         let counts = dumped.division.rankTotals
         let total = dumped.division.total
+        let masks = configuration.loss.masksPerImage
         func gathered(_ name: String, _ shape: [Int], _ rows: Matrix) throws -> NamedTensor {
             let all = Matrix(rows: total, columns: rows.columns)
             try communicator.allGather(rows, rowCounts: counts, into: all)
-            return NamedTensor(name, shape: [total] + shape, all)
+            return NamedTensor(name, shape: [total] + (masks > 1 ? [masks] : []) + shape, all)
         }
         func scalar(_ name: String, _ value: Double) -> NamedTensor {
             NamedTensor(name, shape: [1], Matrix(rows: 1, columns: 1, values: [Float(value)]))

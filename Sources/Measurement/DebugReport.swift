@@ -42,7 +42,8 @@ package struct DebugReport {
         }
         try MemoryCheck.refuse(
             MemoryEstimate(
-                model, images: BatchPlan(dividing: images, ranks: communicator.size).largest(of: 0),
+                model,
+                images: loss.masksPerImage * BatchPlan(dividing: images, ranks: communicator.size).largest(of: 0),
                 elementBytes: ElementType.float32.byteCount), in: communicator)
         let counting = resources.counting
         _ = RandomDebugBatch(self, on: counting)
@@ -74,7 +75,7 @@ package struct DebugReport {
                 + "\(model.patches) patches of \(model.patchSize)×\(model.patchSize), \(model.keptPatches) kept",
             "encoder    \(model.depth) blocks, width \(model.embedDim), \(model.heads) heads; "
                 + "decoder \(model.decoderDepth) blocks, width \(model.decoderEmbedDim), \(model.decoderHeads) heads",
-            "work       \(number(model.flopsPerImage / 1e9)) GFLOP per image and training step",
+            "work       \(number(Double(loss.masksPerImage) * model.flopsPerImage / 1e9)) GFLOP per image and training step",
             "loss       \(number(value)) on \(images) random images",
             "",
             "activations (this rank): shape, mean, standard deviation, largest magnitude",

@@ -37,8 +37,9 @@ struct DumpedPass {
         rank = resources.communicator.rank
         self.division = division
         images = memory.matrix(.batches, "images", rows: division.total, columns: c.model.imageValues)
-        noise = memory.matrix(.batches, "noise", rows: division.total, columns: c.model.patches)
-        outputs = Outputs(c.model, images: division.rankTotals[rank], plan: memory)
+        noise = memory.matrix(.batches, "noise", rows: division.total, columns: c.loss.masksPerImage * c.model.patches)
+        outputs = Outputs(
+            c.model, images: division.rankTotals[rank], masks: c.loss.masksPerImage, plan: memory)
     }
 
     func read(weights: SafetensorsFile, batch: SafetensorsFile) throws {
@@ -46,7 +47,9 @@ struct DumpedPass {
         try pass.objective.model.loadWeights(from: weights)
         let shape = [division.total, model.channels, model.imageHeight, model.imageWidth]
         try batch.read("images", shape: shape, into: images)
-        try batch.read("noise", shape: [division.total, model.patches], into: noise)
+        let masks = configuration.loss.masksPerImage
+        try batch.read(
+            "noise", shape: [division.total] + (masks > 1 ? [masks] : []) + [model.patches], into: noise)
     }
 
     /// Forward and backward over every micro-batch. Collective.
@@ -72,22 +75,28 @@ struct DumpedPass {
     private func batch(_ micro: Int) -> (batch: Batch, activations: MaskedAutoencoder.Activations) {
         let (own, rows) = (division.rows(of: rank), division.rows(of: micro, rank: rank))
         let activations = pass.objective.activations(for: micro)
-        activations.masking.noise.copy(from: noise.rows(own).rows(rows))
+        let views = activations.masking.noise
+        for mask in 0..<configuration.loss.masksPerImage {
+            views.rows(mask * rows.count..<(mask + 1) * rows.count)
+                .copy(from: noise.rows(own).rows(rows).part(mask, columns: views.columns))
+        }
         activations.masking.sortNoise()
         return (Batch(images: images.rows(own).rows(rows), micro: micro), activations)
     }
 
-    /// What the forward passes give for this rank's images, one row for each.
+    /// What the forward passes give for this rank's images, one row for each, its views side by side.
     struct Outputs {
         let predictions: Matrix
         let mask: Matrix
         let latent: Matrix
         let features: Matrix
+        private let masks: Int
 
-        init(_ c: MaskedAutoencoderConfiguration, images: Int, plan: MemoryPlan) {
+        init(_ c: MaskedAutoencoderConfiguration, images: Int, masks: Int, plan: MemoryPlan) {
             func matrix(_ name: String, _ columns: Int) -> Matrix {
-                plan.matrix(.activations, "\(name), dumped", rows: images, columns: columns)
+                plan.matrix(.activations, "\(name), dumped", rows: images, columns: masks * columns)
             }
+            self.masks = masks
             predictions = matrix("predictions", c.patches * c.patchValues)
             mask = matrix("mask", c.patches)
             latent = matrix("latent", (1 + c.keptPatches) * c.embedDim)
@@ -96,12 +105,24 @@ struct DumpedPass {
 
         func keep(_ a: MaskedAutoencoder.Activations, at rows: Range<Int>) {
             func copy(_ source: Matrix, to target: Matrix) {
-                target.rows(rows).copy(from: source.reshaped(rows: rows.count, columns: target.columns))
+                let columns = target.columns / masks
+                let views = source.reshaped(rows: masks * rows.count, columns: columns)
+                for mask in 0..<masks {
+                    target.rows(rows).part(mask, columns: columns)
+                        .copy(from: views.rows(mask * rows.count..<(mask + 1) * rows.count))
+                }
             }
             copy(a.patchPredictions(), to: predictions)
             copy(a.masking.mask, to: mask)
             copy(a.latent, to: latent)
             copy(a.features, to: features)
         }
+    }
+}
+
+extension Matrix {
+    /// The `index`-th of parts of so many columns that stand side by side.
+    fileprivate func part(_ index: Int, columns count: Int) -> Matrix {
+        columns(index * count..<(index + 1) * count)
     }
 }

@@ -1,13 +1,14 @@
-internal import ImageCodecs
-internal import Datasets
 internal import Communication
+internal import ImageArrays
+internal import ImageCodecs
 internal import ImageData
+internal import ImageSources
 internal import Models
 package import Planning
+package import Pretraining
 package import Regularizers
 package import Runs
 package import Tensors
-package import Pretraining
 internal import Training
 
 /// A run as it would be on some numbers of nodes: how its batch is divided, how long a step takes, what a rank holds.
@@ -176,6 +177,7 @@ extension ScalingPlan {
         var model = StepModel(run.model, gradientStages: step.pass.objective.model.gradientStages)
         model.images = division.images
         model.accumulation = division.accumulation
+        model.masksPerImage = run.loss.masksPerImage
         model.spansMicroBatches = run.loss.spansMicroBatches(division.accumulation)
         model.encodesTwice = run.loss.encodesTwice(division.accumulation)
         model.regularizer = run.loss.regularizer

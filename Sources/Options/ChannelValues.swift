@@ -1,7 +1,7 @@
-internal import Host
 internal import ArgumentParser
 internal import Communication
-package import Datasets
+internal import Host
+package import ImageSources
 package import Pretraining
 internal import Settings
 

@@ -1,7 +1,10 @@
 package import Communication
-package import Datasets
+internal import Datasets
 internal import Foundation
+internal import ImageArrays
 internal import ImageCodecs
+internal import ImageFiles
+package import ImageSources
 package import Models
 internal import Pretraining
 internal import Settings

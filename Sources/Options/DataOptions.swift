@@ -1,9 +1,9 @@
-package import Datasets
 package import ArgumentParser
 internal import Communication
 internal import Host
 package import ImageCodecs
 package import ImageData
+package import ImageSources
 internal import Models
 package import Pretraining
 package import Settings

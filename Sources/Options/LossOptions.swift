@@ -34,6 +34,13 @@ package struct LossOptions: ParsableArguments {
 
     @Option(
         help: """
+            Masks that each image of a batch is seen through, each a view that is encoded and reconstructed; the \
+            regulariser compares views of different images.
+            """)
+    package var masksPerImage = 1
+
+    @Option(
+        help: """
             Gradient of the uniformity loss: exact (of the global loss) or reference (the public code's, divided by \
             the number of ranks).
             """)
@@ -64,6 +71,8 @@ extension LossOptions: ConfiguringOptions {
             FlagBinding(
                 "--uniformity-exchange", \.uniformityExchange, \.regularizer.transport, decidesNumbers: { _ in false }),
             FlagBinding("--negatives", \.negatives, \.negatives),
+            FlagBinding(
+                "--masks-per-image", \.masksPerImage, \.masksPerImage, .within(LossConfiguration.masksPerImage)),
             FlagBinding("--uniformity-gradient", \.uniformityGradient, \.uniformityGradient),
         ]
     }

@@ -1,5 +1,5 @@
-package import Datasets
 internal import ImageData
+package import ImageSources
 package import Pretraining
 package import Runs
 package import Settings

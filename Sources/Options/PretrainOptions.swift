@@ -1,7 +1,7 @@
-internal import Datasets
 package import ArgumentParser
 internal import Communication
 internal import ImageData
+internal import ImageSources
 internal import Models
 internal import Optimization
 package import Pretraining

@@ -23,6 +23,8 @@ package struct StepModel: Sendable {
     package var images = 1
     /// Micro-batches of an update.
     package var accumulation = 1
+    /// Views of each image, of whose features each has an exchange.
+    package var masksPerImage = 1
     /// Whether one exchange of features serves all micro-batches.
     package var spansMicroBatches = true
     /// Whether each is encoded once before that exchange, and once more after it.
@@ -50,9 +52,10 @@ package struct StepModel: Sendable {
         }
         var messages = MessageCosts(on: cluster)
         let exchanges = spansMicroBatches ? 1 : Double(accumulation)
+        let masks = Double(masksPerImage)
         let regularizer = laidOut(ranks: cluster.ranks)
         let features = exchangeCosts(regularizer.exchanged, &messages)
-        let followUp = seconds(ofFollowUp: regularizer.followUp, &messages)
+        let followUp = masks * seconds(ofFollowUp: regularizer.followUp, &messages)
         let buckets = backwardAndBuckets(seconds: micro.backward, &messages)
         let weights = updateAndWeights(seconds: update, &messages)
         // Of parts of the gradient, ranks also add up the squared norms.
@@ -67,7 +70,7 @@ package struct StepModel: Sendable {
                 + (exchanges * (exposed(decoding(seconds: micro.forward, features)) + followUp) + exposed(buckets)
                     + exposed(weights) + agreement),
             computeSeconds: computing,
-            communicationSeconds: exchanges * (features.seconds + followUp)
+            communicationSeconds: exchanges * (masks * features.seconds + followUp)
                 + (buckets + weights).reduce(0) { $0 + $1.posted.reduce(0) { $0 + $1.seconds } } + agreement)
     }
 
@@ -129,7 +132,7 @@ package struct StepModel: Sendable {
     private func decoding(seconds: Double, _ features: [RoundCost]) -> [Overlap.Interval] {
         let flops = model.forwardFlops
         let blocks = (0..<model.decoderDepth).map { flops.decoderBlock + ($0 == 0 ? flops.decoderEmbed : 0) }
-        return [Overlap.Interval(seconds: 0, posted: [features])]
+        return [Overlap.Interval(seconds: 0, posted: [[RoundCost]](repeating: features, count: masksPerImage))]
             + (blocks + [flops.decoderPred]).map {
                 Overlap.Interval(seconds: $0 / flops.total(model) * seconds, looks: Self.looks)
             }

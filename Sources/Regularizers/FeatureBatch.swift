@@ -9,9 +9,9 @@ package struct FeatureBatch: Sendable {
     /// N
     package let globalImages: Int
     /// Of this rank in its largest micro-batch.
-    let microImages: Int
+    package let microImages: Int
     /// D
-    let width: Int
+    package let width: Int
     /// Where this rank's features stand among all.
     let firstRow: Int
 

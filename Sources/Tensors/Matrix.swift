@@ -82,6 +82,12 @@ package struct MatrixView<Element: BitwiseCopyable>: @unchecked Sendable {
             storage: storage, offset: offset + range.lowerBound, rows: rows, columns: range.count, stride: stride)
     }
 
+    /// Row `index`, counted on from the first after the last.
+    package func cyclicRow(_ index: Int) -> Self {
+        let row = index % rows
+        return self.rows(row..<row + 1)
+    }
+
     /// Every `step`-th row, from `first`: the class tokens of [N·T, D] are `everyRow(from: 0, step: T)`.
     package func everyRow(from first: Int, step: Int) -> Self {
         precondition(first >= 0 && first < max(rows, 1) && step > 0)

@@ -39,9 +39,12 @@ package struct SampleRandom: Sendable {
     private var buffer: (UInt32, UInt32, UInt32, UInt32) = (0, 0, 0, 0)
     private var used = 4
 
-    /// - Parameter sample: index in the data set, below 2^56.
-    package init(seed: UInt64, epoch: Int, sample: Int, purpose: RandomPurpose) {
-        precondition(sample >= 0 && sample < 1 << 56)
+    /// - Parameters:
+    ///   - sample: index in the data set, below 2^56.
+    ///   - firstBlock: how many blocks of four numbers of the stream are left to others.
+    package init(seed: UInt64, epoch: Int, sample: Int, purpose: RandomPurpose, firstBlock: Int = 0) {
+        precondition(sample >= 0 && sample < 1 << 56 && firstBlock >= 0)
+        next = UInt32(truncatingIfNeeded: firstBlock)
         key = (UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32))
         self.sample = UInt32(truncatingIfNeeded: sample)
         self.epoch = UInt32(truncatingIfNeeded: epoch)

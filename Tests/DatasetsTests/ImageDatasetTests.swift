@@ -1,9 +1,10 @@
-import ImageCodecs
 import Datasets
 import Foundation
+import ImageCodecs
+import ImageSources
 import Tensors
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite("Data set detection")
 struct ImageDatasetTests {
@@ -55,10 +56,10 @@ struct ImageDatasetTests {
     @Test("images without a file of labels have none")
     func noLabels() throws {
         let directory = try TemporaryDirectory()
-        try directory.write("train-images-idx3-ubyte", IDXFileTests.images)
+        try directory.write("train-images-idx3-ubyte", SampleIDX.images)
         let source = try ImageDataset.open(path: directory.path, split: .train)
         #expect(source.count == 3 && source.classCount == nil)
-        try directory.write("train-labels-idx1-ubyte", IDXFileTests.labels)
+        try directory.write("train-labels-idx1-ubyte", SampleIDX.labels)
         let labelled = try ImageDataset.open(path: directory.path, split: .train)
         #expect(labelled.classCount == 5 && labelled.identity != source.identity)
     }
@@ -69,7 +70,7 @@ struct ImageDatasetTests {
         try directory.write("data_batch_1.bin", [1] + patternBytes(3072))
         #expect(message(directory.path).contains("looks like cifar-10, but data_batch_2.bin is missing"))
         let other = try TemporaryDirectory()
-        try other.write("train-labels-idx1-ubyte", IDXFileTests.labels)
+        try other.write("train-labels-idx1-ubyte", SampleIDX.labels)
         #expect(message(other.path).contains("train-images-idx3-ubyte.gz is missing"))
     }
 
@@ -106,12 +107,12 @@ struct ImageDatasetTests {
     @Test("torchvision's directories are found", arguments: ["raw", "MNIST/raw", "FashionMNIST/raw"])
     func torchvision(folder: String) throws {
         let directory = try TemporaryDirectory()
-        try directory.write("\(folder)/train-images-idx3-ubyte", IDXFileTests.images)
-        try directory.write("\(folder)/train-labels-idx1-ubyte.gz", gzipBytes(IDXFileTests.labels))
+        try directory.write("\(folder)/train-images-idx3-ubyte", SampleIDX.images)
+        try directory.write("\(folder)/train-labels-idx1-ubyte.gz", gzipBytes(SampleIDX.labels))
         let source = try ImageDataset.open(path: directory.path, split: .train)
         #expect(source.count == 3 && source.classCount == 5 && source.name != "raw")
         guard folder == "MNIST/raw" else { return }
-        try directory.write("FashionMNIST/raw/train-images-idx3-ubyte", IDXFileTests.images)
+        try directory.write("FashionMNIST/raw/train-images-idx3-ubyte", SampleIDX.images)
         #expect(message(directory.path).contains("holds several data sets: give one of"))
     }
 

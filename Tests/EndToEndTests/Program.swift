@@ -57,11 +57,12 @@ enum Program {
 
     /// As `run`, with a command of its own for each rank; mpirun's options may stand before it.
     static func run(
-        commands: [[String]], whileRunning: (Process) throws -> Void = { _ in }
+        commands: [[String]], environment: [String: String] = [:],
+        whileRunning: (Process) throws -> Void = { _ in }
     ) throws -> Result {
         var command = ["mpirun", "--oversubscribe", "--bind-to", "none"]
         for (index, own) in commands.enumerated() { command += (index > 0 ? [":"] : []) + ["-n", "1"] + own }
-        return try launch(command, whileRunning: whileRunning)
+        return try launch(command, environment: environment, whileRunning: whileRunning)
     }
 
     /// A library of these tests, to be preloaded into the program.

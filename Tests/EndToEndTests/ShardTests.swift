@@ -44,6 +44,27 @@ struct ShardTests {
             try weights("staged", data: folder.file("tars"), ranks: 2, ["--stage", folder.file("disk")]) == expected)
     }
 
+    @Test("a dry run says what would be brought to a host's own disk, and brings nothing")
+    func dryStaging() throws {
+        func run(_ disk: String, _ more: [String] = []) throws -> Program.Result {
+            try Program.run(
+                SmallRun.arguments(folder.file("run"), batch: 16)
+                    + ["--data-path", folder.file("tars"), "--in-chans", "3", "--stage", folder.file(disk)] + more,
+                ranks: 2)
+        }
+        let before = try RunDirectoryTests.picture(of: folder.path)
+        let dry = try run("disk/of/host", ["--dry-run"])
+        #expect(dry.exitCode == 0, "\(dry.errors)")
+        #expect(
+            dry.output.contains("--stage: 2 files (0 MiB) would be brought to \(folder.file("disk/of/host/tars-"))"))
+        #expect(try RunDirectoryTests.picture(of: folder.path) == before)
+        // What the run refuses is refused.
+        try folder.write("file", [])
+        let (refused, dryRefused) = (try run("file"), try run("file", ["--dry-run"]))
+        #expect(refused.exitCode != 0 && refused.exitCode == dryRefused.exitCode, "\(dryRefused.errors)")
+        #expect(refused.messages.count == 1 && refused.messages == dryRefused.messages, "\(dryRefused.errors)")
+    }
+
     @Test("a run on a folder goes on with tars")
     func resumed() throws {
         let expected = try weights("whole", data: folder.file("images"), ranks: nil)

@@ -32,7 +32,7 @@ struct SharedDataTests {
         let folder = try TemporaryDirectory()
         let data = try write(folder, compressed: compressed)
         let gate = LogGate(in: folder)
-        let ranks = 4
+        let ranks = 8
         var sizes: [Int] = []
         let result = try Program.run(
             SmallRun.arguments(folder.file("run"), batch: 200) + ["--data-path", data, "--in-chans", "3"],
@@ -42,7 +42,7 @@ struct SharedDataTests {
             // After an epoch each rank has seen its share of the images.
             try wait { fileExists(folder.file("run/log.txt")) }
             sizes = try (0..<ranks).map {
-                try proportionalSize(processes[$0], compressed ? "memfd:umae-dist" : "data_batch_")
+                try proportionalSize(processes[$0], "memfd:umae-dist")
             }
             try gate.open()
         }

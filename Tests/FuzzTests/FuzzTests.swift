@@ -2,12 +2,16 @@ import Datasets
 import Foundation
 import Glibc
 import Host
+import ImageArrays
 import ImageCodecs
+import ImageFiles
+import ImageShards
+import ImageSources
 import Safetensors
 import Settings
 import Tensors
-import TestSupport
 import Testing
+import TestSupport
 
 /// Whatever bytes a reader is given, it gives an answer or an error: it does not end the program, and asks for no more memory
 /// than the bytes can be worth.

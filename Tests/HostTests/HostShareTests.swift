@@ -79,6 +79,18 @@ struct HostShareTests {
         #expect(share.content(key(count: 1 << 50)) { _ in Issue.record("begun") } == nil)
     }
 
+    @Test("what may take a part of the memory alone is not begun beyond it, by any of them")
+    func partOfMemory() throws {
+        let first = try #require(HostShare())
+        let second = try #require(HostShare(first.address))
+        #expect(first.content(key(), ofMemory: 1 << 40) { _ in Issue.record("begun") } == nil)
+        #expect(second.content(key(), ofMemory: 1) { _ in Issue.record("begun by another") } == nil)
+        // Together, not each.
+        let half = HostMemory().least / 2
+        #expect(first.content(key(1), ofMemory: half / 40_000) { $0[0] = 1 } != nil)
+        #expect(second.content(key(2, count: 79_000), ofMemory: half / 40_000) { _ in Issue.record("begun") } == nil)
+    }
+
     @Test("a file that is not the one meant is not taken")
     func anotherFile() throws {
         let first = try #require(HostShare())

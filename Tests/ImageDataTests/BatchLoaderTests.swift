@@ -1,11 +1,12 @@
 import Augmentation
-import ImageCodecs
-import Datasets
 import Foundation
+import ImageArrays
+import ImageCodecs
 import ImageData
+import ImageSources
 import Tensors
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite("Batch loader", .timeLimit(.minutes(30)))
 struct BatchLoaderTests {

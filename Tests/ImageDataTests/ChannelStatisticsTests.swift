@@ -1,9 +1,11 @@
 import Datasets
 import Foundation
+import ImageArrays
 import ImageCodecs
 import ImageData
-import TestSupport
+import ImageSources
 import Testing
+import TestSupport
 
 @Suite("Statistics of pixels")
 struct ChannelStatisticsTests {

@@ -1,5 +1,5 @@
-import Datasets
 import ImageData
+import ImageSources
 import Testing
 
 @Suite("Order and division of an epoch")

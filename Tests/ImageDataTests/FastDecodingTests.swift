@@ -1,5 +1,7 @@
 import Augmentation
 import Datasets
+import ImageFiles
+import ImageSources
 import Foundation
 import ImageCodecs
 import ImageData

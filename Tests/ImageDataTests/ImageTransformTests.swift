@@ -1,10 +1,12 @@
-import TestSupport
 import Augmentation
-import ImageCodecs
 import Datasets
+import ImageArrays
+import ImageCodecs
 import ImageData
+import ImageSources
 import Tensors
 import Testing
+import TestSupport
 
 @Suite("Augmentation")
 struct ImageTransformTests {

@@ -1,11 +1,13 @@
 import Augmentation
-import Datasets
 import Foundation
 import ImageCodecs
 import ImageData
+import ImageFiles
+import ImageShards
+import ImageSources
 import Tensors
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite("Packing of a data set")
 struct PackingTests {

@@ -1,5 +1,5 @@
-import Datasets
 import ImageCodecs
+import ImageSources
 import Tensors
 import TestSupport
 

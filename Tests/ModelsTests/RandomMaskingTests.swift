@@ -43,4 +43,23 @@ struct RandomMaskingTests {
         #expect(together[0] != together[1])
         #expect(mask([5], epoch: 4)[0] != together[0])
     }
+
+    @Test("the first view of a sample has the mask of one view, the others have their own")
+    func views() {
+        let c = Self.configuration()
+        func masks(_ samples: [Int], views: Int) -> [[Float]] {
+            let masking = RandomMasking(images: samples.count * views, configuration: c, plan: MemoryPlan())
+            let column = MatrixView(rows: samples.count, columns: 1, values: samples)
+            // In parts, as threads draw them.
+            for row in 0..<samples.count * views {
+                masking.draw(seed: 9, epoch: 3, samples: column, images: row..<row + 1)
+            }
+            return (0..<samples.count * views).map { masking.noise.rows($0..<$0 + 1).array }
+        }
+        let several = masks([5, 8], views: 3)
+        #expect(Array(several[..<2]) == masks([5, 8], views: 1))
+        #expect(masks([8], views: 3) == [several[1], several[3], several[5]])
+        // All numbers are of different places of the streams.
+        #expect(Set(several.joined()).count > 6 * 25 - 3)
+    }
 }

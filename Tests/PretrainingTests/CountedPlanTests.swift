@@ -1,16 +1,17 @@
-import ImageCodecs
-import Datasets
 import Communication
 import DataParallel
 import Foundation
+import ImageArrays
+import ImageCodecs
 import ImageData
+import ImageSources
 import Models
 import Optimization
+import Pretraining
 import Regularizers
+import Runs
 import Tensors
 import Testing
-import Pretraining
-import Runs
 
 /// A run as it would be on one of several ranks, none of which is there.
 @Suite("A plan that is counted has what the run takes, and takes nothing itself")

@@ -1,8 +1,9 @@
-import ImageCodecs
-import Datasets
 import Communication
 import DataParallel
+import ImageArrays
+import ImageCodecs
 import ImageData
+import ImageSources
 import Layers
 import Models
 import Optimization
@@ -10,8 +11,8 @@ import Pretraining
 import Regularizers
 import Runs
 import Tensors
-import TestSupport
 import Testing
+import TestSupport
 import Training
 
 @Suite("With fixed shards steps have the same bits at any number of ranks")

@@ -18,13 +18,13 @@ struct EarlierKeyTests {
     func metrics() throws {
         let metrics: EpochMetrics = try decoded(
             """
-            {"steps": 2, "images": 8, "reconstruction": 1.5, "uniformity": 0.75, "spectral": 0.25, "crossEntropy": 4,
-             "correct": 3, "learningRate": 0.1, "gradientNorm": 2, "seconds": 1}
+            {"steps": 2, "images": 8, "reconstruction": 1.5, "uniformity": 0.75, "spectral": 0.25, "alignment": 0,
+             "crossEntropy": 4, "correct": 3, "learningRate": 0.1, "gradientNorm": 2, "seconds": 1}
             """)
         #expect(metrics.figures.regularizer == 0.75 && metrics.figures.inverseEffectiveRank == 0.25)
         #expect(
             try keys(metrics) == [
-                "steps", "images", "reconstruction", "uniformity", "spectral", "crossEntropy", "correct",
+                "steps", "images", "reconstruction", "uniformity", "spectral", "alignment", "crossEntropy", "correct",
                 "learningRate", "gradientNorm", "seconds",
             ])
     }

@@ -1,11 +1,12 @@
-import ImageCodecs
-import Datasets
 import Communication
+import ImageArrays
+import ImageCodecs
 import ImageData
+import ImageSources
 import Pretraining
 import Synchronization
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite("Mean and deviation of the images")
 struct ImageStatisticsTests {

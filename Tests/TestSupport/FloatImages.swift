@@ -1,5 +1,5 @@
-package import Datasets
 package import ImageCodecs
+package import ImageSources
 
 /// Images of floats, each of two channels of 3 × 4 numbers that follow from its own; or, where they cancel, a second half
 /// that is the first with opposite signs: the mean is nothing but rounding, which depends on the order of sums.

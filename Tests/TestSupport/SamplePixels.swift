@@ -1,5 +1,5 @@
-package import Datasets
 package import ImageCodecs
+package import ImageSources
 
 extension PixelView {
     /// All channels, one after the other.

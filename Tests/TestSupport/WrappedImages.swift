@@ -1,5 +1,5 @@
-package import Datasets
 package import ImageCodecs
+package import ImageSources
 
 /// Images of another source, of which some are decoded otherwise.
 package protocol WrappedImages: ImageSource {

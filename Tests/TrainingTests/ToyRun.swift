@@ -1,9 +1,10 @@
 import Augmentation
-import ImageCodecs
-import Datasets
 import Communication
 import DataParallel
+import ImageArrays
+import ImageCodecs
 import ImageData
+import ImageSources
 import Layers
 import Optimization
 import Tensors

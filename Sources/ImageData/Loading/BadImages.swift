@@ -1,4 +1,4 @@
-internal import Datasets
+internal import ImageSources
 internal import Synchronization
 internal import Tensors
 

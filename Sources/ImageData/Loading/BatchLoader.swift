@@ -1,5 +1,5 @@
-package import Datasets
 internal import Host
+package import ImageSources
 package import Tensors
 
 /// Gives a rank its micro-batches in order, prepared ahead on background threads.

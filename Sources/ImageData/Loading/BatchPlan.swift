@@ -1,4 +1,4 @@
-package import Datasets
+package import ImageSources
 
 /// How the images of one update are divided: contiguous parts for the ranks, and each rank's for its micro-batches.
 package struct BatchPlan: Hashable, Sendable {

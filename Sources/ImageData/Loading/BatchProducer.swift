@@ -1,4 +1,4 @@
-internal import Datasets
+internal import ImageSources
 internal import Tensors
 
 /// Prepares any part of any micro-batch of the schedule; what it keeps from one to the next is memory alone. One thread at a

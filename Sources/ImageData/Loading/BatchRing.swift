@@ -1,5 +1,5 @@
-internal import Datasets
 internal import Host
+internal import ImageSources
 
 /// The batches between the threads that prepare them and the one that uses them, in order, without allocation.
 ///

@@ -1,4 +1,4 @@
-package import Datasets
+package import ImageSources
 
 /// How an epoch is divided into global batches, and which images of each a rank has.
 ///

@@ -1,7 +1,7 @@
 package import Augmentation
 internal import CVectorKernels
-package import Datasets
 package import ImageCodecs
+package import ImageSources
 package import Tensors
 
 /// Memory for preparing images one after another, so that none is allocated per image. One thread at a time.

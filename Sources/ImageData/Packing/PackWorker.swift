@@ -1,6 +1,7 @@
 internal import Augmentation
-package import Datasets
 package import ImageCodecs
+package import ImageFiles
+package import ImageSources
 internal import Tensors
 
 /// What becomes of images when they are packed.

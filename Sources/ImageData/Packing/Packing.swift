@@ -1,5 +1,7 @@
-package import Datasets
 internal import Host
+package import ImageFiles
+internal import ImageShards
+package import ImageSources
 package import Tensors
 
 /// Writes the images of a data set into a pack, in their order.

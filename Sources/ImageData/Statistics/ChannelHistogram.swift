@@ -1,5 +1,5 @@
 internal import ImageCodecs
-package import Datasets
+package import ImageSources
 internal import Tensors
 
 /// How many pixels of each channel have each value, over images of any sizes.

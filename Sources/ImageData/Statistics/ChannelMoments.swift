@@ -1,5 +1,5 @@
-package import Datasets
 internal import ImageCodecs
+package import ImageSources
 
 /// How many pixels each channel of some images of floats has, their mean, and the sum of their squared distances from it.
 ///

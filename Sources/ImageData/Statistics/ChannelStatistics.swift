@@ -1,4 +1,4 @@
-package import Datasets
+package import ImageSources
 
 /// Mean and standard deviation of each channel, of bytes scaled to 0 ... 1 and of floats as they are.
 package struct ChannelStatistics: Hashable, Sendable {

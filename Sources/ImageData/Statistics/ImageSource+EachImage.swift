@@ -1,5 +1,5 @@
-internal import Datasets
 internal import ImageCodecs
+internal import ImageSources
 
 extension ImageSource {
     /// Decodes some images, one after another.

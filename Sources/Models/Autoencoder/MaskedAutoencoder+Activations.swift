@@ -1,7 +1,8 @@
 package import Tensors
 
 extension MaskedAutoencoder {
-    /// Everything that one forward and backward pass over N images writes. Planned once, used for every step.
+    /// Everything that one forward and backward pass over N images, or views of fewer images, writes. Planned once, used
+    /// for every step.
     package struct Activations: Sendable {
         package let images: Int
         package let masking: RandomMasking

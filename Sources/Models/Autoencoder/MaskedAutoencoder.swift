@@ -44,7 +44,7 @@ package final class MaskedAutoencoder: Sendable {
     /// Contexts, one for each thread, whose scratch memory fits this model.
     ///
     /// - Parameters:
-    ///   - images: of this rank in one micro-batch.
+    ///   - images: of this rank in one micro-batch, or views of them.
     ///   - others: bytes that whatever else is computed in these contexts needs.
     package func makeContexts(team: Team, images: Int, others: Int, plan: MemoryPlan) -> [LayerContext] {
         let needs = [
@@ -73,7 +73,8 @@ package final class MaskedAutoencoder: Sendable {
 
     /// Patches → encoder → latent and features, for the masking that `a` holds.
     ///
-    /// - Parameter images: [N, C·H·W], planar and normalised.
+    /// - Parameter images: [N, C·H·W], planar and normalised; fewer where `a` has several views of each, as
+    ///   `RandomMasking` orders them.
     package func encode(_ images: Matrix, _ a: Activations, in context: LayerContext) {
         encoder.forward(images, a.encoder, in: context)
     }
@@ -87,7 +88,7 @@ package final class MaskedAutoencoder: Sendable {
     ///
     /// - Parameters:
     ///   - images: [N, C·H·W], the batch given to `encode`.
-    ///   - globalImages: images that the mean is over, on all ranks and micro-batches.
+    ///   - globalImages: images, or views of images, that the mean is over, on all ranks and micro-batches.
     /// - Returns: this batch's share of the loss: its sum over masked patches of the mean squared error of a patch,
     ///   divided by the number of masked patches of `globalImages`. Shares of all ranks add up to the loss.
     package func reconstructionLoss(

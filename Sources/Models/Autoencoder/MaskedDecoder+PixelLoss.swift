@@ -14,7 +14,7 @@ extension MaskedDecoder {
             for image in range {
                 let target = a.targets.rows(image * masked..<(image + 1) * masked)
                 encoder.gather(
-                    a.masking.idsMask.rows(image..<image + 1), of: images.rows(image..<image + 1), into: target,
+                    a.masking.idsMask.rows(image..<image + 1), of: images.cyclicRow(image), into: target,
                     .channelsLast)
                 // Masked tokens are the last.
                 let end = (image + 1) * a.predicted.count

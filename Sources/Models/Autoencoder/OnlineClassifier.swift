@@ -34,18 +34,19 @@ package struct OnlineClassifier: Sendable {
         package var correct = 0
     }
 
-    /// Forward and backward; `labels` is [n, 1]. Forms the gradient of the mean cross-entropy over `globalImages`, and
+    /// Forward and backward; `labels` is [n, 1], or [n / M, 1] where each image has M views among the features, as
+    /// `RandomMasking` orders them. Forms the gradient of the mean cross-entropy over `globalImages`, and
     /// calls `done` with its range. The first member alone learns the outcome and calls `done`.
     package func train(
         features: Matrix, labels: IndexMatrix, globalImages: Int, in context: LayerContext,
         done: (Range<Int>) -> Void = { _ in }
     ) -> Outcome {
-        precondition(labels.rows == features.rows && labels.columns == 1)
+        precondition(labels.columns == 1 && labels.rows > 0 && features.rows.isMultiple(of: labels.rows))
         fc.forward(Operand(features), into: logits, in: context)
         var outcome = Outcome()
         context.member.serially {
             for image in 0..<features.rows {
-                let label = Int(labels[image, 0])
+                let label = Int(labels[image % labels.rows, 0])
                 logits.rows(image..<image + 1).withMutableElements { row in
                     var best = 0
                     for index in row.indices where row[index] > row[best] { best = index }

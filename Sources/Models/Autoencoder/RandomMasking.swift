@@ -1,6 +1,9 @@
 package import Tensors
 
 /// Per-image random masking by sorting noise (facebookresearch/mae `random_masking`). N images, L patches, K kept.
+///
+/// An image may be masked in several ways. Each of these views has a row, as an image of its own has: first a view of every
+/// image, then another of every image, and so on.
 package struct RandomMasking: Sendable {
     /// [N, L]: the patches with the smallest noise are kept.
     package let noise: Matrix
@@ -30,14 +33,20 @@ package struct RandomMasking: Sendable {
     /// behind the class token.
     func position(ofToken token: Int, of image: Int) -> Int { token == 0 ? 0 : 1 + Int(idsShuffle[image, token - 1]) }
 
-    /// Draws the noise that belongs to each of `samples` [N, 1], then sorts.
+    /// Draws the noise that belongs to each of `samples`, then sorts.
     ///
-    /// - Parameter images: only these rows; all if nil.
+    /// - Parameters:
+    ///   - samples: [N, 1], or [N / M, 1] where each has M views.
+    ///   - images: only these rows; all if nil.
     package func draw(seed: UInt64, epoch: Int, samples: MatrixView<Int>, images: Range<Int>? = nil) {
+        precondition(samples.rows > 0 && noise.rows.isMultiple(of: samples.rows))
         let images = images ?? 0..<noise.rows
         for row in images {
-            let sample = samples[row, 0]
-            var random = SampleRandom(seed: seed, epoch: epoch, sample: sample, purpose: .masking)
+            let (view, sample) = (row / samples.rows, samples[row % samples.rows, 0])
+            // All views have numbers of one stream; each begins in a block of its own.
+            var random = SampleRandom(
+                seed: seed, epoch: epoch, sample: sample, purpose: .masking,
+                firstBlock: view * ((noise.columns + 3) / 4))
             noise.rows(row..<row + 1).withMutableElements { values in
                 for index in values.indices { values[index] = random.uniform() }
             }

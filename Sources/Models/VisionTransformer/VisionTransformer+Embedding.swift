@@ -6,16 +6,16 @@ internal import Tensors
 ///
 /// Patches are selected before they are embedded: the same tokens, where a masking keeps a quarter a quarter of the work.
 extension VisionTransformer {
-    /// Overwrites the stream; `images` is [N, C·H·W].
+    /// Overwrites the stream; `images` is [N, C·H·W], or [N / M, C·H·W] where each has M views.
     func embed(_ images: Matrix, _ a: Activations, in context: LayerContext) {
-        precondition(images.rows == a.images)
+        precondition(images.rows > 0 && a.images.isMultiple(of: images.rows))
         let count = a.patches
         context.forEachChunk(of: a.images) { range in
             for image in range {
                 let rows = image * count..<(image + 1) * count
                 let pixels = a.pixels.rows(rows)
                 configuration.gather(
-                    a.selection.patches(of: image), of: images.rows(image..<image + 1), into: pixels, .channelsFirst)
+                    a.selection.patches(of: image), of: images.cyclicRow(image), into: pixels, .channelsFirst)
                 if element != .float32 { a.patchOperand.rows(rows).convert(from: pixels) }
             }
         }

@@ -88,7 +88,8 @@ package struct VisionTransformer: Sendable {
 
     /// Patches → tokens → latent and features.
     ///
-    /// - Parameter images: [N, C·H·W], planar and normalised.
+    /// - Parameter images: [N, C·H·W], planar and normalised; fewer where each has several views in `a`, as
+    ///   `RandomMasking` orders them.
     package func forward(_ images: Matrix, _ a: Activations, in context: LayerContext) {
         embed(images, a, in: context)
         let stack = a.stack

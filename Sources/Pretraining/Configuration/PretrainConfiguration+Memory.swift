@@ -6,7 +6,7 @@ extension MemoryEstimate {
     /// Of a training step on one of `ranks`.
     package init(_ c: StepConfiguration, ranks: Int) {
         self.init(
-            c.model, images: c.effectiveBatchSize / ranks / max(c.accumulation, 1),
+            c.model, images: c.effectiveBatchSize / ranks / max(c.accumulation, 1) * c.loss.masksPerImage,
             elementBytes: c.precision.byteCount)
     }
 }

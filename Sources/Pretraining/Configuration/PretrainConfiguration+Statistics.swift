@@ -1,6 +1,6 @@
-package import Datasets
 package import Communication
 package import ImageData
+package import ImageSources
 
 extension PretrainConfiguration {
     /// Mean and standard deviation that images are normalised with: those of this configuration; what it lacks is computed

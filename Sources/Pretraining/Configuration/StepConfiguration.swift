@@ -1,6 +1,6 @@
-package import Datasets
 package import DataParallel
 package import ImageData
+package import ImageSources
 package import Models
 package import Optimization
 package import Tensors
@@ -39,6 +39,10 @@ package struct StepConfiguration: Codable, Equatable, Sendable {
     var rules: StepRules {
         StepRules(clipGradient: clipGradient, spikeAction: spikeGuard, spikeThreshold: spikeThreshold)
     }
+
+    /// Multiplications and additions of a step for each image, in all its views; see
+    /// `MaskedAutoencoderConfiguration.flopsPerImage`.
+    package var flopsPerImage: Double { Double(loss.masksPerImage) * model.flopsPerImage }
 
     /// How often a step sees its micro-batches: twice where the regulariser spans them all.
     package var turnsPerStep: Int { loss.encodesTwice(accumulation) ? 2 : 1 }

@@ -16,6 +16,8 @@ package struct LogLine: EpochRecord, Equatable {
     package let imagesPerSecond: Double
     /// The participation ratio of the class features, trace² / ‖ZᵀZ‖²: how many dimensions they spread over.
     package let effectiveRank: Double
+    /// Mean cosine between the class features of two views of an image; nil, and no key, where each has one.
+    package let alignment: Double?
 
     enum CodingKeys: String, CodingKey {
         case trainLR = "train_lr"
@@ -28,6 +30,7 @@ package struct LogLine: EpochRecord, Equatable {
         case epoch, step
         case imagesPerSecond = "images_per_second"
         case effectiveRank = "effective_rank"
+        case alignment
     }
 
     init(_ state: RunState, hasClassifier: Bool) {
@@ -48,5 +51,6 @@ package struct LogLine: EpochRecord, Equatable {
         imagesPerSecond = Double(sums.images) / max(sums.seconds, 1e-9)
         // JSON has no infinity, and features that are all zero spread over no dimension.
         effectiveRank = figures.inverseEffectiveRank > 0 ? steps / figures.inverseEffectiveRank : 0
+        alignment = loss.masksPerImage > 1 ? figures.alignment / steps : nil
     }
 }

@@ -1,6 +1,6 @@
-internal import Datasets
 internal import Communication
 internal import ImageData
+internal import ImageSources
 package import Runs
 package import Tensors
 

@@ -1,13 +1,13 @@
-internal import Datasets
 internal import Communication
 internal import DataParallel
 import Foundation
 internal import ImageData
+internal import ImageSources
 internal import Layers
 package import Models
 internal import Optimization
-package import Tensors
 package import Runs
+package import Tensors
 internal import Training
 
 /// A pretraining run: the epochs, what is written down of them, and when weights are kept.

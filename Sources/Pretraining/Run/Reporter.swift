@@ -96,6 +96,7 @@ package final class Reporter {
             .init(String(format: "reg %.4f", line.trainLossReg), rank: 6),
             line.trainAcc.map { .init(String(format: "online accuracy %.1f%%", 100 * $0), rank: 3) },
             .init(String(format: "effective rank %.1f", line.effectiveRank), rank: 2),
+            line.alignment.map { .init(String(format: "alignment %.2f", $0), rank: 8) },
             .init(String(format: "%.0f images/s", line.imagesPerSecond), rank: 4), .init(Self.wait(dataWait), rank: 7),
         ]
         say(ProgressLine(fields: fields.compactMap { $0 }).text(width: width()))

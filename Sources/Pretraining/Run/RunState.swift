@@ -1,6 +1,6 @@
-package import Datasets
 package import Checkpoints
 internal import ImageData
+package import ImageSources
 package import Optimization
 internal import Runs
 internal import Training

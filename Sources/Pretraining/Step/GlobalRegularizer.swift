@@ -24,7 +24,7 @@ package final class GlobalRegularizer: InFlight {
     private let sumsInTree: Bool
     private let communicator: any Communicator
 
-    private init(
+    init(
         _ configuration: RegularizerConfiguration, of batch: FeatureBatch, peers: Int, sumsInTree: Bool,
         communicator: any Communicator, plan: MemoryPlan
     ) {
@@ -39,29 +39,6 @@ package final class GlobalRegularizer: InFlight {
         case .sum(let own, let all): exchange = FeatureExchange(.sum(own: own, all: all), communicator)
         }
         if case .sum(let own, _) = regularizer.followUp { sums = [Double](repeating: 0, count: own.count) }
-    }
-
-    /// The regulariser of each micro-batch: one for all where it spans the update; otherwise micro-batches that are
-    /// divided alike share theirs.
-    static func makeAll(
-        _ loss: LossConfiguration, width: Int, batch plan: BatchPlan, sumsInTree: Bool,
-        communicator: any Communicator, memory: MemoryPlan
-    ) -> [GlobalRegularizer] {
-        let micros = plan.accumulation
-        let spans = loss.spansMicroBatches(micros)
-        let rank = communicator.rank
-        var made: [GlobalRegularizer] = []
-        for counts in loss.spannedCounts(plan) {
-            let same = made.first { $0.batch.rankCounts == counts }
-            made.append(
-                same
-                    ?? GlobalRegularizer(
-                        loss.regularizer,
-                        of: FeatureBatch(
-                            rankCounts: counts, rank: rank, microImages: plan.largest(of: rank), width: width),
-                        peers: spans ? 1 : micros, sumsInTree: sumsInTree, communicator: communicator, plan: memory))
-        }
-        return spans ? [GlobalRegularizer](repeating: made[0], count: micros) : made
     }
 
     /// Scratch memory that each thread needs.

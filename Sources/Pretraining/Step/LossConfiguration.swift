@@ -9,6 +9,11 @@ package struct LossConfiguration: Codable, Equatable, Sendable {
     package var lamb = 0.01
     package var uniformityGradient = UniformityGradient.exact
     package var negatives = Negatives.effective
+    /// Views of each image, each with a mask of its own; M.
+    package var masksPerImage = 1
+
+    /// Far more than anything is gained by.
+    package static let masksPerImage = 1...64
 
     package init() {}
 
@@ -27,6 +32,11 @@ package struct LossConfiguration: Codable, Equatable, Sendable {
     /// Throws `ModelError` naming what cannot be for `images` in the batch that the regulariser spans.
     package func validate(images: Int) throws {
         let (kind, t) = (regularizer.kind, regularizer.uniformityT)
+        guard Self.masksPerImage.contains(masksPerImage) else {
+            throw ModelError(
+                "--masks-per-image is \(masksPerImage): it must be at least 1 and at most \(Self.masksPerImage.upperBound)"
+            )
+        }
         guard regularizer.tcrMu > 0 && regularizer.tcrMu.isFinite else {
             throw ModelError("--tcr-mu is \(regularizer.tcrMu): it must be above 0")
         }

@@ -22,7 +22,7 @@ package final class PretrainObjective: Objective {
     /// By number of images: micro-batches of one size share theirs.
     private let activationsByCount: [Int: MaskedAutoencoder.Activations]
     /// One for the whole update, or one for each micro-batch.
-    private let regularizers: [GlobalRegularizer]
+    private let regularizers: [ViewRegularizer]
     private var turn: Turn
 
     /// Where masks come from.
@@ -37,7 +37,7 @@ package final class PretrainObjective: Objective {
     private struct Turn {
         var batch: Batch
         var activations: MaskedAutoencoder.Activations
-        var regularizer: GlobalRegularizer
+        var regularizer: ViewRegularizer
         /// The images of this micro-batch among those that the regulariser spans on this rank.
         var rows: Range<Int>
     }
@@ -52,22 +52,26 @@ package final class PretrainObjective: Objective {
     ) {
         let rank = communicator.rank
         let largest = plan.largest(of: rank)
+        let views = loss.masksPerImage
         self.model = model
         self.loss = loss
         self.plan = plan
         self.communicator = communicator
         self.masks = masks
-        regularizers = GlobalRegularizer.makeAll(
+        regularizers = ViewRegularizer.makeAll(
             loss, width: model.configuration.embedDim, batch: plan, sumsInTree: sumsInTree, communicator: communicator,
             memory: memory)
         contexts = model.makeContexts(
-            team: team, images: largest, others: regularizers.reduce(0) { max($0, $1.scratchBytes) }, plan: memory)
+            team: team, images: views * largest,
+            others: regularizers.reduce(0) { max($0, $1.scratchBytes) }, plan: memory)
         var activations: [Int: MaskedAutoencoder.Activations] = [:]
         for count in Set(plan.counts[rank]).sorted() {
-            activations[count] = MaskedAutoencoder.Activations(model, images: count, options, plan: memory)
+            activations[count] = MaskedAutoencoder.Activations(model, images: views * count, options, plan: memory)
         }
         activationsByCount = activations
-        classifier = classes.map { OnlineClassifier(model.parameters, images: largest, classes: $0, plan: memory) }
+        classifier = classes.map {
+            OnlineClassifier(model.parameters, images: views * largest, classes: $0, plan: memory)
+        }
         guard let anyActivations = activations[largest], let first = regularizers.first else {
             preconditionFailure("an update has at least one micro-batch")
         }
@@ -79,7 +83,7 @@ package final class PretrainObjective: Objective {
 
     package var parameters: ParameterSet { model.parameters }
     package var looksAhead: Bool { loss.encodesTwice(plan.accumulation) }
-    package var messages: [any InFlight] { regularizers }
+    package var messages: [any InFlight] { regularizers.flatMap(\.masks) }
 
     /// What is written for a micro-batch; its masks are there, where they are given, before it is taken.
     package func activations(for micro: Int) -> MaskedAutoencoder.Activations {
@@ -100,6 +104,7 @@ package final class PretrainObjective: Objective {
         let divisors = regularizers[0].divisors
         sums.regularizer /= divisors.loss
         sums.inverseEffectiveRank /= divisors.inverseEffectiveRank
+        sums.alignment /= Double(plan.total)
     }
 
     package func take(_ batch: Batch) {
@@ -128,19 +133,20 @@ package final class PretrainObjective: Objective {
         encode(packing: turn.batch.micro == 0 && !looksAhead, in: context, messages)
         if !looksAhead { exchangeFeatures(in: context, messages) }
         model.decode(a, in: context)
-        figures.reconstruction = model.reconstructionLoss(images, a, globalImages: plan.total, in: context)
+        figures.reconstruction = model.reconstructionLoss(images, a, globalImages: globalViews, in: context)
 
         if isFirst { messages.clock.enter(.backward) }
         if looksAhead ? turn.batch.micro == 0 : isSummarized {
             regularizer.evaluate(in: context, messages)
             figures.regularizer = regularizer.figures.loss
             figures.inverseEffectiveRank = regularizer.figures.inverseEffectiveRank
+            figures.alignment = regularizer.alignmentSum
         }
         if let classifier, let labels = turn.batch.labels {
             let outcome = classifier.train(
-                features: a.features, labels: labels, globalImages: plan.total, in: context, done: done)
+                features: a.features, labels: labels, globalImages: globalViews, in: context, done: done)
             figures.crossEntropy = outcome.crossEntropy
-            figures.correct = Double(outcome.correct)
+            figures.correct = Double(outcome.correct) / Double(loss.masksPerImage)
         }
         model.backward(a, dFeatures: featureGradient(in: context), in: context, done: done)
         return figures
@@ -152,7 +158,7 @@ package final class PretrainObjective: Objective {
     private func encode(packing: Bool, in context: LayerContext, _ messages: MessagePump) {
         let (batch, a) = (turn.batch, turn.activations)
         if case .drawn(let seed) = masks {
-            context.forEachChunk(of: batch.samples.rows) {
+            context.forEachChunk(of: a.images) {
                 a.masking.draw(seed: seed, epoch: batch.epoch, samples: batch.samples, images: $0)
             }
         }
@@ -174,6 +180,8 @@ package final class PretrainObjective: Objective {
         return turn.regularizer.gradient(rows: turn.rows, weight: loss.weight * factor, in: context)
     }
 
+    /// Of the update, on all ranks.
+    private var globalViews: Int { loss.masksPerImage * plan.total }
     /// Whether one regulariser serves all micro-batches.
     private var spans: Bool { loss.spansMicroBatches(plan.accumulation) }
     /// Whether all features that the regulariser spans are there once this micro-batch is encoded.

@@ -1,9 +1,9 @@
 package import Augmentation
-internal import ImageCodecs
-package import Datasets
 internal import Communication
 internal import DataParallel
+internal import ImageCodecs
 package import ImageData
+package import ImageSources
 internal import Layers
 package import Models
 internal import Optimization

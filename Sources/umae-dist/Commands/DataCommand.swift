@@ -1,12 +1,12 @@
-import Models
-import Datasets
 import ArgumentParser
 import Communication
 import Foundation
 import Host
 import ImageCodecs
 import ImageData
+import ImageSources
 import Measurement
+import Models
 import Options
 import Pretraining
 import Runs

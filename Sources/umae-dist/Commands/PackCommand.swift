@@ -4,6 +4,8 @@ import Datasets
 import Host
 import ImageCodecs
 import ImageData
+import ImageFiles
+import ImageSources
 import Options
 import Runs
 import Settings

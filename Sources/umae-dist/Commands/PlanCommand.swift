@@ -1,10 +1,12 @@
-import ImageCodecs
-import Datasets
 import ArgumentParser
 import Communication
 import DataParallel
+import Datasets
 import Foundation
+import ImageArrays
+import ImageCodecs
 import ImageData
+import ImageSources
 import Measurement
 import Models
 import Options

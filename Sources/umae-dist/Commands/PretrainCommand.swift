@@ -1,4 +1,3 @@
-import Datasets
 import ArgumentParser
 import Checkpoints
 import Communication
@@ -6,6 +5,7 @@ import Foundation
 import Host
 import ImageCodecs
 import ImageData
+import ImageSources
 import Models
 import Options
 import Pretraining
@@ -72,7 +72,8 @@ struct PretrainCommand: WorldCommand {
         if try StopRequest.isPending(on: world) { return stopped(reporter, isKept, options.run.outputDir, step: 0) }
 
         for note in data.notes { reporter.note(note) }
-        layout.source = try options.data.staged(data, in: world, note: reporter.note)
+        layout.source = try options.data.staged(
+            data, isDry: options.run.dryRun, in: world, note: reporter.note)
         layout.statistics = try configuration.statistics(of: layout.source, skipping: layout.badImages, in: world)
         let run = try PretrainRun(
             configuration, layout, saves: isKept, resume: resume, on: resources, reporter: reporter)

@@ -1,11 +1,11 @@
-import ImageCodecs
-import Datasets
-import Host
 import Checkpoints
 import Communication
 import DataParallel
 import Foundation
+import Host
+import ImageCodecs
 import ImageData
+import ImageSources
 import Layers
 import Models
 import Optimization
@@ -39,7 +39,7 @@ struct RunSummary {
             String(
                 format: "model    %d blocks of width %d, decoder %d of %d, %.2f M parameters, %.3f GFLOP per image",
                 model.depth, model.embedDim, model.decoderDepth, model.decoderEmbedDim, millions,
-                model.flopsPerImage / 1e9),
+                c.step.flopsPerImage / 1e9),
             "batch    \(counted(c.effectiveBatchSize, "image")) = \(counted(ranks, "rank")) × "
                 + "\(counted(c.effectiveBatchSize / ranks / c.accumulation, "image"))"
                 + (c.accumulation > 1 ? " × \(c.accumulation) micro-batches" : "") + "; "
@@ -49,13 +49,18 @@ struct RunSummary {
                 format: "training %@ of %@, lr %.2e, warm-up of %g epochs, weight decay %g, seed %@",
                 counted(c.epochs, "epoch"), counted(run.stepsPerEpoch, "step"), c.learningRate, c.warmupEpochs,
                 c.optimizer.weightDecay, "\(c.seed)"),
-            String(format: "losses   mask ratio %g, %@", model.maskRatio, regularizer),
+            String(format: "losses   mask ratio %g, %@", model.maskRatio, masks + regularizer),
         ]
         if ranks > 1 { lines.append("messages \(messages)") }
         if let note = c.gradientExchange.noteOnLinks(hosts) { lines.append("note: \(note)") }
         lines.append("run      \(directory ?? "not kept: --output-dir is empty")")
         if let resume { lines.append("resume   \(resume.path)") }
         return lines
+    }
+
+    private var masks: String {
+        let count = run.configuration.loss.masksPerImage
+        return count > 1 ? "\(count) masks per image, " : ""
     }
 
     private var regularizer: String {
@@ -80,7 +85,7 @@ struct RunSummary {
         let width = c.model.embedDim
         switch c.loss.regularizer.resolvedTransport(images: spanned, width: width) {
         case .gram: text += "; features as Gram matrices, \(width) × \(width)"
-        default: text += "; features gathered, \(spanned) × \(width)"
+        default: text += "; features gathered, \(spanned * c.loss.masksPerImage) × \(width)"
         }
         return text
     }
@@ -102,6 +107,11 @@ struct RunSummary {
             "  effective rank    " + change("%.1f", \.effectiveRank)
                 + " of \(run.configuration.model.embedDim) dimensions that the features spread over",
         ]
+        if last.alignment != nil {
+            lines.append(
+                "  alignment         " + change("%.2f") { $0.alignment ?? 0 }
+                    + ", mean cosine between the features of two views of an image")
+        }
         if let advice = run.adviceOnData { lines.append("  data              " + advice) }
         if let classes = data.classCount {
             lines.append(
