@@ -157,7 +157,7 @@ let package = Package(
                 "Settings", "Tensors", "TestSupport",
             ]),
         tests("HostTests", ["Host", "TestSupport"]),
-        tests("ImageCodecsTests", ["ImageCodecs", "Tensors", "TestSupport"], resources: [.copy("Fixtures")]),
+        tests("ImageCodecsTests", ["Host", "ImageCodecs", "Tensors", "TestSupport"], resources: [.copy("Fixtures")]),
         tests(
             "DatasetsTests", ["Datasets", "ImageSources", "Host", "ImageCodecs", "Tensors", "TestSupport"]),
         tests(
