@@ -79,11 +79,7 @@ int64_t umae_png_encode(
     int64_t count = -1;
     snprintf(message, UMAE_IMAGE_MESSAGE, "there is no memory for it");
     if (!packed) return -1;
-    for (size_t y = 0; y < height; y++) {
-        for (size_t x = 0; x < width; x++) {
-            memcpy(packed + 3 * (y * width + x), pixels + y * row_bytes + x * UMAE_PIXEL_BYTES, 3);
-        }
-    }
+    for (size_t y = 0; y < height; y++) umae_pack_pixels(pixels + y * row_bytes, width, packed + 3 * y * width);
     png_image image = {.version = PNG_IMAGE_VERSION, .width = size.width, .height = size.height, .format = PNG_FORMAT_RGB};
     png_alloc_size_t room = PNG_IMAGE_PNG_SIZE_MAX(image);
     target = malloc(room);

@@ -1,6 +1,8 @@
 /// How an image is encoded, by its first bytes, whatever its name says.
 package enum EncodedFormat: Equatable, Sendable {
     case jpeg, png
+    /// Pixels as they are; see `Pixmap`.
+    case pixmap
 
     package init(of bytes: Span<UInt8>) throws(ImageCodecError) {
         guard bytes.count > 0 else { throw .empty }
@@ -8,6 +10,8 @@ package enum EncodedFormat: Equatable, Sendable {
             self = .jpeg
         } else if Self.matches(bytes, [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) {
             self = .png
+        } else if Self.matches(bytes, Array("P6".utf8)) {
+            self = .pixmap
         } else if let other = Self.others.first(where: { Self.matches(bytes, Array($0.start.utf8), at: $0.offset) }) {
             throw .otherFormat(other.name)
         } else {

@@ -10,6 +10,7 @@ package final class ImageDecoder {
 
     private var jpeg: OpaquePointer?
     private var png: OpaquePointer?
+    private var pixmap: Pixmap?
 
     package init() {}
 
@@ -50,8 +51,7 @@ package final class ImageDecoder {
                 let eighths = decoding.fidelity == .fast && format == .jpeg ? request.eighths : 8
                 if eighths < 8 { try scale(to: eighths) }
                 let box = FractionalBox(part, eighths: eighths)
-                let isComplete = unsafe Self.isComplete(bytes, format)
-                let pixels = try finish(format, box.pixels, isComplete: isComplete, orientation, buffer)
+                let pixels = unsafe try finish(bytes, format, box.pixels, orientation, buffer)
                 return .success(
                     DecodedPart(pixels, orientation.turned(box.within(box.pixels), in: box.pixels.size)))
             } catch { return .failure(error) }
@@ -76,6 +76,10 @@ package final class ImageDecoder {
             guard unsafe umae_png_begin(png, bytes.baseAddress, bytes.count, &size) == 0 else {
                 throw unsafe .damaged(String(cString: umae_png_message(png)))
             }
+        case .pixmap:
+            let begun = unsafe try Pixmap(bytes)
+            pixmap = begun
+            return begun.size
         }
         return ImageSize(height: Int(size.height), width: Int(size.width))
     }
@@ -89,7 +93,8 @@ package final class ImageDecoder {
 
     /// Decodes these of the stored pixels and turns them.
     private func finish(
-        _ format: EncodedFormat, _ box: CropBox, isComplete: Bool, _ orientation: Orientation, _ buffer: ImageBuffer
+        _ bytes: UnsafeBufferPointer<UInt8>, _ format: EncodedFormat, _ box: CropBox, _ orientation: Orientation,
+        _ buffer: ImageBuffer
     ) throws(ImageCodecError) -> PixelView {
         let rowBytes = box.width * Int(UMAE_PIXEL_BYTES)
         let count = box.height * rowBytes
@@ -98,11 +103,13 @@ package final class ImageDecoder {
             left: Int32(box.left), top: Int32(box.top), width: Int32(box.width), height: Int32(box.height))
         switch format {
         case .jpeg:
-            let code = unsafe umae_jpeg_decode(jpeg, part, isComplete ? 0 : 1, target.pointer, rowBytes)
+            let whole: Int32 = unsafe Self.isComplete(bytes) ? 0 : 1
+            let code = unsafe umae_jpeg_decode(jpeg, part, whole, target.pointer, rowBytes)
             guard code == 0 else { throw unsafe .damaged(String(cString: umae_jpeg_message(jpeg))) }
         case .png:
             let code = unsafe umae_png_decode(png, part, target.pointer, rowBytes)
             guard code == 0 else { throw unsafe .damaged(String(cString: umae_png_message(png))) }
+        case .pixmap: unsafe pixmap?.copy(box, of: bytes, to: target.pointer)
         }
         guard orientation != .upright else { return Self.view(target, box.size) }
         let turned = buffer.bytes(count)
@@ -119,8 +126,7 @@ package final class ImageDecoder {
 
     /// Whether the last marker of a JPEG file is there: one that was cut off has none, and must not pass for good because
     /// the part that is asked for is above the cut.
-    private static func isComplete(_ bytes: UnsafeBufferPointer<UInt8>, _ format: EncodedFormat) -> Bool {
-        guard format == .jpeg else { return true }
+    private static func isComplete(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
         var end = bytes.count
         while end > 2, unsafe bytes[end - 1] == 0 { end -= 1 }
         return unsafe end >= 2 && bytes[end - 2] == 0xFF && bytes[end - 1] == 0xD9

@@ -9,6 +9,8 @@ package enum ImageEncoding: Hashable, Sendable {
     case jpeg(quality: Int)
     /// Without loss.
     case png
+    /// Not at all: the fastest to read, and the largest.
+    case raw
 
     /// - Parameter pixels: in the layout that images are decoded to.
     package func encode(_ pixels: PixelView) throws(ImageCodecError) -> [UInt8] {
@@ -16,12 +18,14 @@ package enum ImageEncoding: Hashable, Sendable {
         let size = umae_image_size(width: Int32(pixels.size.width), height: Int32(pixels.size.height))
         var bytes: UnsafeMutablePointer<UInt8>?
         var message = [CChar](repeating: 0, count: Int(UMAE_IMAGE_MESSAGE))
+        if self == .raw { return Pixmap.encode(pixels) }
         let count = unsafe message.withUnsafeMutableBufferPointer { message in
             switch self {
             case .jpeg(let quality):
                 unsafe umae_jpeg_encode(
                     pixels.base, pixels.rowBytes, size, Int32(quality), &bytes, message.baseAddress)
             case .png: unsafe umae_png_encode(pixels.base, pixels.rowBytes, size, &bytes, message.baseAddress)
+            case .raw: preconditionFailure("nothing is encoded")
             }
         }
         guard count >= 0, let bytes = unsafe bytes else {

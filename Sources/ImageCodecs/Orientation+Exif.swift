@@ -2,10 +2,11 @@ extension Orientation {
     /// What EXIF says in a JPEG file's APP1 segments or a PNG file's chunk eXIf; upright where it says nothing that can be
     /// understood.
     init(of bytes: Span<UInt8>, _ format: EncodedFormat) {
-        let found =
+        let found: Int? =
             switch format {
             case .jpeg: Self.inSegments(of: bytes)
             case .png: Self.inChunks(of: bytes)
+            case .pixmap: nil
             }
         self = found.flatMap { Orientation(rawValue: $0) } ?? .upright
     }

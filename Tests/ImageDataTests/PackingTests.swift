@@ -47,6 +47,30 @@ struct PackingTests {
         }
     }
 
+    @Test("pixels that are not encoded are those of PNG, in whole and in parts, and are files that others read")
+    func raw() throws {
+        let (raw, _) = try pack("raw", PackRecipe(shorterSide: 16, encoding: .raw))
+        let (png, _) = try pack("png", PackRecipe(shorterSide: 16, encoding: .png))
+        let (own, other) = (ImageBuffer(), ImageBuffer())
+        for index in 0..<folder.count {
+            let size = try png.decode(at: index, into: other).size
+            for box in [
+                size.whole, CropBox(top: 3, left: 2, height: 5, width: 7),
+                CropBox(top: size.height - 1, left: size.width - 1, height: 1, width: 1),
+            ] {
+                let expected = try png.decode(at: index, part: { _ in box }, into: other)
+                let found = try raw.decode(at: index, part: { _ in box }, into: own)
+                #expect(found.size == box.size && found.planes == expected.planes)
+            }
+            let header = Array("P6\n\(size.width) \(size.height)\n255\n".utf8)
+            let bytes = try raw.encoded(at: index, into: own).withElements { span in span.indices.map { span[$0] } }
+            #expect(bytes.starts(with: header) && bytes.count == header.count + 3 * size.pixels)
+        }
+        // Also what is not scaled.
+        let (whole, _) = try pack("whole", PackRecipe(shorterSide: nil, encoding: .raw))
+        #expect(try whole.decode(at: 0, into: own).planes == folder.decode(at: 0, into: other).planes)
+    }
+
     @Test("the orientation that EXIF notes is applied where images are scaled, and stays in the bytes of others")
     func orientation() throws {
         let exif: [UInt8] = Array("MM\0*".utf8) + [0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0]

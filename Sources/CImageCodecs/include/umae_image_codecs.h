@@ -64,4 +64,8 @@ int64_t umae_jpeg_encode(
 int64_t umae_png_encode(
     const uint8_t *pixels, size_t row_bytes, umae_image_size size, uint8_t **bytes, char *message);
 
+/// Copies `count` pixels of 4 bytes as 3, and back.
+void umae_pack_pixels(const uint8_t *pixels, size_t count, uint8_t *rgb);
+void umae_unpack_pixels(const uint8_t *rgb, size_t count, uint8_t *pixels);
+
 #endif

@@ -8,13 +8,16 @@ internal import Tensors
 package struct PackRecipe: Sendable {
     /// Pixels that the shorter side is scaled to, where it is longer; nil leaves images as they are.
     package let shorterSide: Int?
-    /// Of images that are scaled.
+    /// Of images that are scaled; raw, of all of them.
     package let encoding: ImageEncoding
 
     package init(shorterSide: Int?, encoding: ImageEncoding) {
         self.shorterSide = shorterSide
         self.encoding = encoding
     }
+
+    /// Whether images are looked at, and not only copied.
+    var decodes: Bool { shorterSide != nil || encoding == .raw }
 
     /// The size that an image gets; nil if it stays.
     func size(of image: ImageSize) -> ImageSize? {
@@ -58,11 +61,13 @@ package final class PackWorker {
     private func packed(_ image: Int) throws(ImageDataError) -> Packed {
         let stored = try source.encoded(at: image, into: buffer)
         let original = stored.withElements { span in unsafe span.withUnsafeBufferPointer { unsafe Array($0) } }
-        guard recipe.shorterSide != nil else { return Packed(bytes: original, refusal: nil) }
+        guard recipe.decodes else { return Packed(bytes: original, refusal: nil) }
         do throws(ImageCodecError) {
             let pixels = try buffer.decoder.decode(original.span, source.decoding, part: \.whole, into: buffer)
-            guard let size = recipe.size(of: pixels.size) else { return Packed(bytes: original, refusal: nil) }
-            return Packed(bytes: try recipe.encoding.encode(resampler.resample(pixels, to: size)), refusal: nil)
+            let size = recipe.size(of: pixels.size)
+            guard size != nil || recipe.encoding == .raw else { return Packed(bytes: original, refusal: nil) }
+            let scaled = resampler.resample(pixels, to: size ?? pixels.size)
+            return Packed(bytes: try recipe.encoding.encode(scaled), refusal: nil)
         } catch {
             return Packed(bytes: original, refusal: .badImage(path: source.path(of: image), reason: error))
         }

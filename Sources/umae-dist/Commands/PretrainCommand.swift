@@ -36,14 +36,7 @@ struct PretrainCommand: WorldCommand {
     /// Everything is looked at before anything is changed: up to the line that says so, `--dry-run` goes the same way.
     func run(in world: any Communicator) throws -> Int32 {
         if options.run.printConfig { return try printConfiguration(in: world) }
-        let model = try world.agree {
-            let model = try options.model.configuration()
-            try model.validate()
-            return model
-        }
-        let data = try options.data.open(
-            .train, of: model.encoder, seed: options.run.seed, keepsListing: !options.run.dryRun, in: world,
-            say: { Console.print($0) })
+        let data = try images(in: world)
         let asked = try configuration(on: data, in: world)
         let notices = try world.agree { try options.compatibility.notices() }
         let reporter = Reporter(in: world)
@@ -60,13 +53,7 @@ struct PretrainCommand: WorldCommand {
         }
         try opening.examine(resume: resume?.checkpoint)
         let resources = RankResources(world, try options.compute.team(in: world))
-        var layout = StepLayout(
-            source: data, statistics: .unknown(channels: data.channels), classes: data.classCount,
-            compute: options.compute.computing(
-                workers: try ComputeOptions.workers(options.data.numWorkers, besides: resources.team, in: world)),
-            augmentation: configuration.data.augmentation(
-                for: ImageSize(height: configuration.model.imageHeight, width: configuration.model.imageWidth)),
-            badImages: options.data.onBadImage)
+        var layout = try layout(configuration, on: data, besides: resources.team, in: world)
         let plan = try PretrainRun.plan(configuration, layout, saves: isKept, on: resources)
         for notice in try ProcessorAffinity.notices(threads: resources.team.count, in: world) { reporter.note(notice) }
         if try StopRequest.isPending(on: world) { return stopped(reporter, isKept, options.run.outputDir, step: 0) }
@@ -101,6 +88,31 @@ struct PretrainCommand: WorldCommand {
         guard ending == .finished else { return stopped(reporter, isKept, output?.path, step: run.updates) }
         reporter.say(lines: summary.closing(epochs: reporter.epochs).components(separatedBy: "\n"))
         return ExitCode.done
+    }
+
+    /// The training set, opened for a model that can be. Collective.
+    private func images(in world: any Communicator) throws -> any ImageSource {
+        let model = try world.agree {
+            let model = try options.model.configuration()
+            try model.validate()
+            return model
+        }
+        return try options.data.open(
+            .train, of: model.encoder, seed: options.run.seed, keepsListing: !options.run.dryRun, in: world,
+            say: { Console.print($0) })
+    }
+
+    /// All that a step needs but the statistics of the images. Collective.
+    private func layout(
+        _ configuration: PretrainConfiguration, on data: any ImageSource, besides team: Team, in world: any Communicator
+    ) throws -> StepLayout {
+        StepLayout(
+            source: data, statistics: .unknown(channels: data.channels), classes: data.classCount,
+            compute: options.compute.computing(
+                workers: try ComputeOptions.workers(options.data.numWorkers, besides: team, in: world)),
+            augmentation: configuration.data.augmentation(
+                for: ImageSize(height: configuration.model.imageHeight, width: configuration.model.imageWidth)),
+            badImages: options.data.onBadImage)
     }
 
     /// What is asked for, the same on every rank, and the same images. Collective.
