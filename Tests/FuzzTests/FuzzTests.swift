@@ -52,10 +52,17 @@ struct FuzzTests {
         return usage.ru_maxrss * 1024
     }
 
-    @Test("images", arguments: [[".jpg", ".jpeg"], [".png"]])
+    /// JPEG, PNG, and what is not encoded.
+    private static let encodings: [[String]] = [[".jpg", ".jpeg"], [".png"], []]
+
+    @Test("images", arguments: encodings)
     func images(suffixes: [String]) throws {
         let buffer = ImageBuffer()
-        try fuzz(imageFixtures(suffixes).map(\.bytes).filter { $0.count < 20_000 }) { bytes in
+        let seeds =
+            suffixes.isEmpty
+            ? [Array("P6\n9 7\n255\n".utf8) + patternBytes(189), Array("P6 1\t2\r\n255 ".utf8) + patternBytes(6)]
+            : try imageFixtures(suffixes).map(\.bytes).filter { $0.count < 20_000 }
+        try fuzz(seeds) { bytes in
             var decoding = Decoding()
             // Each input is decoded in one way.
             if bytes.count & 1 == 0 { decoding.exif = .apply }
