@@ -159,7 +159,11 @@ let package = Package(
         tests("HostTests", ["Host", "TestSupport"]),
         tests("ImageCodecsTests", ["Host", "ImageCodecs", "Tensors", "TestSupport"], resources: [.copy("Fixtures")]),
         tests(
-            "DatasetsTests", ["Datasets", "ImageSources", "Host", "ImageCodecs", "Tensors", "TestSupport"]),
+            "DatasetsTests",
+            [
+                "Datasets", "ImageFiles", "ImageShards", "ImageSources", "Host", "ImageCodecs", "Tensors",
+                "TestSupport",
+            ]),
         tests(
             "ImageArraysTests",
             ["Datasets", "ImageArrays", "ImageSources", "Host", "ImageCodecs", "Tensors", "TestSupport"],

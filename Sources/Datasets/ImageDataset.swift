@@ -12,10 +12,23 @@ extension ImageDataset {
         path: String, split: Split, kind: Kind = .auto, classes: Set<String>? = nil,
         synthetic: SyntheticImageParameters = SyntheticImageParameters()
     ) throws(ImageDataError) -> any ImageSource {
-        switch try find(path: path, split: split, kind: kind, classes: classes, synthetic: synthetic) {
-        case .source(let source): return source
-        case .unlisted(let images): return try images.open(try images.list())
-        }
+        let source: any ImageSource =
+            switch try find(path: path, split: split, kind: kind, classes: classes, synthetic: synthetic) {
+            case .source(let source): source
+            case .unlisted(let images): try images.open(try images.list())
+            }
+        return try select(classes, of: source)
+    }
+
+    /// The images of some classes alone; nil takes all. Of a folder the others have not been listed.
+    ///
+    /// - Throws: if there are no classes that have names, or not these.
+    package static func select(
+        _ classes: Set<String>?, of source: any ImageSource
+    ) throws(ImageDataError) -> any ImageSource {
+        guard let classes else { return source }
+        guard let images = source as? EncodedImages else { throw .noClassNames(path: source.name) }
+        return try images.taking(classes)
     }
 
     /// Looks what the images of one split are.
@@ -27,7 +40,7 @@ extension ImageDataset {
     /// - Parameters:
     ///   - path: a directory, a .npy file, or the word `synthetic`.
     ///   - kind: what it is, where it should not be found by looking.
-    ///   - classes: the names of the directories to take of a folder of classes; nil for all.
+    ///   - classes: the names of the directories to list of a folder of classes; nil for all.
     ///   - synthetic: the images to generate for that word; not used otherwise.
     ///   - share: where processes of this host make inflated files for each other; nil for one that has its own.
     /// - Throws: one line that names the file at fault and says what to do.

@@ -24,14 +24,15 @@ extension DataOptions {
             count: syntheticImages, channels: model.channels,
             size: ImageSize(height: model.imageHeight, width: model.imageWidth), seed: seed)
         let share = try world.hostShare()
+        let chosen = try world.agree { try Self.classNames(classes) }
         let found = try world.agree(during: .readingData) {
             try ImageDataset.find(
-                path: dataPath, split: split, kind: dataKind, classes: try Self.classNames(classes),
+                path: dataPath, split: split, kind: dataKind, classes: chosen,
                 synthetic: synthetic, sharing: share)
         }
         // Ranks that do not find the same kind of data would wait for different things.
         try world.agreeOnEqual("forms of data", [found.isListed ? "image files" : "arrays"])
-        let source =
+        let all =
             switch found {
             case .source(let source): source
             case .unlisted(let images): try open(images, keepsListing: keepsListing, in: world, say: say)
@@ -39,6 +40,7 @@ extension DataOptions {
         var configuration = DataConfiguration()
         apply(to: &configuration)
         return try world.agree {
+            let source = try ImageDataset.select(chosen, of: all)
             if let images, images != source.count {
                 throw SettingsError(
                     "--images is \(images), and \(dataPath) has \(source.count): is it the data meant?")
