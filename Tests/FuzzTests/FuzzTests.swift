@@ -121,7 +121,7 @@ struct FuzzTests {
     @Test("files of NumPy")
     func npy() throws {
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-            .appendingPathComponent("../DatasetsTests/Fixtures/arrays").standardized
+            .appendingPathComponent("../ImageArraysTests/Fixtures/arrays").standardized
         let files = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted().map { name in
             (name: name, bytes: [UInt8](try Data(contentsOf: folder.appendingPathComponent(name))))
         }
