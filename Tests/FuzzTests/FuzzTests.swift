@@ -31,7 +31,7 @@ struct FuzzTests {
         let before = Self.peakBytes
         var accepted = 0
         let first = Self.number("UMAE_FUZZ_FIRST", 0)
-        for number in first..<first + Self.number("UMAE_FUZZ_INPUTS", 15_000) {
+        for number in first..<first + Self.number("UMAE_FUZZ_INPUTS", 80_000) {
             var mutator = Mutator(seeds, seed: UInt64(Self.number("UMAE_FUZZ_SEED", 1)), number: number)
             let input = mutator.next()
             if Self.keepsInputs { try Data(input).write(to: URL(fileURLWithPath: kept)) }
@@ -83,12 +83,20 @@ struct FuzzTests {
         }
     }
 
+    /// Without truncating it first, after which file systems bring a file to its disk at once.
+    private func write(_ bytes: [UInt8], to path: String) {
+        let file = unsafe open(path, O_WRONLY | O_CREAT, 0o600)
+        defer { close(file) }
+        let written = unsafe bytes.withUnsafeBytes { unsafe pwrite(file, $0.baseAddress, $0.count, 0) }
+        #expect(written == bytes.count && ftruncate(file, off_t(bytes.count)) == 0)
+    }
+
     /// Gives bytes to a reader of files.
     private func fuzz(file name: String, _ seeds: [[UInt8]], _ body: (String) throws -> Void) throws {
         let directory = try TemporaryDirectory()
         let path = directory.file(name)
         try fuzz(seeds) { bytes in
-            try Data(bytes).write(to: URL(fileURLWithPath: path))
+            write(bytes, to: path)
             try body(path)
         }
     }
@@ -135,7 +143,7 @@ struct FuzzTests {
         // Three images, and a label for each.
         try directory.write("images.npy", try #require(files.first { $0.name == "rgb.npy" }).bytes)
         try fuzz(files.filter { $0.name.hasPrefix("labels") }.map(\.bytes)) { bytes in
-            try Data(bytes).write(to: URL(fileURLWithPath: path))
+            write(bytes, to: path)
             try readLast(try ImageDataset.open(path: directory.path, split: .train))
         }
     }
@@ -156,30 +164,24 @@ struct FuzzTests {
         #expect(try writer.finish(as: folder.index) == 2)
         let index = directory.file("pack/index.umae")
         try fuzz([[UInt8](try Data(contentsOf: URL(fileURLWithPath: index)))]) { bytes in
-            try Data(withChecksum(bytes)).write(to: URL(fileURLWithPath: index))
+            write(withChecksum(bytes), to: index)
             try readLast(try ImageDataset.open(path: directory.file("pack"), split: .train))
         }
     }
 
     @Test("tar shards")
     func tar() throws {
-        let directory = try TemporaryDirectory()
         let image = samplePNG(ImageSize(height: 4, width: 5))
-        for (name, bytes) in [
-            ("a/1.png", image), ("b/2.png", image), ("b/2.cls", Array("1".utf8)),
-            ("a/1.cls", Array("0".utf8)),
-        ] {
-            try directory.write("files/" + name, bytes)
-        }
-        var seeds: [[UInt8]] = []
-        for format in ["ustar", "pax", "gnu"] {
-            let process = Process()
-            process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-            let tar = directory.file("\(format).tar")
-            process.arguments = ["tar", "--format", format, "-b", "1", "-cf", tar, "-C", directory.file("files"), "."]
-            try process.run()
-            process.waitUntilExit()
-            seeds.append([UInt8](try Data(contentsOf: URL(fileURLWithPath: tar))))
+        let members = [
+            ("a/1.png", image), ("a/1.cls", Array("0".utf8)), ("b/2.png", image),
+            ("b/2.json", Array(#"{"label": 1}"#.utf8)),
+        ]
+        let seeds = TarFormat.allCases.map { format in
+            var tar = TarBytes(format)
+            for (name, bytes) in members { tar.add("./" + name, bytes) }
+            tar.add("c/3.cls", Array("2".utf8))
+            tar.add("c/3.png", [], type: "1", link: "./a/1.png")
+            return tar.finished
         }
         try fuzz(file: "shard.tar", seeds) { path in
             try readLast(try ImageDataset.open(path: path, split: .train, kind: .shards))
