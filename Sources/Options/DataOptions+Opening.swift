@@ -25,18 +25,20 @@ extension DataOptions {
             count: syntheticImages, channels: model.channels,
             size: ImageSize(height: model.imageHeight, width: model.imageWidth), seed: seed)
         let share = try world.hostShare()
+        let chosen = try world.agree { try Self.classNames(classes) }
         let found = try find(split, in: world)
-        let source: any ImageSource
+        let all: any ImageSource
         if case .unlisted(let images) = found {
-            source = try open(images, keepsListing: keepsListing, in: world, say: say)
+            all = try open(images, keepsListing: keepsListing, in: world, say: say)
         } else {
-            source = try world.agree(during: .readingData) {
+            all = try world.agree(during: .readingData) {
                 try found.open(split, synthetic: synthetic, sharing: share)
             }
         }
         var configuration = DataConfiguration()
         apply(to: &configuration)
         return try world.agree {
+            let source = try ImageDataset.select(chosen, of: all)
             if let images, images != source.count {
                 throw SettingsError(
                     "--images is \(images), and \(dataPath) has \(source.count): is it the data meant?")
