@@ -11,6 +11,7 @@ package final class HeldOutEvaluation: FeatureEvaluation {
     private let test: any ImageSource
     private let transform: ImageTransform
     private let most: Int
+    private let badImages: (training: BadImages, test: BadImages)
     private let resources: RankResources
     /// Laid out for the first encoder that is looked at; there is one in a run.
     private var layout: (encoder: FrozenEncoder, extraction: FeatureExtraction)?
@@ -24,15 +25,17 @@ package final class HeldOutEvaluation: FeatureEvaluation {
     /// - Parameters:
     ///   - training, test: images with labels, of the same classes.
     ///   - transform: what becomes of an image; it must not be one that draws numbers.
+    ///   - badImages: what becomes of images that cannot be decoded.
     ///   - most: training images that features are compared with, in equal distances.
     package init(
-        training: any ImageSource, test: any ImageSource, transform: ImageTransform, trainingImages most: Int,
-        on resources: RankResources
+        training: any ImageSource, test: any ImageSource, transform: ImageTransform, badImages: BadImages.Action,
+        trainingImages most: Int, on resources: RankResources
     ) {
         self.training = training
         self.test = test
         self.transform = transform
         self.most = min(most, training.count)
+        self.badImages = (BadImages(badImages, of: training.count), BadImages(badImages, of: test.count))
         self.resources = resources
     }
 
@@ -53,10 +56,10 @@ package final class HeldOutEvaluation: FeatureEvaluation {
         guard let layout else { preconditionFailure("memory is only counted") }
         let (world, team, feature) = (resources.communicator, resources.team, encoder.configuration.feature)
         layout.encoder.refreshWeights()
-        let training = try layout.extraction.run(training, most: most, in: world)
-        let test = try layout.extraction.run(test, in: world)
+        let training = try layout.extraction.run(training, most: most, skipping: badImages.training, in: world)
+        let test = try layout.extraction.run(test, skipping: badImages.test, in: world)
         let neighbors = try NeighborClassifier(
-            neighbors: [min(Self.neighbors, most)], vote: .weighted(temperature: 0.07)
+            neighbors: [min(Self.neighbors, training.count)], vote: .weighted(temperature: 0.07)
         ).run(feature, training: training, test: test, in: world, team)
         let linear = try LinearProbe(penalties: [Self.l2]).run(
             feature, training: training, test: test, in: world, team)

@@ -27,33 +27,46 @@ package struct FeatureExtraction {
         workspaces = (0..<encoder.team.count).map { _ in AugmentationWorkspace() }
     }
 
-    /// - Parameter most: if there are more images, so many of them in equal distances.
+    /// - Parameters:
+    ///   - most: if there are more images, so many of them in equal distances.
+    ///   - badImages: what becomes of images that cannot be decoded, which have no features; nil for none to be left out.
     /// - Throws: on all ranks, if an image cannot be read. Collective.
     package func run(
-        _ source: any ImageSource, most: Int = .max, in world: any Communicator
+        _ source: any ImageSource, most: Int = .max, skipping badImages: BadImages? = nil,
+        in world: any Communicator
     ) throws -> FeatureSet {
         let count = min(source.count, most)
         let shares = FeatureSet.shares(of: count, ranks: world.size)
         let own = shares[world.rank]
         let rows = features.map { _ in Matrix(rows: own.count, columns: encoder.configuration.embedDim) }
-        try world.agree(during: .evaluating) {
-            for first in stride(from: own.lowerBound, to: own.upperBound, by: encoder.images) {
-                let part = first..<min(first + encoder.images, own.upperBound)
-                try encode(
-                    source, part.map { $0 * source.count / count }, into: rows, at: first - own.lowerBound)
+        let images = own.map { $0 * source.count / count }
+        // Of this rank's images, those that have features.
+        let kept = try world.agree(during: .evaluating) {
+            var bad: Set<Int> = []
+            for first in stride(from: 0, to: images.count, by: encoder.images) {
+                let part = first..<min(first + encoder.images, images.count)
+                for (place, error) in encode(source, images[part], into: rows, at: first) {
+                    guard let badImages else { throw error }
+                    try badImages.note(images[place], error)
+                    bad.insert(place)
+                }
             }
+            return images.indices.filter { !bad.contains($0) }
         }
+        var counts = [Double](repeating: 0, count: world.size)
+        counts[world.rank] = Double(kept.count)
+        try world.allReduce(&counts, .sum)
         return FeatureSet(
-            rows: Dictionary(uniqueKeysWithValues: zip(features, rows)),
-            labels: source.classCount == nil ? nil : own.map { Int32(source.label(at: $0 * source.count / count)) },
-            classCount: source.classCount, counts: shares.map(\.count), rank: world.rank)
+            rows: Dictionary(uniqueKeysWithValues: zip(features, rows.map { $0.selecting(kept) })),
+            labels: source.classCount == nil ? nil : kept.map { Int32(source.label(at: images[$0])) },
+            classCount: source.classCount, counts: counts.map { Int($0) }, rank: world.rank)
     }
 
+    /// - Returns: the places, among this rank's images, of those that cannot be decoded.
     private func encode(
-        _ source: any ImageSource, _ images: [Int], into rows: [Matrix], at place: Int
-    ) throws {
-        // The first image that cannot be read.
-        let failure = Mutex<(image: Int, error: ImageDataError)?>(nil)
+        _ source: any ImageSource, _ images: ArraySlice<Int>, into rows: [Matrix], at place: Int
+    ) -> [(place: Int, error: ImageDataError)] {
+        let failures = Mutex<[(place: Int, error: ImageDataError)]>([])
         let outputs = zip(features, rows).map { feature, rows in
             (feature: feature, rows: rows.rows(place..<place + images.count))
         }
@@ -61,17 +74,26 @@ package struct FeatureExtraction {
         encoder.encode(pixels, into: outputs) { member in
             member.forEachChunk(of: images.count) { range in
                 for row in range {
-                    let image = images[row]
                     do throws(ImageDataError) {
                         try transform.prepare(
-                            source, index: image, seed: 0, epoch: 0, workspace: workspaces[member.index],
-                            into: pixels.rows(row..<row + 1))
+                            source, index: images[images.startIndex + row], seed: 0, epoch: 0,
+                            workspace: workspaces[member.index], into: pixels.rows(row..<row + 1))
                     } catch {
-                        failure.withLock { if image < $0?.image ?? .max { $0 = (image, error) } }
+                        failures.withLock { $0.append((place + row, error)) }
                     }
                 }
             }
         }
-        if let found = failure.withLock({ $0 }) { throw found.error }
+        return failures.withLock { $0 }.sorted { $0.place < $1.place }
+    }
+}
+
+extension Matrix {
+    /// These of the rows; the same memory if they are all.
+    fileprivate func selecting(_ chosen: [Int]) -> Matrix {
+        guard chosen.count < rows else { return self }
+        let result = Matrix(rows: chosen.count, columns: columns)
+        for (place, row) in chosen.enumerated() { result.rows(place..<place + 1).copy(from: rows(row..<row + 1)) }
+        return result
     }
 }

@@ -26,10 +26,13 @@ extension PretrainCommand {
                 .test, of: model.encoder, seed: options.run.seed, keepsListing: !options.run.dryRun, in: world,
                 say: { Console.print($0) })
             return try world.agree {
-                guard data.classCount != nil, test.classCount == data.classCount, test.channels == data.channels else {
+                guard data.classCount != nil, test.classCount == data.classCount, test.channels == data.channels,
+                    // Where nothing tells the images apart, they are all for training.
+                    test.identity != data.identity
+                else {
                     guard every != nil else { return nil }
                     throw SettingsError(
-                        "--eval-every needs test images with the classes and channels of the training images: leave it out, "
+                        "--eval-every needs test images beside the training images, with the same classes and channels: leave it out, "
                             + "or give other data")
                 }
                 return test
@@ -51,6 +54,6 @@ extension PretrainCommand {
             transform: ImageTransform(
                 size: size, statistics: layout.statistics,
                 augmentation: .evaluation(size, of: [layout.source.uniformSize, test.uniformSize])),
-            trainingImages: options.run.evalImages, on: resources)
+            badImages: options.data.onBadImage, trainingImages: options.run.evalImages, on: resources)
     }
 }

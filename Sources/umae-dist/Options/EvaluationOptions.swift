@@ -95,6 +95,11 @@ struct EvaluationOptions: ParsableArguments {
             throw SettingsError(
                 "\(training.name): images without labels cannot be classified: give others with --data-path")
         }
+        guard training.identity != test.identity else {
+            throw SettingsError(
+                "\(training.name) has one set of images: there must be test images beside those for training, in a directory "
+                    + "val or test")
+        }
         guard classes == others else {
             throw SettingsError("the training images are of \(classes) classes, the test images of \(others)")
         }
