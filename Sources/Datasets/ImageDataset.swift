@@ -1,20 +1,12 @@
 import Glibc
 internal import Host
-package import ImageArrays
+internal import ImageArrays
 internal import ImageFiles
 internal import ImageShards
 package import ImageSources
 
 // Finds out which data set a path holds.
 extension ImageDataset {
-    /// Opens the images of one split, in one process.
-    package static func open(
-        path: String, split: Split, kind: Kind = .auto, classes: Set<String>? = nil,
-        synthetic: SyntheticImageParameters = SyntheticImageParameters()
-    ) throws(ImageDataError) -> any ImageSource {
-        try find(path: path, split: split, kind: kind, classes: classes).open(split, synthetic: synthetic)
-    }
-
     /// Looks what the images of one split are, and opens none of them.
     ///
     /// A directory is recognised by the names in it: IDX files of MNIST or Fashion-MNIST, or the binary files of CIFAR-10 or

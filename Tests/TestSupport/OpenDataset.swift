@@ -1,0 +1,13 @@
+internal import Datasets
+package import ImageArrays
+package import ImageSources
+
+extension ImageDataset {
+    /// Opens the images of one split, in one process that shares nothing.
+    package static func open(
+        path: String, split: Split, kind: Kind = .auto, classes: Set<String>? = nil,
+        synthetic: SyntheticImageParameters = SyntheticImageParameters()
+    ) throws(ImageDataError) -> any ImageSource {
+        try find(path: path, split: split, kind: kind, classes: classes).open(split, synthetic: synthetic)
+    }
+}
