@@ -43,8 +43,14 @@ package struct DataOpening {
         try world.agreeOnEqual(
             "flags of data", ["--data-path \(path)", "--data-kind \(kind)", "--classes \(classes ?? "none")"])
         let bytes = try world.fromFirst(during: .readingData) {
-            let found = try ImageDataset.find(
-                path: path, split: split, kind: kind, classes: try DataOptions.classNames(classes))
+            let classNames = try DataOptions.classNames(classes)
+            let found: FoundImages
+            do throws(ImageDataError) {
+                found = try ImageDataset.find(path: path, split: split, kind: kind, classes: classNames)
+            } catch {
+                guard case .oneClass = error else { throw error }
+                throw FlagError("\(error), or --data-kind flat for these images alone, without labels")
+            }
             return Array(try JSONEncoder().encode(found))
         }
         return try JSONDecoder().decode(FoundImages.self, from: Data(bytes))

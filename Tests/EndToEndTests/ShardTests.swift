@@ -85,6 +85,7 @@ struct ShardTests {
         let (refused, dryRefused) = (try run("file"), try run("file", ["--dry-run"]))
         #expect(refused.exitCode != 0 && refused.exitCode == dryRefused.exitCode, "\(dryRefused.errors)")
         #expect(refused.messages.count == 1 && refused.messages == dryRefused.messages, "\(dryRefused.errors)")
+        #expect(refused.messages.first?.contains("--stage: \(folder.file("file"))") == true, "\(refused.messages)")
     }
 
     @Test("a run on a folder goes on with tars")
