@@ -99,6 +99,13 @@ let package = Package(
                 "ImageData", "Layers", "Models", "Optimization",
                 "Regularizers", "Runs", "Safetensors", "Tensors", "Training",
             ]),
+        // 7: evaluation: what features are worth; it knows nothing of pretraining but its checkpoints
+        module(
+            "Evaluation",
+            [
+                "Augmentation", "Checkpoints", "Communication", "CVectorKernels", "Host", "ImageCodecs", "ImageData",
+                "ImageSources", "Layers", "Models", "Runs", "Safetensors", "Tensors",
+            ]),
         // 8: what is measured of a step: its speed, its gradients, its cost elsewhere
         module(
             "Measurement",
@@ -123,7 +130,8 @@ let package = Package(
         .executableTarget(
             name: "umae-dist",
             dependencies: [
-                "BuildIdentity", "Checkpoints", "Communication", "DataParallel", "Host", "Augmentation", "Datasets",
+                "BuildIdentity", "Checkpoints", "Communication", "DataParallel", "Evaluation", "Host", "Augmentation",
+                "Datasets",
                 "ImageArrays", "ImageFiles", "ImageSources",
                 "ImageCodecs", "ImageData", "Layers",
                 "Measurement", "Models", "Optimization", "Options", "Planning", "Pretraining", "Regularizers", "Runs",
@@ -144,6 +152,14 @@ let package = Package(
         tests("CheckpointsTests", ["Checkpoints", "Host", "Safetensors", "Tensors", "TestSupport"]),
         tests("CommunicationTests", ["AllocationCounter", "Communication", "Tensors", "TestSupport"]),
         tests("DataParallelTests", ["Communication", "DataParallel", "Tensors", "TestSupport"]),
+        tests(
+            "EvaluationTests",
+            [
+                "Augmentation", "Communication", "Evaluation", "ImageArrays", "ImageCodecs", "ImageData",
+                "ImageSources", "Layers",
+                "Models", "Safetensors", "Tensors", "TestSupport",
+            ],
+            resources: [.copy("Fixtures")]),
         tests(
             "EndToEndTests",
             [

@@ -11,6 +11,14 @@ package enum ImageAugmentation: Hashable, Sendable {
     /// The whole image, whatever becomes of its shape.
     case whole
 
+    /// What evaluation sees of images, as in facebookresearch/mae `main_linprobe.py`: the middle, after the shorter side was
+    /// resized to 256/224 of the model's; of images that all have the model's size, all.
+    ///
+    /// - Parameter images: the size of all images of each data set; nil where they differ.
+    package static func evaluation(_ size: ImageSize, of images: [ImageSize?]) -> ImageAugmentation {
+        images.allSatisfy { $0 == size } ? .whole : .center(shorterSide: min(size.height, size.width) * 256 / 224)
+    }
+
     /// Numbers of one sample in one epoch.
     package struct Draw: Sendable {
         let seed: UInt64

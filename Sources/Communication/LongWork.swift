@@ -3,7 +3,7 @@
 package enum LongWork: Int64, CaseIterable, Sendable {
     // Zero stands for none in the table that ranks share.
     case saving = 1
-    case readingCheckpoint, readingData, writingLog, writingTimeline, printing, packing, staging
+    case readingCheckpoint, readingData, writingLog, writingTimeline, printing, packing, staging, evaluating
 
     /// What a rank that is at it does.
     package var name: String {
@@ -15,6 +15,7 @@ package enum LongWork: Int64, CaseIterable, Sendable {
         case .writingTimeline: "writing the timeline"
         case .packing: "packing images"
         case .staging: "bringing shards to this host"
+        case .evaluating: "evaluating features"
         case .printing: "writing to standard output"
         }
     }

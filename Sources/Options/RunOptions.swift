@@ -27,6 +27,13 @@ package struct RunOptions: ParsableArguments {
     package var checkpointEvery = CheckpointInterval.epochs(20)
     @Option(help: "Newest checkpoints that are kept.") package var keepCheckpoints = 3
     @Option(help: "Epochs between checkpoints that are kept for good besides; 0 for none.") package var keepEvery = 0
+    @Option(
+        help: """
+            Epochs between looks at what the features are worth on the test images, linearly and by k-NN; the last epoch \
+            ends with one in any case; 0 for none (default: after the last epoch, if there are labelled test images).
+            """)
+    package var evalEvery: Int?
+    @Option(help: "Training images that such a look takes features of, at most.") package var evalImages = 60_000
     @Option(help: "Seed of weights, order, crops, flips and masks.") package var seed: UInt64 = 0
     @Option(
         help: """
@@ -46,6 +53,8 @@ package struct RunOptions: ParsableArguments {
 
     package func validate() throws {
         try Bounds.check("--keep-checkpoints", keepCheckpoints, Bounds.count)
+        try Bounds.check("--eval-every", evalEvery, 0...Bounds.count.upperBound)
+        try Bounds.check("--eval-images", evalImages, Bounds.count)
         try Bounds.check("--keep-every", keepEvery, 0...Bounds.count.upperBound)
         try checkLimits()
     }

@@ -33,7 +33,8 @@ struct FlagList: Decodable {
         return (list.subcommands ?? []).map(\.commandName).filter { $0 != "help" }
     }
 
-    /// Without the second half of pairs such as `--deterministic` and `--no-deterministic`, and without `--help` and `--version`.
+    /// Without the second half of pairs such as `--deterministic` and `--no-deterministic`, without `--help` and `--version`,
+    /// and without what is given by its place.
     static func of(_ command: String) throws -> [Flag] {
         let result = try Program.run([command, "--experimental-dump-help"])
         let list = try JSONDecoder().decode(FlagList.self, from: Data(result.output.utf8)).command
@@ -42,6 +43,8 @@ struct FlagList: Decodable {
                 ? candidate : (candidate.subcommands ?? []).lazy.compactMap(find).first
         }
         let flags = try #require(find(list)?.arguments, "\(result.output)")
-        return flags.filter { !$0.name.hasPrefix("no-") && !["help", "version"].contains($0.name) }
+        return flags.filter {
+            $0.kind != "positional" && !$0.name.hasPrefix("no-") && !["help", "version"].contains($0.name)
+        }
     }
 }

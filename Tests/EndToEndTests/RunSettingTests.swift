@@ -27,6 +27,7 @@ struct RunSettingTests {
         "augment": "none", "exif": "apply", "decode": "fast",
         "crop-min": "0.08",
         "mean": "0.485,0.456,0.406", "std": "0.25",
+        "eval-every": "3", "eval-images": "1000",
         "checkpoint-every": "5", "keep-checkpoints": "2", "keep-every": "10", "seed": "18446744073709551615",
         "spike-guard": "skip", "spike-threshold": "4", "replica-check-every": "10", "precision": "fp32", "threads": "3",
         "recompute-activations": "true", "stall-timeout": "30",
@@ -47,6 +48,7 @@ struct RunSettingTests {
             "steps", "warmup-steps", "seconds-per-image", "seconds-per-update", "bench-json", "json",
         ],
         "what is packed or looked at, and how": ["split", "shard-size", "resize", "encode", "quality", "seconds"],
+        "how features are evaluated": ["neighbors", "vote", "temperature", "l2"],
         "files of a dump": ["weights", "batch", "dump"],
     ]
 
@@ -100,7 +102,7 @@ struct RunSettingTests {
         }
         let others: Set<String> = [
             "num-workers", "threads", "recompute-activations", "stall-timeout", "checkpoint-every", "keep-checkpoints",
-            "keep-every",
+            "keep-every", "eval-every", "eval-images",
             // Looked at with the images, and with all ranks.
             "images", "precision", "data-kind", "classes", "on-bad-image",
             // Where lists and copies of images are kept.

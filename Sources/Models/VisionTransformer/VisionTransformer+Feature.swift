@@ -1,30 +1,46 @@
 internal import CVectorKernels
-internal import Layers
-internal import Tensors
+package import Layers
+package import Tensors
 
 /// The image feature, taken from the latent.
 extension VisionTransformer {
-    /// Overwrites `a.features`.
+    /// Overwrites `a.features`, and `a.pooled` where backward will need it.
     func extractFeatures(_ a: Activations, in context: LayerContext) {
-        let tokens = 1 + a.patches
         switch configuration.feature {
-        case .cls:
-            norm.forward(
-                a.latent.everyRow(from: 0, step: tokens), into: Operand(a.features), a.featureNorm, in: context)
-        case .clsOnce:
-            context.member.serially { a.features.copy(from: a.latent.everyRow(from: 0, step: tokens)) }
+        case .cls, .clsOnce: extract(configuration.feature, of: a, into: a.features, in: context)
         case .pooled:
-            context.forEachChunk(of: a.images) { range in
-                for image in range {
-                    let patches = a.latent.rows(image * tokens + 1..<(image + 1) * tokens)
-                    let mean = a.pooled.rows(image..<image + 1)
-                    mean.clear()
-                    unsafe umae_column_sums(
-                        UMAE_F32, patches.pointer, patches.stride, mean.pointer, patches.rows, mean.columns)
-                    unsafe umae_scale(mean.pointer, 1 / Float(patches.rows), mean.columns)
-                }
-            }
+            meanOfPatches(of: a, into: a.pooled, in: context)
             fcNorm?.forward(a.pooled, into: Operand(a.features), a.featureNorm, in: context)
+        }
+    }
+
+    /// A feature of each image that `forward` has seen last, whichever the model was trained with: the mean of the patch
+    /// tokens as it is. There can be no backward pass afterwards.
+    ///
+    /// - Parameter features: [N, D], overwritten.
+    package func extract(
+        _ feature: VisionTransformerConfiguration.Feature, of a: Activations, into features: Matrix,
+        in context: LayerContext
+    ) {
+        let classTokens = a.latent.everyRow(from: 0, step: 1 + a.patches)
+        switch feature {
+        case .cls: norm.forward(classTokens, into: Operand(features), a.featureNorm, in: context)
+        case .clsOnce: context.member.serially { features.copy(from: classTokens) }
+        case .pooled: meanOfPatches(of: a, into: features, in: context)
+        }
+    }
+
+    private func meanOfPatches(of a: Activations, into means: Matrix, in context: LayerContext) {
+        let tokens = 1 + a.patches
+        context.forEachChunk(of: a.images) { range in
+            for image in range {
+                let patches = a.latent.rows(image * tokens + 1..<(image + 1) * tokens)
+                let mean = means.rows(image..<image + 1)
+                mean.clear()
+                unsafe umae_column_sums(
+                    UMAE_F32, patches.pointer, patches.stride, mean.pointer, patches.rows, mean.columns)
+                unsafe umae_scale(mean.pointer, 1 / Float(patches.rows), mean.columns)
+            }
         }
     }
 

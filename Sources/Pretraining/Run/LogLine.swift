@@ -18,6 +18,10 @@ package struct LogLine: EpochRecord, Equatable {
     package let effectiveRank: Double
     /// Mean cosine between the class features of two views of an image; nil, and no key, where each has one.
     package let alignment: Double?
+    /// Shares of the test images that the features classify right, by neighbours and linearly; nil, and no key, for an epoch
+    /// after which that was not looked at.
+    package let testKNN: Double?
+    package let testLinear: Double?
 
     enum CodingKeys: String, CodingKey {
         case trainLR = "train_lr"
@@ -31,9 +35,11 @@ package struct LogLine: EpochRecord, Equatable {
         case imagesPerSecond = "images_per_second"
         case effectiveRank = "effective_rank"
         case alignment
+        case testKNN = "test_knn"
+        case testLinear = "test_linear"
     }
 
-    init(_ state: RunState, hasClassifier: Bool) {
+    init(_ state: RunState, hasClassifier: Bool, heldOut: HeldOutFigures?) {
         let sums = state.metrics
         let figures = sums.figures
         let steps = Double(max(sums.steps, 1))
@@ -52,5 +58,7 @@ package struct LogLine: EpochRecord, Equatable {
         // JSON has no infinity, and features that are all zero spread over no dimension.
         effectiveRank = figures.inverseEffectiveRank > 0 ? steps / figures.inverseEffectiveRank : 0
         alignment = loss.masksPerImage > 1 ? figures.alignment / steps : nil
+        testKNN = heldOut?.neighbors
+        testLinear = heldOut?.linear
     }
 }

@@ -1,6 +1,7 @@
 internal import Communication
 internal import ImageData
 internal import ImageSources
+package import Models
 package import Runs
 package import Tensors
 
@@ -10,14 +11,16 @@ extension PretrainRun {
     ///
     /// - Parameters:
     ///   - saves: whether the run is kept in a directory, for which rank 0 has a copy of weights and moments.
+    ///   - others: lays out what the run has besides.
     /// - Throws: on all ranks, `MemoryError` if the ranks of some host do not fit, or what is wrong with the batch.
     package static func plan(
-        _ configuration: PretrainConfiguration, _ layout: StepLayout, saves: Bool, on resources: RankResources
+        _ configuration: PretrainConfiguration, _ layout: StepLayout, saves: Bool,
+        besides others: (MaskedAutoencoder, MemoryPlan) -> Void = { _, _ in }, on resources: RankResources
     ) throws -> MemoryPlan {
         let communicator = resources.communicator
         try MemoryCheck.refuse(MemoryEstimate(configuration.step, ranks: communicator.size), in: communicator)
         let plan = try communicator.agree {
-            try layout.count(configuration.step, saves: saves, on: resources).memory
+            try layout.count(configuration.step, saves: saves, besides: others, on: resources).memory
         }
         try MemoryCheck.run(
             plan, held: layout.source.heldBytes,

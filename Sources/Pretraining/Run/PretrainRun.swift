@@ -33,6 +33,8 @@ package final class PretrainRun {
     /// By epoch, the share of its time that the rank which waited longest for images has waited for them.
     var waits: [Double] = []
     private let timelinePath: String?
+    /// What looks at the features, and after how many epochs; after the last one in any case.
+    package var evaluation: (by: any FeatureEvaluation, every: Int)?
 
     package enum Ending: Sendable {
         case finished
@@ -169,7 +171,7 @@ package final class PretrainRun {
 
     private func endEpoch() throws {
         let dataWait = try reportRanks()
-        let line = LogLine(state, hasClassifier: source.classCount != nil)
+        let line = LogLine(state, hasClassifier: source.classCount != nil, heldOut: try evaluate())
         // Agreed, so that ranks of other hosts know what they may wait for.
         try communicator.agree(during: .writingLog) { keeper?.log(line) }
         reporter.epoch(line, dataWait: dataWait)
@@ -180,6 +182,12 @@ package final class PretrainRun {
         // Steps and minutes may come round at an epoch's end too.
         let isDue = keeper.map { $0.isDue(epochs: state.epoch) || $0.isDue(step: state.step) } ?? false
         try save(isDue: isDue || isLast, atOnce: isLast)
+    }
+
+    /// What the features are worth after this epoch, where that is looked at. Collective.
+    private func evaluate() throws -> HeldOutFigures? {
+        guard let evaluation, isLastEpoch || (state.epoch + 1) % evaluation.every == 0 else { return nil }
+        return try evaluation.by.evaluate(model.encoder)
     }
 
     /// Starts a checkpoint on rank 0, or writes it at once. Collective.

@@ -97,9 +97,13 @@ package final class Reporter {
             line.trainAcc.map { .init(String(format: "online accuracy %.1f%%", 100 * $0), rank: 3) },
             .init(String(format: "effective rank %.1f", line.effectiveRank), rank: 2),
             line.alignment.map { .init(String(format: "alignment %.2f", $0), rank: 8) },
+            line.testLinear.map { .init(String(format: "test: linear %.1f%%", 100 * $0), rank: 9) },
+            line.testKNN.map { .init(String(format: "k-NN %.1f%%", 100 * $0), rank: 10) },
             .init(String(format: "%.0f images/s", line.imagesPerSecond), rank: 4), .init(Self.wait(dataWait), rank: 7),
         ]
         say(ProgressLine(fields: fields.compactMap { $0 }).text(width: width()))
+        // What was done between epochs is no time of the next one's steps.
+        (lastReport, imagesSinceReport) = (.now, 0)
     }
 
     private static func wait(_ share: Double) -> String {

@@ -80,12 +80,16 @@ package struct StepLayout {
     /// - Parameters:
     ///   - saves: whether rank 0 has a copy of weights and moments to write checkpoints from.
     ///   - heldBytes: what the images take in memory; nil for those of the source.
+    ///   - others: lays out what the run has besides.
     package func count(
-        _ c: StepConfiguration, saves: Bool, holding heldBytes: Int? = nil, on resources: RankResources
+        _ c: StepConfiguration, saves: Bool, holding heldBytes: Int? = nil,
+        besides others: (MaskedAutoencoder, MemoryPlan) -> Void = { _, _ in },
+        on resources: RankResources
     ) throws -> (step: PretrainStep, memory: MemoryPlan) {
         let counting = resources.counting
         let parts = try make(c, on: counting)
         if saves && resources.communicator.rank == 0 { _ = parts.snapshot(in: counting.memory) }
+        others(parts.model, counting.memory)
         counting.memory.add(.data, "images", bytes: heldBytes ?? source.heldBytes)
         return (parts.step, counting.memory)
     }

@@ -115,6 +115,6 @@ struct UmaeDist: ParsableCommand {
     /// The first runs where none is named.
     static let commands: [any WorldCommand.Type] = [
         PretrainCommand.self, DebugCommand.self, BenchCommand.self, PlanCommand.self, PackCommand.self,
-        DataCommand.self,
+        DataCommand.self, KNNCommand.self, LinearProbeCommand.self,
     ]
 }

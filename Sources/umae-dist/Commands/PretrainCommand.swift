@@ -2,6 +2,7 @@ import ArgumentParser
 import Checkpoints
 import Communication
 import Foundation
+import Evaluation
 import Host
 import ImageCodecs
 import ImageData
@@ -54,7 +55,14 @@ struct PretrainCommand: WorldCommand {
         try opening.examine(resume: resume?.checkpoint)
         let resources = RankResources(world, try options.compute.team(in: world))
         var layout = try layout(configuration, on: data, besides: resources.team, in: world)
-        let plan = try PretrainRun.plan(configuration, layout, saves: isKept, on: resources)
+        let test = try testImages(beside: data, in: world)
+        let plan = try PretrainRun.plan(
+            configuration, layout, saves: isKept,
+            besides: { model, plan in
+                guard let test else { return }
+                plan.add(.data, "test images", bytes: test.heldBytes)
+                evaluation(of: test, beside: layout, configuration, on: resources).prepare(model.encoder, plan: plan)
+            }, on: resources)
         for notice in try ProcessorAffinity.notices(threads: resources.team.count, in: world) { reporter.note(notice) }
         if try StopRequest.isPending(on: world) { return stopped(reporter, isKept, options.run.outputDir, step: 0) }
 
@@ -64,6 +72,9 @@ struct PretrainCommand: WorldCommand {
         layout.statistics = try configuration.statistics(of: layout.source, skipping: layout.badImages, in: world)
         let run = try PretrainRun(
             configuration, layout, saves: isKept, resume: resume, on: resources, reporter: reporter)
+        run.evaluation = test.map {
+            (by: evaluation(of: $0, beside: layout, configuration, on: resources), every: options.run.evalEvery ?? .max)
+        }
         var summary = RunSummary(
             run: run, data: data, threads: resources.team.count, ranks: world.size, hosts: world.hostLayout,
             directory: opening.place.path, resume: resume?.checkpoint,

@@ -112,6 +112,12 @@ struct RunSummary {
                 "  alignment         " + change("%.2f") { $0.alignment ?? 0 }
                     + ", mean cosine between the features of two views of an image")
         }
+        if let linear = last.testLinear, let neighbors = last.testKNN {
+            lines.append(
+                String(
+                    format: "  test accuracy     linear %.1f%%, k-NN %.1f%%, of whole test images by frozen features",
+                    100 * linear, 100 * neighbors))
+        }
         if let advice = run.adviceOnData { lines.append("  data              " + advice) }
         if let classes = data.classCount {
             lines.append(

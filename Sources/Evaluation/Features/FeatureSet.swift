@@ -1,0 +1,57 @@
+package import Models
+package import Tensors
+
+/// The features of a data set, of which each rank has those of its own images, which follow one another.
+package struct FeatureSet: Sendable {
+    package typealias Feature = VisionTransformerConfiguration.Feature
+
+    /// [n, D] of this rank.
+    package let rows: [Feature: Matrix]
+    /// Of this rank's images; nil where images have none.
+    package let labels: [Int32]?
+    package let classCount: Int?
+    /// Images of each rank.
+    package let counts: [Int]
+    package let rank: Int
+
+    package init(rows: [Feature: Matrix], labels: [Int32]?, classCount: Int?, counts: [Int], rank: Int) {
+        self.rows = rows
+        self.labels = labels
+        self.classCount = classCount
+        self.counts = counts
+        self.rank = rank
+    }
+
+    /// Of all ranks.
+    package var count: Int { counts.reduce(0, +) }
+
+    package subscript(feature: Feature) -> Matrix {
+        guard let found = rows[feature] else { preconditionFailure("the feature was not extracted") }
+        return found
+    }
+
+    /// Some of the images, chosen by their number among all.
+    func subset(_ isChosen: (Int) -> Bool) -> FeatureSet {
+        let chosen = counts.indices.map { Self.range(of: $0, in: counts).filter(isChosen) }
+        let own = chosen[rank].map { $0 - Self.range(of: rank, in: counts).lowerBound }
+        let rows = rows.mapValues { all in
+            let some = Matrix(rows: own.count, columns: all.columns)
+            for (place, row) in own.enumerated() { some.rows(place..<place + 1).copy(from: all.rows(row..<row + 1)) }
+            return some
+        }
+        return FeatureSet(
+            rows: rows, labels: labels.map { labels in own.map { labels[$0] } }, classCount: classCount,
+            counts: chosen.map(\.count), rank: rank)
+    }
+
+    /// Where a rank's images stand among all.
+    static func range(of rank: Int, in counts: [Int]) -> Range<Int> {
+        let first = counts[..<rank].reduce(0, +)
+        return first..<first + counts[rank]
+    }
+
+    /// As equal parts of so many images as can be, in order.
+    static func shares(of count: Int, ranks: Int) -> [Range<Int>] {
+        (0..<ranks).map { count * $0 / ranks..<count * ($0 + 1) / ranks }
+    }
+}

@@ -1,0 +1,37 @@
+package import Communication
+package import Tensors
+
+/// How many images a classifier gets right.
+package struct ClassificationAccuracy: Equatable, Sendable {
+    /// Shares of the images whose class is the likeliest, and one of the five likeliest.
+    package let top1: Double
+    package let top5: Double
+
+    /// Collective; every rank returns the same.
+    ///
+    /// - Parameter test: features with labels.
+    package init(
+        of classifier: LinearClassifier, on test: FeatureSet, _ feature: FeatureSet.Feature,
+        in world: any Communicator, _ team: Team
+    ) throws {
+        guard let labels = test.labels else { preconditionFailure("images need labels") }
+        let rows = classifier.scaling.scaled(test[feature])
+        let logits = Matrix(rows: rows.rows, columns: classifier.weights.rows)
+        TeamProducts(team).multiply(rows, classifier.weights, transposeB: true, bias: classifier.bias, into: logits)
+        var counts = [0.0, 0.0, Double(rows.rows)]
+        for row in 0..<rows.rows {
+            let place = Self.place(of: Int(labels[row]), in: logits.rows(row..<row + 1))
+            if place < 1 { counts[0] += 1 }
+            if place < 5 { counts[1] += 1 }
+        }
+        try world.allReduce(&counts, .sum)
+        top1 = counts[0] / max(counts[2], 1)
+        top5 = counts[1] / max(counts[2], 1)
+    }
+
+    /// Classes that are likelier, or as likely and before it.
+    private static func place(of label: Int, in logits: Matrix) -> Int {
+        let own = logits[0, label]
+        return (0..<logits.columns).count { logits[0, $0] > own || (logits[0, $0] == own && $0 < label) }
+    }
+}

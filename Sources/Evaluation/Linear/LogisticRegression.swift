@@ -1,0 +1,123 @@
+package import Communication
+internal import Foundation
+package import Tensors
+
+/// Multinomial logistic regression on features, fitted to the minimum by L-BFGS over all ranks' images: the mean
+/// cross-entropy plus l2/2 · ‖W‖².
+package struct LogisticRegression {
+    package let classes: Int
+    package let l2: Double
+    package var iterations = 300
+    package var tolerance = 1e-5
+
+    package init(classes: Int, l2: Double) {
+        self.classes = classes
+        self.l2 = l2
+    }
+
+    /// Collective; every rank returns the same.
+    ///
+    /// - Parameter training: features with labels, which are brought to mean 0 and variance 1 first.
+    package func fit(
+        _ training: FeatureSet, _ feature: FeatureSet.Feature, in world: any Communicator, _ team: Team
+    ) throws -> LinearClassifier {
+        guard let labels = training.labels else { preconditionFailure("images need labels") }
+        let scaling = try FeatureScaling(of: training[feature], in: world)
+        let problem = Problem(scaling.scaled(training[feature]), labels, classes: classes, TeamProducts(team))
+        let count = Double(max(training.count, 1))
+        var search = LBFGS()
+        (search.iterations, search.tolerance) = (iterations, tolerance)
+        let outcome = try search.minimize(from: [Double](repeating: 0, count: problem.parameters)) { point in
+            // The loss, and behind it the gradient.
+            var sums = try world.agree(during: .evaluating) { problem.sums(at: point) }
+            try world.allReduce(&sums, .sum)
+            var value = sums.removeLast() / count
+            for index in sums.indices {
+                sums[index] /= count
+                guard index < problem.weights else { continue }
+                value += l2 / 2 * point[index] * point[index]
+                sums[index] += l2 * point[index]
+            }
+            return (value, sums)
+        }
+        problem.take(outcome.point)
+        return LinearClassifier(weights: problem.w, bias: problem.bias, scaling: scaling)
+    }
+}
+
+extension LogisticRegression {
+    /// This rank's part of the loss and its gradient.
+    private final class Problem {
+        /// [C, D] and [1, C]
+        let w: Matrix
+        let bias: Matrix
+        private let rows: Matrix
+        private let labels: [Int32]
+        private let products: TeamProducts
+        /// [n, C], then their gradient.
+        private let logits: Matrix
+        private let dW: Matrix
+        private let losses: MatrixView<Double>
+
+        init(_ rows: Matrix, _ labels: [Int32], classes: Int, _ products: TeamProducts) {
+            precondition(labels.count == rows.rows && labels.allSatisfy { $0 >= 0 && $0 < classes })
+            self.rows = rows
+            self.labels = labels
+            self.products = products
+            w = Matrix(rows: classes, columns: rows.columns)
+            bias = Matrix(rows: 1, columns: classes)
+            logits = Matrix(rows: rows.rows, columns: classes)
+            dW = Matrix(rows: classes, columns: rows.columns)
+            losses = MatrixView(
+                rows: 1, columns: max(rows.rows, 1), values: [Double](repeating: 0, count: max(rows.rows, 1)))
+        }
+
+        var weights: Int { w.count }
+        var parameters: Int { w.count + bias.count }
+
+        func take(_ point: [Double]) {
+            for row in 0..<w.rows {
+                for column in 0..<w.columns { w[row, column] = Float(point[row * w.columns + column]) }
+            }
+            for column in 0..<bias.columns { bias[0, column] = Float(point[weights + column]) }
+        }
+
+        /// The gradient's sums over this rank's images, and the loss's behind them.
+        func sums(at point: [Double]) -> [Double] {
+            take(point)
+            products.multiply(rows, w, transposeB: true, bias: bias, into: logits)
+            let (logits, labels, losses) = (logits, labels, losses)
+            products.team.run { member in
+                member.forEachChunk(of: logits.rows) { range in
+                    for row in range { losses[0, row] = Self.softmax(logits.rows(row..<row + 1), Int(labels[row])) }
+                }
+            }
+            products.multiply(logits, transposeA: true, rows, into: dW)
+            var sums = [Double](repeating: 0, count: parameters + 1)
+            for row in 0..<dW.rows {
+                for column in 0..<dW.columns { sums[row * dW.columns + column] = Double(dW[row, column]) }
+            }
+            for row in 0..<logits.rows {
+                for column in 0..<logits.columns { sums[weights + column] += Double(logits[row, column]) }
+                sums[parameters] += losses[0, row]
+            }
+            return sums
+        }
+
+        /// Replaces logits [1, C] by the gradient of their cross-entropy, which it returns.
+        private static func softmax(_ logits: Matrix, _ label: Int) -> Double {
+            logits.withMutableElements { row in
+                var top = row[0]
+                for index in row.indices { top = max(top, row[index]) }
+                let own = Double(row[label] - top)
+                var total = 0.0
+                for index in row.indices {
+                    row[index] = exp(row[index] - top)
+                    total += Double(row[index])
+                }
+                for index in row.indices { row[index] = Float(Double(row[index]) / total) - (index == label ? 1 : 0) }
+                return log(total) - own
+            }
+        }
+    }
+}

@@ -1,0 +1,37 @@
+package import Checkpoints
+package import ImageData
+package import Models
+
+/// What evaluation needs to know of a pretraining run: the model, and what its images were normalised with.
+package struct PretrainedModel: Sendable {
+    package let checkpoint: Checkpoint
+    package let model: MaskedAutoencoderConfiguration
+    /// By channel; nil in a checkpoint of before they were kept.
+    package let statistics: ChannelStatistics?
+    /// Of the images that it was trained on.
+    package let dataPath: String
+
+    /// The part of a run's state that is of interest here; the rest is passed over.
+    private struct State: Codable {
+        struct Configuration: Codable {
+            var model = MaskedAutoencoderConfiguration()
+            var dataPath = ""
+            var mean: [Float]?
+            var standardDeviation: [Float]?
+        }
+
+        var configuration = Configuration()
+    }
+
+    /// - Throws: if the state of the checkpoint cannot be read.
+    package init(_ checkpoint: Checkpoint) throws {
+        let state = try checkpoint.state(completedFrom: State(), requiring: ["configuration"])
+        self.checkpoint = checkpoint
+        model = state.configuration.model
+        dataPath = state.configuration.dataPath
+        statistics =
+            if let mean = state.configuration.mean, let deviation = state.configuration.standardDeviation {
+                ChannelStatistics(mean: mean, standardDeviation: deviation)
+            } else { nil }
+    }
+}

@@ -1,0 +1,21 @@
+package import Models
+
+/// Looks now and then what the features of a model in training are worth on images that it is not trained on.
+package protocol FeatureEvaluation: AnyObject {
+    /// Collective; every rank returns the same.
+    ///
+    /// - Parameter encoder: whose weights are those of this moment. It is not changed.
+    func evaluate(_ encoder: VisionTransformer) throws -> HeldOutFigures
+}
+
+/// What was found.
+package struct HeldOutFigures: Codable, Equatable, Sendable {
+    /// Shares of the test images that are classified right: by the nearest training images, and linearly.
+    package let neighbors: Double
+    package let linear: Double
+
+    package init(neighbors: Double, linear: Double) {
+        self.neighbors = neighbors
+        self.linear = linear
+    }
+}

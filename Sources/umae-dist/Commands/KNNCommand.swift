@@ -1,0 +1,86 @@
+import ArgumentParser
+import Communication
+import Evaluation
+import Host
+import ImageSources
+import Foundation
+import Options
+import Pretraining
+import Runs
+import Settings
+
+/// `umae-dist knn`: how well the nearest training images tell the class of test images.
+struct KNNCommand: WorldCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "knn",
+        abstract: "Classify test images by their nearest training images in the features of a checkpoint.",
+        discussion: """
+            Cosine similarity of features of whole images; nothing is trained. Under mpirun ranks share the images, and \
+            the result is the same.
+            """)
+
+    enum Vote: String, CaseIterable, ExpressibleByArgument {
+        case weighted, uniform
+    }
+
+    @OptionGroup(title: "Encoder and images") var subject: EvaluationOptions
+    @Option(help: "Numbers of neighbours: 1,10,20,200.") var neighbors = NeighborCounts(values: [1, 10, 20, 200])
+    @Option(
+        help: "What a neighbour counts: weighted (exp of similarity over temperature, as in DINO), or uniform (1).")
+    var vote = Vote.weighted
+    @Option(help: "Temperature of --vote weighted (default: 0.07).") var temperature: Double?
+    @Flag(help: "Print one JSON object instead of lines.") var json = false
+
+    func validate() throws {
+        try Bounds.check("--temperature", temperature, .above(0))
+        guard vote == .weighted || temperature == nil else {
+            throw ValidationError("--temperature is for --vote weighted")
+        }
+    }
+
+    func run(in world: any Communicator) throws -> Int32 {
+        let reporter = Reporter(in: world)
+        let subject = try self.subject.open(in: world, note: reporter.note)
+        try world.agree {
+            guard let most = neighbors.values.max(), most > subject.training.count else { return }
+            throw SettingsError(
+                "--neighbors has \(most), and there are \(counted(subject.training.count, "training image"))")
+        }
+        if !json { reporter.say(lines: subject.opening) }
+        let features = try subject.features()
+        let classifier = NeighborClassifier(
+            neighbors: neighbors.values,
+            vote: vote == .uniform ? .uniform : .weighted(temperature: temperature ?? 0.07))
+        let result = try classifier.run(
+            subject.feature, training: features.training, test: features.test, in: world, subject.resources.team)
+        guard world.rank == 0 else { return ExitCode.done }
+        if json {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
+            let accuracies = Dictionary(
+                uniqueKeysWithValues: zip(result.neighbors.map { "\($0)" }, result.accuracies))
+            Console.print(String(decoding: try encoder.encode(accuracies), as: UTF8.self))
+        } else {
+            for (count, accuracy) in zip(result.neighbors, result.accuracies) {
+                Console.print(String(format: "k-NN     k = %-4d %.2f%%", count, 100 * accuracy))
+            }
+        }
+        return ExitCode.done
+    }
+}
+
+/// `1,10,20`
+struct NeighborCounts: ExpressibleByArgument {
+    let values: [Int]
+
+    init(values: [Int]) { self.values = values }
+
+    init?(argument: String) {
+        let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
+        let numbers = parts.compactMap { $0 }
+        guard numbers.count == parts.count && !numbers.isEmpty && numbers.allSatisfy({ $0 >= 1 }) else { return nil }
+        values = numbers
+    }
+
+    var defaultValueDescription: String { values.map(String.init).joined(separator: ",") }
+}

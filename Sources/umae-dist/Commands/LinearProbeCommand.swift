@@ -1,0 +1,57 @@
+import ArgumentParser
+import Communication
+import Evaluation
+import Foundation
+import Options
+import Pretraining
+import Runs
+import Settings
+
+/// `umae-dist linprobe`: how well a linear classifier on a checkpoint's features tells the class of test images.
+struct LinearProbeCommand: WorldCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "linprobe",
+        abstract: "Fit a linear classifier to the features of a checkpoint, and test it.",
+        discussion: """
+            The encoder stays as it is and sees whole images, once. On its features, brought to mean 0 and variance 1, \
+            logistic regression is fitted to the end by L-BFGS, with the l2 that is best for a tenth of the training images \
+            held out. Under mpirun ranks share the images, and the result is the same.
+            """)
+
+    @OptionGroup(title: "Encoder and images") var subject: EvaluationOptions
+    @Option(help: "Weight of the penalty l2/2 · ‖W‖² (default: the best of 1e-5, 1e-4, 1e-3 and 1e-2).") var l2: Double?
+    @Flag(help: "Print one JSON object instead of lines.") var json = false
+
+    private struct Report: Encodable {
+        let top1: Double
+        let top5: Double
+        let l2: Double
+    }
+
+    func validate() throws { try Bounds.check("--l2", l2, .atLeast(0)) }
+
+    func run(in world: any Communicator) throws -> Int32 {
+        let reporter = Reporter(in: world)
+        let subject = try self.subject.open(in: world, note: reporter.note)
+        if !json { reporter.say(lines: subject.opening) }
+        let features = try subject.features()
+        let result = try LinearProbe(penalties: l2.map { [$0] } ?? LinearProbe.usualPenalties).run(
+            subject.feature, training: features.training, test: features.test, in: world, subject.resources.team)
+        guard world.rank == 0 else { return ExitCode.done }
+        if json {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
+            let report = Report(top1: result.test.top1, top5: result.test.top5, l2: result.l2)
+            Console.print(String(decoding: try encoder.encode(report), as: UTF8.self))
+            return ExitCode.done
+        }
+        for (l2, top1) in result.heldOut {
+            Console.print(String(format: "l2       %-7g %.2f%% of the training images held out", l2, 100 * top1))
+        }
+        Console.print(
+            String(
+                format: "linear   top-1 %.2f%%, top-5 %.2f%% (l2 %g)", 100 * result.test.top1, 100 * result.test.top5,
+                result.l2))
+        return ExitCode.done
+    }
+}

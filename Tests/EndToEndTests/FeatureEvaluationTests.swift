@@ -1,0 +1,131 @@
+import Foundation
+import TestSupport
+import Tensors
+import Testing
+
+@Suite("What features are worth on test images", .serialized)
+struct FeatureEvaluationTests {
+    /// 96 training and 37 test images of 16×16 in three classes that can be told apart, as IDX.
+    private func data(_ folder: TemporaryDirectory, testLabels: Bool = true) throws -> String {
+        let directory = folder.file("data")
+        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        func write(_ name: String, _ bytes: [UInt8]) throws {
+            try Data(bytes).write(to: URL(fileURLWithPath: "\(directory)/\(name)"))
+        }
+        for (stem, count, salt) in [("train", 96, 0), ("t10k", 37, 1000)] {
+            var pixels: [UInt8] = []
+            var labels: [UInt8] = []
+            for image in 0..<count {
+                let label = image * 7 % 3
+                var random = SampleRandom(seed: 4, epoch: 0, sample: salt + image, purpose: .syntheticImage)
+                // Stripes of a direction and width for each class, and noise.
+                for place in 0..<256 {
+                    let (x, y) = (place % 16, place / 16)
+                    let stripe = [x / 2, y / 2, (x + y) / 3][label] % 2
+                    pixels.append(UInt8(stripe * 150 + Int(random.uniform() * 100)))
+                }
+                labels.append(UInt8(label))
+            }
+            let size = [UInt8](repeating: 0, count: 3) + [UInt8(count)]
+            try write("\(stem)-images-idx3-ubyte", [0, 0, 8, 3] + size + [0, 0, 0, 16, 0, 0, 0, 16] + pixels)
+            if stem == "train" || testLabels {
+                try write("\(stem)-labels-idx1-ubyte", [0, 0, 8, 1] + size + labels)
+            }
+        }
+        return directory
+    }
+
+    private func train(
+        _ folder: TemporaryDirectory, _ name: String, data: String, ranks: Int? = nil, _ more: [String] = []
+    ) throws -> Program.Result {
+        let result = try Program.run(
+            SmallRun.arguments(folder.file(name), epochs: 3, batch: 16)
+                + ["--data-path", data, "--in-chans", "1"] + more, ranks: ranks)
+        #expect(result.exitCode == 0, "\(result.errors)")
+        return result
+    }
+
+    private func log(_ folder: TemporaryDirectory, _ name: String) throws -> [[String: Double]] {
+        try String(contentsOfFile: folder.file("\(name)/log.txt"), encoding: .utf8).split(separator: "\n").map {
+            try #require(JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Double])
+        }
+    }
+
+    private func json(_ arguments: [String], ranks: Int? = nil) throws -> [String: Double] {
+        let result = try Program.run(arguments + ["--json", "--threads", "1", "--precision", "fp32"], ranks: ranks)
+        #expect(result.exitCode == 0, "\(result.errors)")
+        return try #require(JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Double])
+    }
+
+    @Test("are looked at after the last epoch, or more often, and training is the same")
+    func whileTraining() throws {
+        let folder = try TemporaryDirectory()
+        let data = try data(folder)
+        let usual = try train(folder, "usual", data: data)
+        #expect(usual.output.contains("test accuracy     linear "))
+        #expect(
+            try log(folder, "usual").map { $0["test_linear"] != nil && $0["test_knn"] != nil } == [false, false, true])
+        _ = try train(folder, "often", data: data, ["--eval-every", "1"])
+        let never = try train(folder, "never", data: data, ["--eval-every", "0"])
+        #expect(!never.output.contains("test accuracy"))
+        #expect(try log(folder, "never").allSatisfy { $0["test_linear"] == nil })
+        let lines = try log(folder, "often")
+        #expect(lines.allSatisfy { ($0["test_linear"] ?? 0) > 0.4 && ($0["test_knn"] ?? 0) > 0.4 })
+        let weights = try SmallRun.weights(folder.file("usual"), step: 18, keyBiases: true)
+        for name in ["often", "never"] {
+            #expect(try SmallRun.weights(folder.file(name), step: 18, keyBiases: true) == weights, "\(name)")
+        }
+    }
+
+    @Test("are the same by the commands knn and linprobe, at any number of ranks, 37 test images among them")
+    func commands() throws {
+        let folder = try TemporaryDirectory()
+        let data = try data(folder)
+        _ = try train(folder, "run", data: data)
+        let last = try #require(try log(folder, "run").last)
+        for ranks in [nil, 2, 3] {
+            let neighbors = try json(["knn", folder.file("run"), "--neighbors", "1,20"], ranks: ranks)
+            #expect(neighbors["20"] == last["test_knn"])
+            let linear = try json(["linprobe", folder.file("run"), "--l2", "1e-4"], ranks: ranks)
+            #expect(linear["top1"] == last["test_linear"])
+        }
+        // Another feature is another one.
+        let other = try Program.run([
+            "knn", folder.file("run"), "--feature", "pooled", "--batch-size", "5", "--neighbors", "1",
+        ])
+        #expect(other.exitCode == 0 && other.output.contains("feature  pooled") && other.output.contains("k = 1 "))
+    }
+
+    @Test("what cannot be evaluated is said in one line")
+    func refusals() throws {
+        let folder = try TemporaryDirectory()
+        let data = try data(folder, testLabels: false)
+        // Without labels nothing is looked at, unless it is asked for.
+        let quiet = try train(folder, "run", data: data)
+        #expect(!quiet.output.contains("test accuracy"))
+        let asked = try Program.run(
+            SmallRun.arguments(folder.file("asked"), batch: 16)
+                + ["--data-path", data, "--in-chans", "1", "--eval-every", "1"])
+        #expect(asked.exitCode != 0 && asked.messages.count == 1 && asked.errors.contains("--eval-every"))
+        #expect(!FileManager.default.fileExists(atPath: folder.file("asked")))
+        let run = folder.file("run")
+        for (arguments, mentions) in [
+            (["knn", run], "labels"), (["knn", folder.file("nowhere")], "nowhere"), (["linprobe", data], "checkpoint"),
+            (["knn", run, "--data-path", "synthetic", "--mean", "0.1,0.2"], "--mean has 2 values"),
+            (["knn", run, "--neighbors", "0"], "neighbors"),
+        ] {
+            let result = try Program.run(arguments, ranks: 2, environment: Program.endingTogether)
+            #expect(result.exitCode != 0 && result.messages.count == 1, "\(arguments): \(result.errors)")
+            #expect(result.errors.contains(mentions), "\(arguments): \(result.errors)")
+        }
+    }
+
+    @Test("more neighbours than training images are refused")
+    func tooManyNeighbors() throws {
+        let folder = try TemporaryDirectory()
+        _ = try train(folder, "run", data: try data(folder), ["--eval-every", "0"])
+        let result = try Program.run(["knn", folder.file("run"), "--neighbors", "20,200"])
+        #expect(result.exitCode != 0 && result.messages.count == 1)
+        #expect(result.errors.contains("--neighbors has 200, and there are 96 training images"))
+    }
+}

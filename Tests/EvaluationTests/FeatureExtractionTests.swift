@@ -1,0 +1,77 @@
+import Augmentation
+import Communication
+import Evaluation
+import ImageArrays
+import ImageCodecs
+import ImageData
+import ImageSources
+import Layers
+import Models
+import Tensors
+import TestSupport
+import Testing
+
+@Suite("Features of a data set")
+struct FeatureExtractionTests {
+    static let configuration: VisionTransformerConfiguration = {
+        var c = VisionTransformerConfiguration()
+        (c.imageHeight, c.imageWidth, c.patchSize, c.channels) = (16, 16, 4, 2)
+        (c.embedDim, c.depth, c.heads) = (32, 3, 4)
+        return c
+    }()
+    static let features: [VisionTransformerConfiguration.Feature] = [.cls, .clsOnce, .pooled]
+
+    private static func source(_ count: Int) throws -> SyntheticImages {
+        try SyntheticImages(
+            SyntheticImageParameters(count: count, channels: 2, size: ImageSize(height: 16, width: 16)), split: .test)
+    }
+
+    private static var transform: ImageTransform {
+        ImageTransform(
+            size: ImageSize(height: 16, width: 16),
+            statistics: ChannelStatistics(mean: [0.4, 0.5], standardDeviation: [0.2, 0.3]), augmentation: .whole)
+    }
+
+    private static func encoder(images: Int, threads: Int) throws -> FrozenEncoder {
+        let parameters = ParameterSet(VisionTransformer.specifications(configuration), plan: MemoryPlan())
+        let encoder = VisionTransformer(configuration, parameters, .float32, plan: MemoryPlan())
+        parameters.initialize(seed: 3)
+        encoder.computePositions()
+        let frozen = FrozenEncoder(encoder, images: images, team: try Team(threads: threads), plan: MemoryPlan())
+        frozen.refreshWeights()
+        return frozen
+    }
+
+    /// Of each rank, by feature.
+    private func extract(ranks: Int, count: Int, images: Int, threads: Int = 1) throws -> [[[Float]]] {
+        try InProcessWorld.run(ranks: ranks) { world in
+            let encoder = try Self.encoder(images: images, threads: threads)
+            let found = try FeatureExtraction(encoder, Self.transform, keeping: Self.features, plan: MemoryPlan())
+                .run(Self.source(count), in: world)
+            #expect(found.count == count && found.counts.count == ranks)
+            #expect(found.labels?.count == found.counts[world.rank])
+            return Self.features.map { found[$0].array }
+        }
+    }
+
+    @Test("each image has its own once, whatever the ranks, threads and passes", arguments: [1, 2, 3, 8])
+    func everyImage(ranks: Int) throws {
+        let count = 37
+        let alone = try extract(ranks: 1, count: count, images: count)[0]
+        // Images differ, and so do the features.
+        #expect(Set(alone.map { $0[0] }).count == Self.features.count)
+        #expect(Set(stride(from: 0, to: alone[0].count, by: 32).map { alone[0][$0] }).count == count)
+        for (images, threads) in [(4, 1), (5, 2)] {
+            let parts = try extract(ranks: ranks, count: count, images: images, threads: threads)
+            for feature in Self.features.indices {
+                #expect(relativeError(parts.flatMap { $0[feature] }, alone[feature]) < 1e-6)
+            }
+        }
+    }
+
+    @Test("fewer images than ranks")
+    func fewImages() throws {
+        let parts = try extract(ranks: 4, count: 3, images: 8)
+        #expect(parts.map { $0[0].count / 32 } == [0, 1, 1, 1])
+    }
+}
