@@ -171,13 +171,18 @@ let package = Package(
         tests(
             "FuzzTests",
             [
-                "Datasets", "ImageArrays", "ImageFiles", "ImageSources", "Host", "ImageCodecs", "Safetensors",
+                "Datasets", "ImageArrays", "ImageFiles", "ImageShards", "ImageSources", "Host", "ImageCodecs",
+                "Safetensors",
                 "Settings", "Tensors", "TestSupport",
             ]),
         tests("HostTests", ["Host", "TestSupport"]),
-        tests("ImageCodecsTests", ["ImageCodecs", "Tensors", "TestSupport"], resources: [.copy("Fixtures")]),
+        tests("ImageCodecsTests", ["Host", "ImageCodecs", "Tensors", "TestSupport"], resources: [.copy("Fixtures")]),
         tests(
-            "DatasetsTests", ["Datasets", "ImageSources", "Host", "ImageCodecs", "Tensors", "TestSupport"]),
+            "DatasetsTests",
+            [
+                "Datasets", "ImageFiles", "ImageShards", "ImageSources", "Host", "ImageCodecs", "Tensors",
+                "TestSupport",
+            ]),
         tests(
             "ImageArraysTests",
             ["Datasets", "ImageArrays", "ImageSources", "Host", "ImageCodecs", "Tensors", "TestSupport"],

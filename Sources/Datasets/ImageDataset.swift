@@ -7,6 +7,17 @@ package import ImageSources
 
 // Finds out which data set a path holds.
 extension ImageDataset {
+    /// The images of some classes alone; nil takes all. Of a folder the others have not been listed.
+    ///
+    /// - Throws: if there are no classes that have names, or not these.
+    package static func select(
+        _ classes: Set<String>?, of source: any ImageSource
+    ) throws(ImageDataError) -> any ImageSource {
+        guard let classes else { return source }
+        guard let images = source as? EncodedImages else { throw .noClassNames(path: source.name) }
+        return try images.taking(classes)
+    }
+
     /// Looks what the images of one split are, and opens none of them.
     ///
     /// A directory is recognised by the names in it: IDX files of MNIST or Fashion-MNIST, or the binary files of CIFAR-10 or
@@ -16,7 +27,7 @@ extension ImageDataset {
     /// - Parameters:
     ///   - path: a directory, a .npy file, or the word `synthetic`.
     ///   - kind: what it is, where it should not be found by looking.
-    ///   - classes: the names of the directories to take of a folder of classes; nil for all.
+    ///   - classes: the names of the directories to list of a folder of classes; nil for all.
     /// - Throws: one line that names the file at fault and says what to do.
     package static func find(
         path: String, split: Split, kind: Kind = .auto, classes: Set<String>? = nil

@@ -13,8 +13,9 @@ package struct RequestedPart: Hashable, Sendable {
     /// these take libjpeg-turbo less time than the whole image: the others have no vector code there.
     var eighths: Int {
         guard let size else { return 8 }
-        let scales = [1, 2, 4]
-        return scales.first { box.width * $0 >= 8 * size.width && box.height * $0 >= 8 * size.height } ?? 8
+        // How many times as long as it will be, the shorter of both sides.
+        let excess = min(box.width / size.width, box.height / size.height)
+        return excess >= 8 ? 1 : excess >= 4 ? 2 : excess >= 2 ? 4 : 8
     }
 }
 

@@ -7,12 +7,12 @@ package import Tensors
 /// JPEG and PNG images, each read and decoded when it is asked for: files of a directory, or parts of files that hold many.
 package struct EncodedImages: ImageSource {
     package let name: String
-    package let index: SampleIndex
-    package let identity: DataIdentity
+    package private(set) var index: SampleIndex
+    package private(set) var identity: DataIdentity
     package let form: String
     package let notes: [String]
     package private(set) var decoding = Decoding()
-    private let content: Content
+    private var content: Content
 
     private enum Content {
         case files(OpenDirectory)
@@ -54,6 +54,16 @@ package struct EncodedImages: ImageSource {
     package func decoded(_ decoding: Decoding) -> EncodedImages {
         var images = self
         images.decoding = decoding
+        return images
+    }
+
+    /// Those of some classes alone, of a data set whose classes have names.
+    package func taking(_ classes: Set<String>) throws(ImageDataError) -> EncodedImages {
+        var images = self
+        images.index = try index.taking(classes, of: name)
+        guard images.index.count > 0 else { throw .noImages(path: name) }
+        images.identity = images.index.identity
+        if case .shards(let shards, _) = content { images.content = .shards(shards, images.index.places ?? []) }
         return images
     }
 

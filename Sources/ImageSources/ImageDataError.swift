@@ -55,6 +55,8 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
     case emptyClasses(path: String, count: Int, first: String)
     /// Classes that were asked for and are not there.
     case missingClasses(path: String, count: Int, first: String)
+    /// Classes were asked for by names, and there are none.
+    case noClassNames(path: String)
     /// The parameters of synthetic images make no image.
     case impossibleSynthetic(reason: String)
     /// The data set is smaller than one global batch.
@@ -128,6 +130,9 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
         case .emptyClasses(let path, let count, let first):
             "\(path): no JPEG or PNG images for \(count == 1 ? "class" : "\(count) classes, as") \(first); remove "
                 + "\(count == 1 ? "its directory" : "their directories") or fetch the images again"
+        case .noClassNames(let path):
+            "\(path): its classes have no names, of which --classes could take some; that needs a directory for each class, "
+                + "or tars or a pack of such a folder"
         case .missingClasses(let path, let count, let first):
             "\(path): \(count) of the classes asked for are not there, the first of them \(first)"
         case .impossibleSynthetic(let reason):

@@ -32,21 +32,30 @@ package struct DataOpening {
     /// - Throws: if they cannot be read.
     package func open(_ split: ImageDataset.Split, in world: any Communicator) throws -> any ImageSource {
         let share = copiesArrays ? try world.hostShare() : nil
-        let found = try find(split, in: world)
-        if case .unlisted(let images) = found { return try open(images, in: world) }
-        return try world.agree(during: .readingData) { try found.open(split, synthetic: synthetic, sharing: share) }
+        let chosen = try world.agree { try DataOptions.classNames(classes) }
+        let found = try find(split, chosen, in: world)
+        let all: any ImageSource
+        if case .unlisted(let images) = found {
+            all = try open(images, in: world)
+        } else {
+            all = try world.agree(during: .readingData) {
+                try found.open(split, synthetic: synthetic, sharing: share)
+            }
+        }
+        return try world.agree { try ImageDataset.select(chosen, of: all) }
     }
 
     /// What rank 0 finds where this rank is told to look. A file system that all ranks ask at once is slow to answer.
-    private func find(_ split: ImageDataset.Split, in world: any Communicator) throws -> FoundImages {
+    private func find(
+        _ split: ImageDataset.Split, _ chosen: Set<String>?, in world: any Communicator
+    ) throws -> FoundImages {
         // Ranks that are told to look elsewhere would open what nobody has asked them for.
         try world.agreeOnEqual(
             "flags of data", ["--data-path \(path)", "--data-kind \(kind)", "--classes \(classes ?? "none")"])
         let bytes = try world.fromFirst(during: .readingData) {
-            let classNames = try DataOptions.classNames(classes)
             let found: FoundImages
             do throws(ImageDataError) {
-                found = try ImageDataset.find(path: path, split: split, kind: kind, classes: classNames)
+                found = try ImageDataset.find(path: path, split: split, kind: kind, classes: chosen)
             } catch {
                 guard case .oneClass = error else { throw error }
                 throw FlagError("\(error), or --data-kind flat for these images alone, without labels")

@@ -29,7 +29,11 @@ package struct DataOptions: ParsableArguments {
             $XDG_CACHE_HOME or ~/.cache).
             """, completion: .directory)
     package var cacheDir: String?
-    @Option(help: "File of the classes to take of a folder, a name of a directory on each line.", completion: .file())
+    @Option(
+        help: """
+            File of the classes to take of a folder, a name of a directory on each line, or one in recipes/: \
+            imagenet100-classes.
+            """, completion: .file())
     package var classes: String?
 
     @Option(
@@ -86,18 +90,21 @@ package struct DataOptions: ParsableArguments {
         try Bounds.check("--num-workers", numWorkers, 0...64)
     }
 
-    /// The lines of the file of classes; nil where none is given.
+    /// The names in the file of classes, which may be one of those that come with the program; nil where none is given.
     package static func classNames(_ classes: String?) throws -> Set<String>? {
         guard let classes else { return nil }
+        let places = RecipesDirectory.places(of: classes, suffixes: [".txt"])
         let bytes: [UInt8]
-        do { bytes = try TextFile.content(of: classes, limit: 1 << 24) } catch {
+        do {
+            bytes = try TextFile.content(
+                of: places.first(where: RecipesDirectory.isFile) ?? classes, limit: 1 << 24)
+        } catch {
             throw SettingsError("--classes: cannot read \(error)")
         }
-        let text = String(decoding: bytes, as: UTF8.self)
-        // A name may be followed by what people call the class.
-        let names = text.split(whereSeparator: \.isNewline).compactMap { line in
-            line.split(whereSeparator: \.isWhitespace).first
-        }
+        let lines = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline)
+            .map { $0.split(whereSeparator: \.isWhitespace) }.filter { !$0.isEmpty }
+        // A name may be followed by what people call the class; a line alone is a list of names.
+        let names = lines.count == 1 ? lines[0] : lines.map { $0[0] }
         guard !names.isEmpty else { throw SettingsError("--classes: \(classes) names no class") }
         return Set(names.map(String.init))
     }

@@ -83,36 +83,15 @@ package enum RecipeFile {
     /// Whether a file holds nothing but comments.
     private static func isEmpty(_ root: Node) -> Bool { root.scalar?.string.isEmpty ?? false }
 
-    /// `recipe` itself if there is such a file; a mere name also in `recipes/` of the working directory and of the checkout
-    /// that this program was built in.
+    /// `recipe` itself if there is such a file; a mere name also in the directories of recipes.
     private static func path(of recipe: String) throws(SettingsError) -> String {
-        var places = [recipe]
-        if !recipe.contains("/") {
-            let suffixes = [".yaml", ".yml"]
-            let suffix = suffixes.first(where: recipe.hasSuffix) ?? ""
-            let files = suffixes.map { recipe.dropLast(suffix.count) + $0 }
-            for directory in ["recipes"] + [checkout.map { "\($0)/recipes" }].compactMap({ $0 }) {
-                places += files.map { "\(directory)/\($0)" }
-            }
-        }
-        if let found = places.first(where: isFile) { return found }
+        let places = RecipesDirectory.places(of: recipe, suffixes: [".yaml", ".yml"])
+        if let found = places.first(where: RecipesDirectory.isFile) { return found }
         let installed =
-            checkout == nil && !recipe.contains("/")
+            RecipesDirectory.checkout == nil && !recipe.contains("/")
             ? " (this program is not in the checkout it was built in, whose recipes/ would be looked in)" : ""
         throw SettingsError(
             "--recipe: there is no \(places.joined(separator: ", nor "))\(installed); give the path of a YAML file, "
                 + "or the name of one in recipes/")
-    }
-
-    private static func isFile(_ path: String) -> Bool {
-        var isDirectory: ObjCBool = false
-        return unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) && !isDirectory.boolValue
-    }
-
-    /// What holds the `.build` that the running program is in.
-    private static var checkout: String? {
-        let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().pathComponents
-        guard let build = program.lastIndex(of: ".build"), build > 0 else { return nil }
-        return NSString.path(withComponents: Array(program[..<build]))
     }
 }

@@ -4,6 +4,7 @@ import Host
 import ImageArrays
 import ImageCodecs
 import ImageFiles
+import ImageShards
 import ImageSources
 import Safetensors
 import Settings
@@ -17,7 +18,7 @@ import TestSupport
 /// scripts/fuzz gives more inputs, with the address sanitizer.
 @Suite("Readers and bytes that nobody meant", .serialized)
 struct FuzzTests {
-    /// Inputs for each reader, and which: UMAE_FUZZ_INPUTS, UMAE_FUZZ_SEED.
+    /// Inputs for each reader, and which: UMAE_FUZZ_INPUTS, UMAE_FUZZ_FIRST, UMAE_FUZZ_SEED.
     private static func number(_ name: String, _ usual: Int) -> Int {
         ProcessInfo.processInfo.environment[name].flatMap { Int($0) } ?? usual
     }
@@ -28,7 +29,8 @@ struct FuzzTests {
         defer { unsafe unlink(kept) }
         let before = Self.peakBytes
         var accepted = 0
-        for number in 0..<Self.number("UMAE_FUZZ_INPUTS", 6_000) {
+        let first = Self.number("UMAE_FUZZ_FIRST", 0)
+        for number in first..<first + Self.number("UMAE_FUZZ_INPUTS", 80_000) {
             var mutator = Mutator(seeds, seed: UInt64(Self.number("UMAE_FUZZ_SEED", 1)), number: number)
             let input = mutator.next()
             if Self.keepsInputs { try Data(input).write(to: URL(fileURLWithPath: kept)) }
@@ -49,20 +51,43 @@ struct FuzzTests {
         return usage.ru_maxrss * 1024
     }
 
-    @Test("images", arguments: [[".jpg", ".jpeg"], [".png"]])
+    /// JPEG, PNG, and what is not encoded.
+    private static let encodings: [[String]] = [[".jpg", ".jpeg"], [".png"], []]
+
+    @Test("images", arguments: encodings)
     func images(suffixes: [String]) throws {
         let buffer = ImageBuffer()
-        try fuzz(imageFixtures(suffixes).map(\.bytes).filter { $0.count < 20_000 }) { bytes in
-            // A part, as crops are: whole images of impossible sizes take seconds.
+        let seeds =
+            suffixes.isEmpty
+            ? [Array("P6\n9 7\n255\n".utf8) + patternBytes(189), Array("P6 1\t2\r\n255 ".utf8) + patternBytes(6)]
+            : try imageFixtures(suffixes).map(\.bytes).filter { $0.count < 20_000 }
+        try fuzz(seeds) { bytes in
+            var decoding = Decoding()
+            // Each input is decoded in one way.
+            if bytes.count & 1 == 0 { decoding.exif = .apply }
+            if bytes.count & 2 == 0 { decoding.fidelity = .fast }
             let part = { (size: ImageSize) in
+                // As crops are: whole images of impossible sizes take seconds.
                 let (height, width) = (min(size.height, 64), min(size.width, 64))
-                return CropBox(
+                let box = CropBox(
                     top: (size.height - height) / 2, left: (size.width - width) / 3, height: height, width: width)
+                return RequestedPart(
+                    box, resizedTo: ImageSize(height: 1 + height / 5, width: 1 + bytes.count % 32))
             }
             let input = suffixes == [".png"] ? withChunkChecksums(bytes) : bytes
-            let view = try buffer.decoder.decode(input.span, part: part, into: buffer)
-            #expect(view.size.pixels <= 64 * 64)
+            let found = try buffer.decoder.decode(input.span, decoding, request: part, into: buffer)
+            #expect(found.pixels.size.pixels <= 64 * 64)
+            #expect(found.box.top + found.box.height <= Double(found.pixels.size.height))
+            #expect(found.box.left + found.box.width <= Double(found.pixels.size.width))
         }
+    }
+
+    /// Without truncating it first, after which file systems bring a file to its disk at once.
+    private func write(_ bytes: [UInt8], to path: String) {
+        let file = unsafe open(path, O_WRONLY | O_CREAT, 0o600)
+        defer { close(file) }
+        let written = unsafe bytes.withUnsafeBytes { unsafe pwrite(file, $0.baseAddress, $0.count, 0) }
+        #expect(written == bytes.count && ftruncate(file, off_t(bytes.count)) == 0)
     }
 
     /// Gives bytes to a reader of files.
@@ -70,7 +95,7 @@ struct FuzzTests {
         let directory = try TemporaryDirectory()
         let path = directory.file(name)
         try fuzz(seeds) { bytes in
-            try Data(bytes).write(to: URL(fileURLWithPath: path))
+            write(bytes, to: path)
             try body(path)
         }
     }
@@ -93,29 +118,72 @@ struct FuzzTests {
         }
     }
 
+    /// Reads something of the last image.
+    private func readLast(_ images: any ImageSource) throws {
+        let view = try images.decode(at: images.count - 1, into: ImageBuffer())
+        _ = value(view, row: view.size.height - 1, column: view.size.width - 1, channel: view.channels - 1)
+        if images.classCount != nil { _ = images.label(at: images.count - 1) }
+    }
+
+    @Test("files of NumPy")
+    func npy() throws {
+        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .appendingPathComponent("../ImageArraysTests/Fixtures/arrays").standardized
+        let files = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted().map { name in
+            (name: name, bytes: [UInt8](try Data(contentsOf: folder.appendingPathComponent(name))))
+        }
+        let images = files.filter { !$0.name.hasPrefix("labels") }.map(\.bytes)
+        #expect(images.count > 8)
+        try fuzz(file: "images.npy", images) { path in
+            try readLast(try ImageDataset.open(path: path, split: .train))
+        }
+        let directory = try TemporaryDirectory()
+        let path = directory.file("labels.npy")
+        // Three images, and a label for each.
+        try directory.write("images.npy", try #require(files.first { $0.name == "rgb.npy" }).bytes)
+        try fuzz(files.filter { $0.name.hasPrefix("labels") }.map(\.bytes)) { bytes in
+            write(bytes, to: path)
+            try readLast(try ImageDataset.open(path: directory.path, split: .train))
+        }
+    }
+
+    @Test("packs, of which the index says where images are")
+    func pack() throws {
+        let directory = try TemporaryDirectory()
+        for (name, salt) in [("a/1.png", 1), ("b/2.png", 2)] {
+            try directory.write("folder/" + name, samplePNG(ImageSize(height: 4, width: 5), salt: salt))
+        }
+        let folder = try #require(
+            try ImageDataset.open(path: directory.file("folder"), split: .train) as? EncodedImages)
+        var writer = try PackWriter(path: directory.file("pack"), shardBytes: 100)
+        let buffer = ImageBuffer()
+        for index in 0..<folder.count {
+            try folder.encoded(at: index, into: buffer).withElements { try writer.append($0) }
+        }
+        #expect(try writer.finish(as: folder.index) == 2)
+        let index = directory.file("pack/index.umae")
+        try fuzz([[UInt8](try Data(contentsOf: URL(fileURLWithPath: index)))]) { bytes in
+            write(withChecksum(bytes), to: index)
+            try readLast(try ImageDataset.open(path: directory.file("pack"), split: .train))
+        }
+    }
+
     @Test("tar shards")
     func tar() throws {
-        let directory = try TemporaryDirectory()
         let image = samplePNG(ImageSize(height: 4, width: 5))
-        for (name, bytes) in [
-            ("a/1.png", image), ("b/2.png", image), ("b/2.cls", Array("1".utf8)),
-            ("a/1.cls", Array("0".utf8)),
-        ] {
-            try directory.write("files/" + name, bytes)
-        }
-        var seeds: [[UInt8]] = []
-        for format in ["ustar", "pax", "gnu"] {
-            let process = Process()
-            process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-            let tar = directory.file("\(format).tar")
-            process.arguments = ["tar", "--format", format, "-b", "1", "-cf", tar, "-C", directory.file("files"), "."]
-            try process.run()
-            process.waitUntilExit()
-            seeds.append([UInt8](try Data(contentsOf: URL(fileURLWithPath: tar))))
+        let members = [
+            ("a/1.png", image), ("a/1.cls", Array("0".utf8)), ("b/2.png", image),
+            ("b/2.json", Array(#"{"label": 1}"#.utf8)),
+        ]
+        let seeds = TarFormat.allCases.map { format in
+            var tar = TarBytes(format)
+            for (name, bytes) in members { tar.add("./" + name, bytes) }
+            tar.add("c/3.cls", Array("2".utf8))
+            tar.add("c/3.png", [], type: "1", link: "./a/1.png")
+            return tar.finished
         }
         try fuzz(file: "shard.tar", seeds) { path in
-            let images = try ImageDataset.open(path: path, split: .train, kind: .shards)
-            _ = try images.decode(at: images.count - 1, into: ImageBuffer()).planes
+            try readLast(try ImageDataset.open(path: path, split: .train, kind: .shards))
         }
     }
 

@@ -8,6 +8,7 @@ extension ImageDataset {
         path: String, split: Split, kind: Kind = .auto, classes: Set<String>? = nil,
         synthetic: SyntheticImageParameters = SyntheticImageParameters()
     ) throws(ImageDataError) -> any ImageSource {
-        try find(path: path, split: split, kind: kind, classes: classes).open(split, synthetic: synthetic)
+        let found = try find(path: path, split: split, kind: kind, classes: classes)
+        return try select(classes, of: found.open(split, synthetic: synthetic))
     }
 }

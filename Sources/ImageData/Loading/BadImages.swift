@@ -16,17 +16,14 @@ package final class BadImages: Sendable {
 
     private struct State {
         var found: Set<Int> = []
-        /// The first errors that nobody was told yet, and how many there are.
-        var messages: [String] = []
-        var untold = 0
+        /// Those that nobody was told yet.
+        var untold: [Found] = []
     }
 
     private let action: Action
     /// How many images may be bad.
     private let most: Int
     private let state = Mutex(State())
-    private static var told: Int { 3 }
-
     /// - Parameter count: images of the data set: one of a hundred may be bad, and ten in any case.
     package init(_ action: Action, of count: Int) {
         self.action = action
@@ -40,21 +37,18 @@ package final class BadImages: Sendable {
         guard action == .skip, error.isOfOneImage else { throw error }
         let count = state.withLock { state in
             if state.found.insert(index).inserted {
-                state.untold += 1
-                if state.messages.count < Self.told { state.messages.append(error.description) }
+                state.untold.append(Found(image: index, reason: error.description))
             }
             return state.found.count
         }
         if count > most { throw .tooManyBadImages(count: count, last: error.description) }
     }
 
-    /// A line for each of the first images that were skipped since the last call, and one for the number of the others.
-    package func news() -> [String] {
+    /// The images that were skipped for the first time since the last call.
+    package func news() -> [Found] {
         state.withLock { state in
-            defer { (state.messages, state.untold) = ([], 0) }
-            let others = state.untold - state.messages.count
-            return state.messages.map { "skipped \($0)" }
-                + (others > 0 ? ["skipped \(others) more images that cannot be decoded"] : [])
+            defer { state.untold = [] }
+            return state.untold
         }
     }
 

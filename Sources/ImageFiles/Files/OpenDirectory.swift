@@ -19,7 +19,10 @@ final class OpenDirectory: Sendable {
 
     deinit { close(descriptor) }
 
-    func path(of name: ArraySlice<UInt8>) -> String { Directories.child(path, String(decoding: name, as: UTF8.self)) }
+    /// For people: what a line has no room for is left out of the name.
+    func path(of name: ArraySlice<UInt8>) -> String {
+        Directories.child(path, String(decoding: name, as: UTF8.self).printable(limit: 400))
+    }
 
     /// All bytes of a file, read into the buffer's room for encoded images.
     func content(of name: ArraySlice<UInt8>, into buffer: ImageBuffer) throws(ImageDataError) -> MatrixView<UInt8> {

@@ -29,15 +29,13 @@ extension PretrainRun {
         return wait
     }
 
-    private func tell(_ news: [String]) throws {
-        // Several ranks may have met the same image.
-        var told: Set<Substring> = []
-        try communicator.gather(Array(news.joined(separator: "\n").utf8), during: .printing) { _, bytes in
-            for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n")
-            where told.insert(Substring(line)).inserted {
-                reporter.note(String(line))
-            }
+    private func tell(_ news: [BadImages.Found]) throws {
+        var found: [BadImages.Found] = []
+        try communicator.gather(BadImages.encoded(news), during: .printing) { _, bytes in
+            // Several ranks may have met the same image, now or in different epochs.
+            for bad in BadImages.decoded(bytes) where skipped.insert(bad.image).inserted { found.append(bad) }
         }
+        for line in BadImages.lines(of: found) { reporter.note(line) }
     }
 
     private func reportStragglers(_ seconds: [Double]) {

@@ -32,6 +32,8 @@ package final class PretrainRun {
     var ranksBefore = (computed: 0.0, waited: 0.0, total: 0.0)
     /// By epoch, the share of its time that the rank which waited longest for images has waited for them.
     var waits: [Double] = []
+    /// Images of which it was said that they are skipped; on rank 0.
+    var skipped: Set<Int> = []
     private let timelinePath: String?
     /// What looks at the features, and after how many epochs; after the last one in any case.
     package var evaluation: (by: any FeatureEvaluation, every: Int)?

@@ -56,7 +56,7 @@ struct DataCommand: WorldCommand {
             skipping: badImages)
         let result = try reading.run(seconds: seconds, in: world)
         guard world.rank == 0 else { return ExitCode.done }
-        for note in source.notes + badImages.news() { Console.note(note) }
+        for note in source.notes + BadImages.lines(of: badImages.news()) { Console.note(note) }
         if json {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
