@@ -141,7 +141,10 @@ let package = Package(
             swiftSettings: settings),
         // Tests, one target per module; EndToEndTests runs the program itself, under mpirun too.
         .target(
-            name: "TestSupport", dependencies: ["Communication", "ImageSources", "Host", "ImageCodecs", "Tensors"],
+            name: "TestSupport",
+            dependencies: [
+                "Communication", "Datasets", "ImageArrays", "ImageSources", "Host", "ImageCodecs", "Tensors",
+            ],
             path: "Tests/TestSupport",
             swiftSettings: settings),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),

@@ -1,21 +1,12 @@
 import Glibc
 internal import Host
-package import ImageArrays
+internal import ImageArrays
 internal import ImageFiles
 internal import ImageShards
 package import ImageSources
 
 // Finds out which data set a path holds.
 extension ImageDataset {
-    /// Opens the images of one split, in one process.
-    package static func open(
-        path: String, split: Split, kind: Kind = .auto, classes: Set<String>? = nil,
-        synthetic: SyntheticImageParameters = SyntheticImageParameters()
-    ) throws(ImageDataError) -> any ImageSource {
-        let found = try find(path: path, split: split, kind: kind, classes: classes)
-        return try select(classes, of: found.open(split, synthetic: synthetic))
-    }
-
     /// The images of some classes alone; nil takes all. Of a folder the others have not been listed.
     ///
     /// - Throws: if there are no classes that have names, or not these.

@@ -122,8 +122,7 @@ package enum ImageDataError: Error, Equatable, CustomStringConvertible {
         case .oneLevelTooHigh(let path, let dataSet):
             "\(path): is one level above the data set: give \(dataSet)"
         case .oneClass(let path, let dataSet):
-            "\(path): is one class of \(dataSet): give that for all classes, or --data_kind flat for these images alone, "
-                + "without labels"
+            "\(path): is one class of \(dataSet): give that for all classes"
         case .missingSplit(let path, let split):
             "\(path): has no directory \(split[0]) of images; give the directory that holds the classes"
         case .badIndex(let path, let reason): "\(path): \(reason); write the pack again"

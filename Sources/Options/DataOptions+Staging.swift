@@ -22,13 +22,17 @@ extension DataOptions {
         var told = HostTable.now()
         let outcome = try world.agree(during: .staging) {
             guard isFirstOfHost else { return Staging.Outcome() }
-            return try isDry
-                ? staging.examine()
-                : staging.copy { done, all in
-                    guard world.rank == 0, HostTable.now() - told > 10_000_000_000 else { return }
-                    told = HostTable.now()
-                    note("--stage: \(done >> 20) of \(all >> 20) MiB")
-                }
+            do throws(StagingError) {
+                return try isDry
+                    ? staging.examine()
+                    : staging.copy { done, all in
+                        guard world.rank == 0, HostTable.now() - told > 10_000_000_000 else { return }
+                        told = HostTable.now()
+                        note("--stage: \(done >> 20) of \(all >> 20) MiB")
+                    }
+            } catch {
+                throw FlagError("--stage: \(error)")
+            }
         }
         note(
             "--stage: \(counted(outcome.copiedFiles, "file")) (\(outcome.copiedBytes >> 20) MiB) "

@@ -69,6 +69,18 @@ struct BadInputTests {
             result.messages.count == 1 && result.messages[0].contains("train-images-idx3-ubyte"), "\(result.errors)")
     }
 
+    @Test("of one class of several, the flag that takes it alone is named")
+    func oneClass() throws {
+        let folder = try TemporaryDirectory()
+        for name in ["a", "b", "c"] {
+            try folder.write("data/\(name)/1.png", pngBytes(width: 2, height: 2, patternBytes(12)))
+        }
+        let result = try Program.run(
+            ["--data-path", folder.file("data/a"), "--output-dir", ""], ranks: 2, environment: Program.endingTogether)
+        #expect(result.exitCode != 0 && result.messages.count == 1, "\(result.errors)")
+        #expect(result.messages.first?.contains("--data-kind flat") == true, "\(result.messages)")
+    }
+
     @Test(
         "ranks started with different configurations all leave, and the difference is named",
         arguments: [["--lamb", "0.2"], ["--data-path", "elsewhere"], ["--data-kind", "flat"]])

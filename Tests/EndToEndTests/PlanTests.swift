@@ -98,6 +98,27 @@ struct PlanTests {
         #expect(table.output.split(separator: "\n").last?.contains("16") == true)
     }
 
+    @Test("the images are those that a run would find, by the same flags", arguments: [nil, 2])
+    func foundImages(ranks: Int?) throws {
+        let folder = try TemporaryDirectory()
+        for number in 0..<24 {
+            let image = pngBytes(width: 16, height: 16, patternBytes(768, salt: number))
+            try folder.write("images/class-\(number % 3)/\(number).png", image)
+        }
+        try "class-0\nclass-2\n".write(toFile: folder.file("classes"), atomically: true, encoding: .utf8)
+        func plan(_ more: [String]) throws -> Program.Result {
+            try Program.run(
+                ["plan", "--nodes", "1", "--seconds-per-image", "0.1", "--effective-batch-size", "8"] + SmallRun.model
+                    + ["--in-chans", "3"] + more, ranks: ranks)
+        }
+        let data = ["--data-path", folder.file("images")]
+        #expect(try plan(data).output.contains(" of 24 images"))
+        #expect(try plan(data + ["--classes", folder.file("classes")]).output.contains(" of 16 images"))
+        #expect(try plan(data + ["--data-kind", "arrays"]).output.contains("cannot be opened here"))
+        let refused = try plan(data + ["--classes", folder.file("nowhere")])
+        #expect(refused.exitCode == 64 && refused.messages.count == 1, "\(refused.errors)")
+    }
+
     @Test("figures of bench stand for another machine's cores")
     func benchFile() throws {
         let folder = try TemporaryDirectory()

@@ -44,6 +44,28 @@ struct ShardTests {
             try weights("staged", data: folder.file("tars"), ranks: 2, ["--stage", folder.file("disk")]) == expected)
     }
 
+    @Test("packing keeps the list of many files for the runs that follow, and takes the one that is kept")
+    func listing() throws {
+        let image = pngBytes(width: 1, height: 1, [1, 2, 3])
+        for number in 0..<2_000 { try folder.write("many/\(number).png", image) }
+        try FileManager.default.setAttributes(
+            [.modificationDate: Date(timeIntervalSince1970: 1e9)], ofItemAtPath: folder.file("many"))
+        func pack(_ name: String) throws {
+            let result = try Program.run(
+                ["pack", "--data-path", folder.file("many"), "--output-dir", folder.file(name)],
+                environment: ["XDG_CACHE_HOME": folder.file("cache")])
+            #expect(result.exitCode == 0 && result.output.contains("2000 images"), "\(result.errors)")
+        }
+        try pack("first")
+        let kept = try FileManager.default.contentsOfDirectory(atPath: folder.file("cache/umae-dist"))
+        #expect(kept.count == 1)
+        // Nobody looks into a directory that has not changed.
+        try folder.write("many/more.png", image)
+        try FileManager.default.setAttributes(
+            [.modificationDate: Date(timeIntervalSince1970: 1e9)], ofItemAtPath: folder.file("many"))
+        try pack("second")
+    }
+
     @Test("a dry run says what would be brought to a host's own disk, and brings nothing")
     func dryStaging() throws {
         func run(_ disk: String, _ more: [String] = []) throws -> Program.Result {
@@ -63,6 +85,7 @@ struct ShardTests {
         let (refused, dryRefused) = (try run("file"), try run("file", ["--dry-run"]))
         #expect(refused.exitCode != 0 && refused.exitCode == dryRefused.exitCode, "\(dryRefused.errors)")
         #expect(refused.messages.count == 1 && refused.messages == dryRefused.messages, "\(dryRefused.errors)")
+        #expect(refused.messages.first?.contains("--stage: \(folder.file("file"))") == true, "\(refused.messages)")
     }
 
     @Test("a run on a folder goes on with tars")

@@ -1,4 +1,3 @@
-import Datasets
 import ImageArrays
 import ImageCodecs
 import ImageSources

@@ -1,5 +1,4 @@
 import Augmentation
-import Datasets
 import ImageFiles
 import ImageSources
 import Foundation

@@ -1,5 +1,4 @@
 import Augmentation
-import Datasets
 import ImageArrays
 import ImageCodecs
 import ImageData

@@ -1,4 +1,3 @@
-import Datasets
 import Foundation
 import ImageCodecs
 import ImageFiles
@@ -73,7 +72,7 @@ struct FolderTests {
         #expect(message(classes.path).hasSuffix("give \(classes.path)/pictures"))
         let deep = try folder(["data/a/1.png", "data/b/1.png", "data/c/1.png"])
         #expect(message("\(deep.path)/data/a").contains("is one class of"))
-        #expect(message("\(deep.path)/data/a").contains("/data: give that for all classes, or --data_kind flat"))
+        #expect(message("\(deep.path)/data/a").contains("/data: give that for all classes"))
         let other = try folder(["val/a/1.png", "val/b/1.png"])
         #expect(message(other.path).contains("has no directory train"))
     }

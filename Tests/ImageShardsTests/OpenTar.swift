@@ -1,4 +1,4 @@
-import Datasets
+import TestSupport
 import ImageFiles
 import ImageSources
 

@@ -1,4 +1,3 @@
-import Datasets
 import Host
 import ImageCodecs
 import ImageFiles

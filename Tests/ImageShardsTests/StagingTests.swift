@@ -86,7 +86,7 @@ struct StagingTests {
         try directory.write("disk", [])
         let error = thrownError(StagingError.self) { try staging().copy() }
         #expect(
-            error?.description.hasPrefix("--stage: \(directory.file("disk"))") == true, "\(String(describing: error))")
+            error?.description.hasPrefix(directory.file("disk")) == true, "\(String(describing: error))")
     }
 
     @Test("more bytes than there is room for are not begun")

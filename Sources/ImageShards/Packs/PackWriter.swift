@@ -96,7 +96,7 @@ package enum PackError: Error, Equatable, CustomStringConvertible {
 
     package var description: String {
         switch self {
-        case .isThere(let path): "\(path): is there already; choose another --output-dir"
+        case .isThere(let path): "\(path): is there already; choose another directory"
         case .isUnfinished(let path):
             "\(path): another program is writing this pack, or was interrupted; if none is, remove it"
         case .file(let error): error.description

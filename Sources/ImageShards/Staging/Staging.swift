@@ -75,7 +75,7 @@ package struct Staging: Sendable {
     /// The files that are not there, and fit. Nothing is changed by looking.
     private func missing() throws(StagingError) -> [(number: Int, status: FileStatus)] {
         do throws(FileError) {
-            _ = try Directories.canHold(directory, flag: "--stage")
+            _ = try Directories.canHold(directory, flag: "staging")
         } catch {
             throw .file(error)
         }
@@ -160,10 +160,10 @@ package enum StagingError: Error, Equatable, CustomStringConvertible {
 
     package var description: String {
         switch self {
-        case .file(let error): "--stage: \(error)"
+        case .file(let error): error.description
         case .noRoom(let directory, let needed, let free):
-            "--stage: \(directory): has room for \(free >> 20) MiB, and the shards need \((needed >> 20) + 1) MiB more; "
-                + "choose a larger disk, or leave the flag out"
+            "\(directory): has room for \(free >> 20) MiB, and the shards need \((needed >> 20) + 1) MiB more; "
+                + "choose a larger disk, or read them where they are"
         }
     }
 }

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Communication
-import Datasets
 import Host
 import ImageCodecs
 import ImageData
@@ -72,10 +71,13 @@ struct PackCommand: WorldCommand {
 
     func run(in world: any Communicator) throws -> Int32 {
         let team = try ComputeOptions.team(threads: threads, in: world)
+        var opening = DataOpening(path: dataPath)
+        opening.kind = dataKind
+        opening.classes = classes
+        opening.say = { Console.print($0) }
+        let source = try opening.open(split, in: world)
         try world.agree(during: .packing) {
             guard world.rank == 0 else { return }
-            let source = try ImageDataset.open(
-                path: dataPath, split: split, kind: dataKind, classes: try DataOptions.classNames(classes))
             guard let images = source as? EncodedImages else {
                 throw SettingsError(
                     "\(dataPath): holds arrays, which are in a few files already; packs hold JPEG and PNG images")

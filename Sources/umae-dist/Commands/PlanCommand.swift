@@ -52,10 +52,8 @@ struct PlanCommand: WorldCommand {
         }
         try world.agreeOnEqual("plans", options.lines)
         let element = try self.element(source, in: world)
-        let (trainingSet, configuration) = try world.agree {
-            let trainingSet = try self.trainingSet()
-            return (trainingSet, try run(on: trainingSet, element))
-        }
+        let trainingSet = try self.trainingSet(in: world)
+        let configuration = try world.agree { try run(on: trainingSet, element) }
         try world.agreeOnEqual("configurations", configuration.settings.map(\.line))
         let team = try options.run.compute.team(in: world)
         let local =
@@ -116,23 +114,27 @@ struct PlanCommand: WorldCommand {
         }
     }
 
-    /// --images spares opening the data.
-    private func trainingSet() throws -> ScalingPlan.TrainingSet {
+    /// --images spares opening the data. Collective.
+    private func trainingSet(in world: any Communicator) throws -> ScalingPlan.TrainingSet {
         let data = options.run.data
         if let images = data.images { return ScalingPlan.TrainingSet(images: images, classes: Self.usualClasses) }
         if data.dataPath == ImageDataset.syntheticName {
-            let model = try options.run.model.configuration()
+            let model = try world.agree { try options.run.model.configuration() }
             let images = SyntheticImageParameters(
                 count: data.syntheticImages, channels: model.channels,
                 size: ImageSize(height: model.imageHeight, width: model.imageWidth))
             return ScalingPlan.TrainingSet(
                 images: images.count, classes: images.classCount, heldBytes: images.heldBytes)
         }
-        guard let source = try? ImageDataset.open(path: data.dataPath, split: .train) else {
+        do {
+            let source = try data.opening.open(.train, in: world)
+            return ScalingPlan.TrainingSet(
+                images: source.count, classes: source.classCount, channels: source.channels,
+                heldBytes: source.heldBytes)
+        } catch let failure as AgreedFailure where !failure.isPermanent {
+            // It may be elsewhere.
             return ScalingPlan.TrainingSet(images: nil, classes: Self.usualClasses)
         }
-        return ScalingPlan.TrainingSet(
-            images: source.count, classes: source.classCount, channels: source.channels, heldBytes: source.heldBytes)
     }
 
     /// The run with its whole batch on one rank.

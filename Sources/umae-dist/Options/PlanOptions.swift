@@ -22,7 +22,7 @@ struct PlanOptions: ParsableArguments {
     /// Flags of a run that a plan has no use for; recipes may hold them.
     static let unused: Set<String> = [
         "print-config", "dry-run", "timeline", "output-dir", "resume", "checkpoint-every", "keep-checkpoints",
-        "keep-every", "mean", "std", "augment", "crop-min", "on-bad-image", "cache-dir",
+        "keep-every", "mean", "std", "augment", "crop-min", "on-bad-image",
         "spike-guard", "spike-threshold", "replica-check-every", "stall-timeout", "device", "log-dir", "val-interval",
         "pin-mem", "world-size", "local-rank", "dist-on-itp", "dist-url",
     ]
