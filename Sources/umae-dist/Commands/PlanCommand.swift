@@ -1,7 +1,6 @@
 import ArgumentParser
 import Communication
 import DataParallel
-import Datasets
 import Foundation
 import ImageArrays
 import ImageCodecs
