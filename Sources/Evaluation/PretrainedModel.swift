@@ -1,4 +1,5 @@
 package import Checkpoints
+package import ImageCodecs
 package import ImageData
 package import Models
 
@@ -10,12 +11,15 @@ package struct PretrainedModel: Sendable {
     package let statistics: ChannelStatistics?
     /// Of the images that it was trained on.
     package let dataPath: String
+    /// How they were decoded, as far as that turns them.
+    package let decoding: Decoding
 
     /// The part of a run's state that is of interest here; the rest is passed over.
     private struct State: Codable {
         struct Configuration: Codable {
             var model = MaskedAutoencoderConfiguration()
             var dataPath = ""
+            var exif = Decoding.Exif.ignore
             var mean: [Float]?
             var standardDeviation: [Float]?
         }
@@ -29,6 +33,9 @@ package struct PretrainedModel: Sendable {
         self.checkpoint = checkpoint
         model = state.configuration.model
         dataPath = state.configuration.dataPath
+        var decoding = Decoding()
+        decoding.exif = state.configuration.exif
+        self.decoding = decoding
         statistics =
             if let mean = state.configuration.mean, let deviation = state.configuration.standardDeviation {
                 ChannelStatistics(mean: mean, standardDeviation: deviation)

@@ -4,8 +4,10 @@ import Checkpoints
 import Communication
 import Evaluation
 import Host
+import ImageArrays
 import ImageCodecs
 import ImageData
+import ImageFiles
 import ImageSources
 import Models
 import Options
@@ -75,12 +77,14 @@ struct EvaluationOptions: ParsableArguments {
     private func images(
         _ split: ImageDataset.Split, of pretrained: PretrainedModel, in world: any Communicator
     ) throws -> any ImageSource {
-        // Whoever makes options by hand has to give each of them a value; parsing does.
-        var options = try DataOptions.parse([])
-        options.dataPath = dataPath ?? pretrained.dataPath
-        (options.dataKind, options.classes, options.cacheDir) = (dataKind, classes, cacheDir)
-        return try options.open(
-            split, of: pretrained.model.encoder, seed: 0, keepsListing: true, in: world, say: { Console.error($0) })
+        let model = pretrained.model
+        var opening = DataOpening(path: dataPath ?? pretrained.dataPath)
+        (opening.kind, opening.classes, opening.cacheDirectory) = (dataKind, classes, cacheDir)
+        opening.synthetic = SyntheticImageParameters(
+            count: 4096, channels: model.channels, size: ImageSize(height: model.imageHeight, width: model.imageWidth))
+        opening.say = { Console.error($0) }
+        let source = try opening.open(split, in: world)
+        return (source as? EncodedImages)?.decoded(pretrained.decoding) ?? source
     }
 
     private func check(
