@@ -9,6 +9,7 @@ package import Tensors
 package final class HeldOutEvaluation: FeatureEvaluation {
     private let training: any ImageSource
     private let test: any ImageSource
+    private let badImages: (training: BadImages, test: BadImages)
     private let transform: ImageTransform
     private let most: Int
     private let resources: RankResources
@@ -23,14 +24,16 @@ package final class HeldOutEvaluation: FeatureEvaluation {
 
     /// - Parameters:
     ///   - training, test: images with labels, of the same classes.
+    ///   - badImages: what becomes of those of either that cannot be decoded.
     ///   - transform: what becomes of an image; it must not be one that draws numbers.
     ///   - most: training images that features are compared with, in equal distances.
     package init(
-        training: any ImageSource, test: any ImageSource, transform: ImageTransform, trainingImages most: Int,
-        on resources: RankResources
+        training: any ImageSource, test: any ImageSource, skipping badImages: (training: BadImages, test: BadImages),
+        transform: ImageTransform, trainingImages most: Int, on resources: RankResources
     ) {
         self.training = training
         self.test = test
+        self.badImages = badImages
         self.transform = transform
         self.most = min(most, training.count)
         self.resources = resources
@@ -53,10 +56,10 @@ package final class HeldOutEvaluation: FeatureEvaluation {
         guard let layout else { preconditionFailure("memory is only counted") }
         let (world, team, feature) = (resources.communicator, resources.team, encoder.configuration.feature)
         layout.encoder.refreshWeights()
-        let training = try layout.extraction.run(training, most: most, in: world)
-        let test = try layout.extraction.run(test, in: world)
+        let training = try layout.extraction.run(training, most: most, skipping: badImages.training, in: world)
+        let test = try layout.extraction.run(test, skipping: badImages.test, in: world)
         let neighbors = try NeighborClassifier(
-            neighbors: [min(Self.neighbors, most)], vote: .weighted(temperature: 0.07)
+            neighbors: [min(Self.neighbors, training.count)], vote: .weighted(temperature: 0.07)
         ).run(feature, training: training, test: test, in: world, team)
         let linear = try LinearProbe(penalties: [Self.l2]).run(
             feature, training: training, test: test, in: world, team)

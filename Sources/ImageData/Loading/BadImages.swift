@@ -1,4 +1,4 @@
-internal import ImageSources
+package import ImageSources
 internal import Synchronization
 internal import Tensors
 
@@ -33,7 +33,7 @@ package final class BadImages: Sendable {
     /// Notes an image that cannot be decoded.
     ///
     /// - Throws: the error, if it ends the run.
-    func note(_ index: Int, _ error: ImageDataError) throws(ImageDataError) {
+    package func note(_ index: Int, _ error: ImageDataError) throws(ImageDataError) {
         guard action == .skip, error.isOfOneImage else { throw error }
         let count = state.withLock { state in
             if state.found.insert(index).inserted {

@@ -26,10 +26,14 @@ extension PretrainCommand {
                 .test, of: model.encoder, seed: options.run.seed, keepsListing: !options.run.dryRun, in: world,
                 say: { Console.print($0) })
             return try world.agree {
-                guard data.classCount != nil, test.classCount == data.classCount, test.channels == data.channels else {
+                // Where there is one split alone, in whatever form, it is found under the name of each.
+                let isOther = test.identity != data.identity
+                guard isOther, data.classCount != nil, test.classCount == data.classCount,
+                    test.channels == data.channels
+                else {
                     guard every != nil else { return nil }
                     throw SettingsError(
-                        "--eval-every needs test images with the classes and channels of the training images: leave it out, "
+                        "--eval-every needs test images, others than the training images, with their classes and channels: leave it out, "
                             + "or give other data")
                 }
                 return test
@@ -48,6 +52,7 @@ extension PretrainCommand {
         let size = ImageSize(height: configuration.model.imageHeight, width: configuration.model.imageWidth)
         return HeldOutEvaluation(
             training: layout.source, test: test,
+            skipping: (layout.badImages, BadImages(options.data.onBadImage, of: test.count)),
             transform: ImageTransform(
                 size: size, statistics: layout.statistics,
                 augmentation: .evaluation(size, of: [layout.source.uniformSize, test.uniformSize])),
