@@ -68,6 +68,8 @@ struct BrokenImageTests {
         let whole = try Program.run(arguments("whole"))
         #expect(whole.exitCode == 0, "\(whole.errors)")
         #expect(whole.output.contains("data     data, 67 images"), "\(whole.output)")
+        // A split that is alone is not its own test set.
+        #expect(!whole.output.contains("test accuracy"))
         let said = notes(whole)
         // Eight cannot be decoded. In the order of names.
         #expect(
@@ -94,6 +96,24 @@ struct BrokenImageTests {
         let resumed = try Program.run(arguments("parts", ["--resume", "auto"]), ranks: 2)
         #expect(resumed.exitCode == 0 && resumed.output.contains("checkpoint-00000003"), "\(resumed.errors)")
         #expect(try weights("parts") == weights("whole"))
+    }
+
+    @Test("also where features are evaluated on test images", arguments: ["skip", "fail"])
+    func evaluated(action: String) throws {
+        for number in 0..<24 {
+            try folder.write("split/train/\(number % 4)/\(number).png", Self.image(number))
+            try folder.write("split/val/\(number % 4)/\(number).png", Self.image(number + 30))
+        }
+        try folder.write("split/val/2/bad.png", Array(Self.image(1).dropLast(30)))
+        let result = try Program.run(
+            arguments("run", ["--data-path", folder.file("split"), "--on-bad-image", action]), ranks: 2,
+            environment: Program.endingTogether)
+        if action == "skip" {
+            #expect(result.exitCode == 0 && result.output.contains("test accuracy"), "\(result.errors)")
+        } else {
+            #expect(result.exitCode == 1 && result.messages.count == 1, "\(result.errors)")
+            #expect(result.messages.first?.contains("val/2/bad.png: is damaged") == true, "\(result.errors)")
+        }
     }
 
     @Test("or the first ends the run", arguments: [nil, 2])

@@ -42,6 +42,35 @@ struct FeatureExtractionTests {
         return frozen
     }
 
+    /// Images of which two cannot be read.
+    private struct Damaged: WrappedImages {
+        let images: SyntheticImages
+        func decode(
+            at index: Int, part choose: (ImageSize) -> CropBox, into buffer: ImageBuffer
+        ) throws(ImageDataError) -> PixelView {
+            if [3, 11].contains(index) { throw .badImage(path: "/\(index)", reason: .empty) }
+            return images.decode(at: index, part: choose, into: buffer)
+        }
+    }
+
+    @Test("images that cannot be read are left out, or end it", arguments: [1, 2, 3])
+    func bad(ranks: Int) throws {
+        let whole = try extract(ranks: 1, count: 13, images: 4)[0][0]
+        let width = Self.configuration.embedDim
+        let expected = (0..<13).filter { ![3, 11].contains($0) }.flatMap { whole[$0 * width..<($0 + 1) * width] }
+        let source = Damaged(images: try Self.source(13))
+        let parts = try InProcessWorld.run(ranks: ranks) { world in
+            let extraction = FeatureExtraction(
+                try Self.encoder(images: 4, threads: 2), Self.transform, keeping: [.cls], plan: MemoryPlan())
+            let bad = BadImages(.skip, of: 13)
+            let found = try extraction.run(source, skipping: bad, in: world)
+            #expect(found.count == 11 && found.labels?.count == found.counts[world.rank])
+            #expect(throws: (any Error).self) { try extraction.run(source, in: world) }
+            return found[.cls].array
+        }
+        #expect(parts.flatMap { $0 } == expected)
+    }
+
     /// Of each rank, by feature.
     private func extract(ranks: Int, count: Int, images: Int, threads: Int = 1) throws -> [[[Float]]] {
         try InProcessWorld.run(ranks: ranks) { world in
