@@ -141,18 +141,23 @@ def main():
         if arguments.imagenet:
             folder = image_folder(arguments.imagenet, place)
             pack = pathlib.Path(place) / "pack"
-            run([str(PROGRAM), "pack", "--data-path", str(folder), "--output-dir", str(pack), "--resize", "256"])
-            jpeg, packed = [], []
+            raw = pathlib.Path(place) / "raw"
+            packing = [str(PROGRAM), "pack", "--data-path", str(folder), "--resize", "256", "--output-dir"]
+            run([*packing, str(pack)])
+            run([*packing, str(raw), "--encode", "raw"])
+            jpeg, packed, pixels = [], [], []
             for _ in range(arguments.turns):
                 pil = torchvision_rate("pil", folder, 224, seconds)
                 io = torchvision_rate("io", folder, 224, seconds)
                 jpeg.append({"umae-dist": ours(folder, 224, seconds), "torchvision + PIL": pil, "torchvision.io + v2": io})
                 packed.append({"umae-dist": ours(pack, 224, seconds), "torchvision + PIL": pil})
+                pixels.append({"umae-dist": ours(raw, 224, seconds), "torchvision + PIL": pil})
             report("ImageNet JPEG to 224, one core", jpeg, "torchvision + PIL")
             for turn in jpeg:
                 turn["the faster"] = max(turn["torchvision + PIL"], turn["torchvision.io + v2"])
             report("ImageNet JPEG to 224, one core", jpeg, "the faster")
             report("packed at 256, against the JPEG files", packed, "torchvision + PIL")
+            report("packed at 256, not encoded, against the JPEG files", pixels, "torchvision + PIL")
         if arguments.cifar:
             cores = os.cpu_count()
             turns = []

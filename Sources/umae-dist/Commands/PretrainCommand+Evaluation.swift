@@ -9,6 +9,7 @@ import Options
 import Pretraining
 import Runs
 import Settings
+import Tensors
 
 /// What a run looks at besides its losses: test images, which it is not trained on.
 extension PretrainCommand {
@@ -43,7 +44,21 @@ extension PretrainCommand {
         }
     }
 
-    /// - Parameter statistics: any, where memory is only counted.
+    /// The memory that a run needs, test images included. Collective.
+    func plan(
+        _ configuration: PretrainConfiguration, _ layout: StepLayout, saves: Bool, testing test: (any ImageSource)?,
+        on resources: RankResources
+    ) throws -> MemoryPlan {
+        try PretrainRun.plan(
+            configuration, layout, saves: saves,
+            besides: { model, plan in
+                guard let test else { return }
+                plan.add(.data, "test images", bytes: test.heldBytes)
+                evaluation(of: test, beside: layout, configuration, on: resources).prepare(model.encoder, plan: plan)
+            }, on: resources)
+    }
+
+    /// What looks at features of those images.
     func evaluation(
         of test: any ImageSource, beside layout: StepLayout, _ configuration: PretrainConfiguration,
         on resources: RankResources

@@ -56,13 +56,7 @@ struct PretrainCommand: WorldCommand {
         let resources = RankResources(world, try options.compute.team(in: world))
         var layout = try layout(configuration, on: data, besides: resources.team, in: world)
         let test = try testImages(beside: data, in: world)
-        let plan = try PretrainRun.plan(
-            configuration, layout, saves: isKept,
-            besides: { model, plan in
-                guard let test else { return }
-                plan.add(.data, "test images", bytes: test.heldBytes)
-                evaluation(of: test, beside: layout, configuration, on: resources).prepare(model.encoder, plan: plan)
-            }, on: resources)
+        let plan = try plan(configuration, layout, saves: isKept, testing: test, on: resources)
         for notice in try ProcessorAffinity.notices(threads: resources.team.count, in: world) { reporter.note(notice) }
         if try StopRequest.isPending(on: world) { return stopped(reporter, isKept, options.run.outputDir, step: 0) }
 
@@ -72,8 +66,9 @@ struct PretrainCommand: WorldCommand {
         layout.statistics = try configuration.statistics(of: layout.source, skipping: layout.badImages, in: world)
         let run = try PretrainRun(
             configuration, layout, saves: isKept, resume: resume, on: resources, reporter: reporter)
-        run.evaluation = test.map {
-            (by: evaluation(of: $0, beside: layout, configuration, on: resources), every: options.run.evalEvery ?? .max)
+        if let test {
+            let looks = evaluation(of: test, beside: layout, configuration, on: resources)
+            run.evaluation = (by: looks, every: options.run.evalEvery ?? .max)
         }
         var summary = RunSummary(
             run: run, data: data, threads: resources.team.count, ranks: world.size, hosts: world.hostLayout,

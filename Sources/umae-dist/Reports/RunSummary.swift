@@ -130,7 +130,7 @@ struct RunSummary {
     }
 
     private var size: String {
-        guard let size = data.uniformSize else { return "different sizes with \(data.channels) channels" }
+        guard let size = data.uniformSize else { return "any size, \(counted(data.channels, "channel"))" }
         return "\(size.height)×\(size.width)×\(data.channels)"
     }
 
