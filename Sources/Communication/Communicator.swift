@@ -57,6 +57,9 @@ extension Communicator {
 
     package func hostShare() throws(CommunicationError) -> HostShare? { nil }
 
+    /// This rank's of as equal parts of 0 ..< count as can be, which follow one another in rank order.
+    package func share(of count: Int) -> Range<Int> { count * rank / size..<count * (rank + 1) / size }
+
     /// Through all ranks, where there is no shorter way.
     package func gatherOnRoot(_ bytes: [UInt8], counts: [Int]) throws(CommunicationError) -> [[UInt8]] {
         try allGather(bytes)

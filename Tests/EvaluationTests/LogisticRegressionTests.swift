@@ -20,9 +20,10 @@ struct LogisticRegressionTests {
             let team = try Team(threads: 2)
             let training = try fixture.features("training", rank: world.rank, ranks: ranks)
             let test = try fixture.features("test", rank: world.rank, ranks: ranks)
-            var probe = LogisticRegression(classes: EvaluationFixture.classes, l2: 0.01)
+            var probe = try LogisticRegression(
+                training, .cls, classes: EvaluationFixture.classes, in: world, team)
             (probe.iterations, probe.tolerance) = (500, 1e-7)
-            let classifier = try probe.fit(training, .cls, in: world, team)
+            let classifier = try probe.fit(l2: 0.01)
             let accuracy = try ClassificationAccuracy(of: classifier, on: test, .cls, in: world, team)
             return Fit(
                 weights: classifier.weights.array, bias: classifier.bias.array, top1: accuracy.top1, top5: accuracy.top5

@@ -36,8 +36,7 @@ package struct FeatureExtraction {
         in world: any Communicator
     ) throws -> FeatureSet {
         let count = min(source.count, most)
-        let shares = FeatureSet.shares(of: count, ranks: world.size)
-        let own = shares[world.rank]
+        let own = world.share(of: count)
         let rows = features.map { _ in Matrix(rows: own.count, columns: encoder.configuration.embedDim) }
         let images = own.map { $0 * source.count / count }
         // Of this rank's images, those that have features.
@@ -85,15 +84,5 @@ package struct FeatureExtraction {
             }
         }
         return failures.withLock { $0 }.sorted { $0.place < $1.place }
-    }
-}
-
-extension Matrix {
-    /// These of the rows; the same memory if they are all.
-    fileprivate func selecting(_ chosen: [Int]) -> Matrix {
-        guard chosen.count < rows else { return self }
-        let result = Matrix(rows: chosen.count, columns: columns)
-        for (place, row) in chosen.enumerated() { result.rows(place..<place + 1).copy(from: rows(row..<row + 1)) }
-        return result
     }
 }

@@ -34,13 +34,9 @@ package struct FeatureSet: Sendable {
     func subset(_ isChosen: (Int) -> Bool) -> FeatureSet {
         let chosen = counts.indices.map { Self.range(of: $0, in: counts).filter(isChosen) }
         let own = chosen[rank].map { $0 - Self.range(of: rank, in: counts).lowerBound }
-        let rows = rows.mapValues { all in
-            let some = Matrix(rows: own.count, columns: all.columns)
-            for (place, row) in own.enumerated() { some.rows(place..<place + 1).copy(from: all.rows(row..<row + 1)) }
-            return some
-        }
         return FeatureSet(
-            rows: rows, labels: labels.map { labels in own.map { labels[$0] } }, classCount: classCount,
+            rows: rows.mapValues { $0.selecting(own) }, labels: labels.map { labels in own.map { labels[$0] } },
+            classCount: classCount,
             counts: chosen.map(\.count), rank: rank)
     }
 
@@ -49,9 +45,15 @@ package struct FeatureSet: Sendable {
         let first = counts[..<rank].reduce(0, +)
         return first..<first + counts[rank]
     }
+}
 
-    /// As equal parts of so many images as can be, in order.
-    static func shares(of count: Int, ranks: Int) -> [Range<Int>] {
-        (0..<ranks).map { count * $0 / ranks..<count * ($0 + 1) / ranks }
+extension Matrix {
+    /// These of the rows; the same memory if they are all.
+    func selecting(_ chosen: [Int]) -> Matrix {
+        guard chosen.count < rows else { return self }
+        let result = Matrix(rows: chosen.count, columns: columns)
+        Operand(result).gather(
+            from: Operand(self), IndexMatrix(rows: 1, columns: chosen.count, values: chosen.map { Int32($0) }))
+        return result
     }
 }

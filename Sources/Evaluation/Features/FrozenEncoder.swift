@@ -39,7 +39,6 @@ package final class FrozenEncoder {
         _ c: VisionTransformerConfiguration, _ element: ElementType, weights file: SafetensorsFile, images: Int,
         team: Team, plan: MemoryPlan
     ) throws {
-        // The norm of a pooled feature is the regulariser's, and classifiers bring their own.
         let parameters = ParameterSet(VisionTransformer.specifications(c), plan: plan)
         let encoder = VisionTransformer(c, parameters, element, plan: plan)
         encoder.computePositions()

@@ -33,22 +33,23 @@ package struct LinearProbe {
         in world: any Communicator, _ team: Team
     ) throws -> Result {
         let classes = max(training.classCount ?? 0, test.classCount ?? 0)
-        func classifier(_ images: FeatureSet, _ l2: Double) throws -> LinearClassifier {
-            try LogisticRegression(classes: classes, l2: l2).fit(images, feature, in: world, team)
+        func regression(on images: FeatureSet) throws -> LogisticRegression {
+            try LogisticRegression(images, feature, classes: classes, in: world, team)
         }
         var heldOut: [(l2: Double, top1: Double)] = []
         if penalties.count > 1 {
             let (seen, others) = (training.subset { $0 % 10 != 9 }, training.subset { $0 % 10 == 9 })
+            let regression = try regression(on: seen)
             for l2 in penalties {
                 let accuracy = try ClassificationAccuracy(
-                    of: classifier(seen, l2), on: others, feature, in: world, team)
+                    of: regression.fit(l2: l2), on: others, feature, in: world, team)
                 heldOut.append((l2, accuracy.top1))
             }
         }
         // Of equally good ones the largest.
         let best = heldOut.reduce(into: (l2: penalties[0], top1: -1.0)) { if $1.top1 >= $0.top1 { $0 = $1 } }
         let test = try ClassificationAccuracy(
-            of: classifier(training, best.l2), on: test, feature, in: world, team)
+            of: regression(on: training).fit(l2: best.l2), on: test, feature, in: world, team)
         return Result(l2: best.l2, heldOut: heldOut, test: test)
     }
 }

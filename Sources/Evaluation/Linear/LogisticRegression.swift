@@ -5,26 +5,29 @@ package import Tensors
 /// Multinomial logistic regression on features, fitted to the minimum by L-BFGS over all ranks' images: the mean
 /// cross-entropy plus l2/2 · ‖W‖².
 package struct LogisticRegression {
-    package let classes: Int
-    package let l2: Double
     package var iterations = 300
     package var tolerance = 1e-5
+    private let world: any Communicator
+    private let scaling: FeatureScaling
+    private let problem: Problem
+    /// Of all ranks.
+    private let count: Double
 
-    package init(classes: Int, l2: Double) {
-        self.classes = classes
-        self.l2 = l2
-    }
-
-    /// Collective; every rank returns the same.
+    /// Collective.
     ///
     /// - Parameter training: features with labels, which are brought to mean 0 and variance 1 first.
-    package func fit(
-        _ training: FeatureSet, _ feature: FeatureSet.Feature, in world: any Communicator, _ team: Team
-    ) throws -> LinearClassifier {
+    package init(
+        _ training: FeatureSet, _ feature: FeatureSet.Feature, classes: Int, in world: any Communicator, _ team: Team
+    ) throws {
         guard let labels = training.labels else { preconditionFailure("images need labels") }
-        let scaling = try FeatureScaling(of: training[feature], in: world)
-        let problem = Problem(scaling.scaled(training[feature]), labels, classes: classes, TeamProducts(team))
-        let count = Double(max(training.count, 1))
+        self.world = world
+        scaling = try FeatureScaling(of: training[feature], in: world)
+        problem = Problem(scaling.scaled(training[feature]), labels, classes: classes, TeamProducts(team))
+        count = Double(max(training.count, 1))
+    }
+
+    /// Overwrites the classifier that was fitted before. Collective; every rank returns the same.
+    package func fit(l2: Double) throws -> LinearClassifier {
         var search = LBFGS()
         (search.iterations, search.tolerance) = (iterations, tolerance)
         let outcome = try search.minimize(from: [Double](repeating: 0, count: problem.parameters)) { point in

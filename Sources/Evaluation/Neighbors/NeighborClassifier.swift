@@ -1,5 +1,6 @@
 package import Communication
 internal import CVectorKernels
+internal import Host
 package import Models
 package import Tensors
 
@@ -111,29 +112,21 @@ package struct NeighborClassifier {
         _ own: [[Neighbors.Neighbor]], _ most: Int, in world: any Communicator
     ) throws -> [[[Neighbors.Neighbor]]] {
         guard world.size > 1 else { return [own] }
-        var bytes: [UInt8] = []
-        func append(_ value: UInt32) {
-            unsafe withUnsafeBytes(of: value.littleEndian) { unsafe bytes.append(contentsOf: $0) }
-        }
+        var writer = ByteWriter([])
         for list in own {
-            append(UInt32(list.count))
+            writer.append([UInt32(list.count)])
             for neighbor in list {
-                append(neighbor.similarity.bitPattern)
-                append(UInt32(bitPattern: neighbor.image))
-                append(UInt32(bitPattern: neighbor.label))
+                writer.append([neighbor.similarity.bitPattern])
+                writer.append([neighbor.image, neighbor.label])
             }
         }
-        return try world.allGather(bytes).map { bytes in
-            var place = 0
-            func next() -> UInt32 {
-                defer { place += 4 }
-                return (0..<4).reduce(0) { $0 | UInt32(bytes[place + $1]) << UInt32(8 * $1) }
-            }
-            return own.indices.map { _ in
-                (0..<Int(next())).map { _ in
+        return try world.allGather(writer.bytes).map { bytes in
+            var reader = ByteReader(bytes)
+            return own.map { _ in
+                let count: UInt32 = reader.next()
+                return (0..<count).map { _ in
                     Neighbors.Neighbor(
-                        similarity: Float(bitPattern: next()), image: Int32(bitPattern: next()),
-                        label: Int32(bitPattern: next()))
+                        similarity: Float(bitPattern: reader.next()), image: reader.next(), label: reader.next())
                 }
             }
         }

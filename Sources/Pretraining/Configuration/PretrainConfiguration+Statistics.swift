@@ -32,8 +32,8 @@ extension PretrainConfiguration {
     private static func histogram(
         of source: any ImageSource, skipping badImages: BadImages, in communicator: any Communicator
     ) throws -> ChannelHistogram {
-        let (rank, ranks, count) = (communicator.rank, communicator.size, imagesOfStatistics(source))
-        let share = count * rank / ranks..<count * (rank + 1) / ranks
+        let count = imagesOfStatistics(source)
+        let share = communicator.share(of: count)
         let own = try communicator.agree(during: .readingData) {
             var histogram = ChannelHistogram(channels: source.channels)
             try histogram.add(share.lazy.map { $0 * source.count / count }, of: source, skipping: badImages)
@@ -48,13 +48,12 @@ extension PretrainConfiguration {
     private static func moments(
         of source: any ImageSource, skipping badImages: BadImages, in communicator: any Communicator
     ) throws -> ChannelMoments {
-        let (rank, ranks) = (communicator.rank, communicator.size)
         let chunks = ChannelMoments.chunkCount(of: source)
         let none = ChannelMoments(channels: source.channels)
         // A sum with nothing but zeros changes no bit.
         var values = [Double](repeating: 0, count: chunks * none.values.count)
         try communicator.agree(during: .readingData) {
-            for chunk in chunks * rank / ranks..<chunks * (rank + 1) / ranks {
+            for chunk in communicator.share(of: chunks) {
                 let own = try ChannelMoments(chunk: chunk, of: source, skipping: badImages).values
                 values.replaceSubrange(chunk * own.count..<(chunk + 1) * own.count, with: own)
             }

@@ -62,9 +62,7 @@ struct BenchCommand: WorldCommand {
         ).run(on: RankResources(world, team))
         guard world.rank == 0 else { return 0 }
         if json {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
-            Console.print(String(decoding: try encoder.encode(result), as: UTF8.self))
+            Console.print(try JSONReport.text(result))
         } else {
             Console.print(table(result))
         }

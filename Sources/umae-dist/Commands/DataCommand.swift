@@ -58,10 +58,7 @@ struct DataCommand: WorldCommand {
         guard world.rank == 0 else { return ExitCode.done }
         for note in source.notes + BadImages.lines(of: badImages.news()) { Console.note(note) }
         if json {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
-            encoder.keyEncodingStrategy = .convertToSnakeCase
-            Console.print(String(decoding: try encoder.encode(result), as: UTF8.self))
+            Console.print(try JSONReport.text(result, usesSnakeCase: true))
             return ExitCode.done
         }
         let labels = source.classCount.map { "\($0) classes" } ?? "no labels"

@@ -55,11 +55,9 @@ struct KNNCommand: WorldCommand {
             subject.feature, training: features.training, test: features.test, in: world, subject.resources.team)
         guard world.rank == 0 else { return ExitCode.done }
         if json {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
             let accuracies = Dictionary(
                 uniqueKeysWithValues: zip(result.neighbors.map { "\($0)" }, result.accuracies))
-            Console.print(String(decoding: try encoder.encode(accuracies), as: UTF8.self))
+            Console.print(try JSONReport.text(accuracies))
         } else {
             for (count, accuracy) in zip(result.neighbors, result.accuracies) {
                 Console.print(String(format: "k-NN     k = %-4d %.2f%%", count, 100 * accuracy))

@@ -39,10 +39,8 @@ struct LinearProbeCommand: WorldCommand {
             subject.feature, training: features.training, test: features.test, in: world, subject.resources.team)
         guard world.rank == 0 else { return ExitCode.done }
         if json {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
             let report = Report(top1: result.test.top1, top5: result.test.top5, l2: result.l2)
-            Console.print(String(decoding: try encoder.encode(report), as: UTF8.self))
+            Console.print(try JSONReport.text(report))
             return ExitCode.done
         }
         for (l2, top1) in result.heldOut {

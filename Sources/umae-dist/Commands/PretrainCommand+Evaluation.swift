@@ -15,16 +15,17 @@ import Tensors
 extension PretrainCommand {
     /// The test images; nil where there are none with the labels of the training images, and they were not asked for, or where
     /// nobody wants to look at them. Collective.
-    func testImages(beside data: any ImageSource, in world: any Communicator) throws -> (any ImageSource)? {
+    func testImages(
+        beside data: any ImageSource, of model: VisionTransformerConfiguration, in world: any Communicator
+    ) throws -> (any ImageSource)? {
         let every = options.run.evalEvery
         guard every != 0, every != nil || options.data.dataPath != ImageDataset.syntheticName else { return nil }
         var other = options.data
         // That number is of training images.
         other.images = nil
         do {
-            let model = try world.agree { try options.model.configuration() }
             let test = try other.open(
-                .test, of: model.encoder, seed: options.run.seed, keepsListing: !options.run.dryRun, in: world,
+                .test, of: model, seed: options.run.seed, keepsListing: !options.run.dryRun, in: world,
                 say: { Console.print($0) })
             return try world.agree {
                 guard data.classCount != nil, test.classCount == data.classCount, test.channels == data.channels,

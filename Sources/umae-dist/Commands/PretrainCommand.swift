@@ -55,7 +55,7 @@ struct PretrainCommand: WorldCommand {
         try opening.examine(resume: resume?.checkpoint)
         let resources = RankResources(world, try options.compute.team(in: world))
         var layout = try layout(configuration, on: data, besides: resources.team, in: world)
-        let test = try testImages(beside: data, in: world)
+        let test = try testImages(beside: data, of: configuration.model.encoder, in: world)
         let plan = try plan(configuration, layout, saves: isKept, testing: test, on: resources)
         for notice in try ProcessorAffinity.notices(threads: resources.team.count, in: world) { reporter.note(notice) }
         if try StopRequest.isPending(on: world) { return stopped(reporter, isKept, options.run.outputDir, step: 0) }

@@ -140,16 +140,18 @@ struct EvaluationSubject {
     func features() throws -> (training: FeatureSet, test: FeatureSet) {
         let extraction = FeatureExtraction(
             encoder,
-            ImageTransform(
-                size: ImageSize(height: encoder.configuration.imageHeight, width: encoder.configuration.imageWidth),
-                statistics: statistics, augmentation: augmentation), keeping: [feature], plan: resources.memory)
+            ImageTransform(size: size, statistics: statistics, augmentation: augmentation), keeping: [feature],
+            plan: resources.memory)
         let world = resources.communicator
         return (try extraction.run(training, in: world), try extraction.run(test, in: world))
     }
 
+    private var size: ImageSize {
+        ImageSize(height: encoder.configuration.imageHeight, width: encoder.configuration.imageWidth)
+    }
+
     /// The middle of an image, as in main_linprobe.py; images of the model's own size are taken whole.
     private var augmentation: ImageAugmentation {
-        let size = ImageSize(height: encoder.configuration.imageHeight, width: encoder.configuration.imageWidth)
         guard let resize else { return .evaluation(size, of: [training.uniformSize, test.uniformSize]) }
         return .center(shorterSide: resize)
     }

@@ -192,9 +192,6 @@ struct PlanReport {
             localBandwidthGbPerSecond: plan.cluster.rankBandwidth / 1e9,
             localLatencyMicroseconds: plan.cluster.messageOverhead * 1e6,
             bucketBytes: c.gradientExchange.bucketBytes, rows: rows)
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
-        encoder.keyEncodingStrategy = .convertToSnakeCase
-        return String(decoding: try encoder.encode(document), as: UTF8.self)
+        return try JSONReport.text(document, usesSnakeCase: true)
     }
 }

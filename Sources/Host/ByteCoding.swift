@@ -1,37 +1,37 @@
 /// Numbers one after another, little-endian.
-struct ByteWriter {
-    private(set) var bytes: [UInt8]
+package struct ByteWriter {
+    package private(set) var bytes: [UInt8]
 
-    init(_ bytes: [UInt8]) { self.bytes = bytes }
+    package init(_ bytes: [UInt8]) { self.bytes = bytes }
 
-    mutating func append<Number: FixedWidthInteger>(_ numbers: some Collection<Number>) {
+    package mutating func append<Number: FixedWidthInteger>(_ numbers: some Collection<Number>) {
         bytes.reserveCapacity(bytes.count + numbers.count * MemoryLayout<Number>.size)
         for number in numbers {
             unsafe withUnsafeBytes(of: number.littleEndian) { unsafe bytes.append(contentsOf: $0) }
         }
     }
 
-    mutating func append(_ others: [UInt8]) { bytes.append(contentsOf: others) }
+    package mutating func append(_ others: [UInt8]) { bytes.append(contentsOf: others) }
 }
 
 /// Reads them again. What is asked for has to be there: whoever reads checks the length first.
-struct ByteReader {
+package struct ByteReader {
     private let source: [UInt8]
     private var position: Int
 
-    init(_ bytes: [UInt8], at position: Int = 0) {
+    package init(_ bytes: [UInt8], at position: Int = 0) {
         source = bytes
         self.position = position
     }
 
-    mutating func skip(_ count: Int) { position += count }
+    package mutating func skip(_ count: Int) { position += count }
 
-    mutating func bytes(_ count: Int) -> [UInt8] {
+    package mutating func bytes(_ count: Int) -> [UInt8] {
         defer { position += count }
         return Array(source[position..<position + count])
     }
 
-    mutating func next<Number: FixedWidthInteger>(_ count: Int) -> [Number] {
+    package mutating func next<Number: FixedWidthInteger>(_ count: Int) -> [Number] {
         let size = MemoryLayout<Number>.size
         precondition(count >= 0 && count * size <= source.count - position)
         defer { position += count * size }
@@ -43,5 +43,5 @@ struct ByteReader {
         }
     }
 
-    mutating func next<Number: FixedWidthInteger>() -> Number { next(1)[0] }
+    package mutating func next<Number: FixedWidthInteger>() -> Number { next(1)[0] }
 }
