@@ -126,12 +126,22 @@ let package = Package(
                 "Optimization", "Pretraining", "Regularizers",
                 "Runs", "Settings", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
-        // 10: commands
+        // 10: what every command has
+        module("Commands", ["Communication", "Models", "Pretraining", "Runs", "Settings"]),
+        // 11: commands that evaluate checkpoints
+        module(
+            "EvaluationCommands",
+            [
+                "Augmentation", "Checkpoints", "Commands", "Communication", "Evaluation", "Host", "ImageArrays",
+                "ImageCodecs", "ImageData", "ImageFiles", "ImageSources", "Models", "Options", "Pretraining", "Runs",
+                "Settings", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        // 12: the program and its other commands
         .executableTarget(
             name: "umae-dist",
             dependencies: [
-                "BuildIdentity", "Checkpoints", "Communication", "DataParallel", "Evaluation", "Host", "Augmentation",
-                "Datasets",
+                "BuildIdentity", "Checkpoints", "Commands", "Communication", "DataParallel", "Datasets", "Evaluation",
+                "EvaluationCommands", "Host", "Augmentation",
                 "ImageArrays", "ImageFiles", "ImageSources",
                 "ImageCodecs", "ImageData", "Layers",
                 "Measurement", "Models", "Optimization", "Options", "Planning", "Pretraining", "Regularizers", "Runs",

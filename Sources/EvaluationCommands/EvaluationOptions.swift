@@ -1,19 +1,19 @@
-import ArgumentParser
-import Augmentation
-import Checkpoints
-import Communication
-import Evaluation
-import Host
-import ImageArrays
-import ImageCodecs
-import ImageData
-import ImageFiles
-import ImageSources
-import Models
-import Options
-import Runs
-import Settings
-import Tensors
+internal import ArgumentParser
+internal import Augmentation
+internal import Checkpoints
+internal import Communication
+internal import Evaluation
+internal import Host
+internal import ImageArrays
+internal import ImageCodecs
+internal import ImageData
+internal import ImageFiles
+internal import ImageSources
+internal import Models
+internal import Options
+internal import Runs
+internal import Settings
+internal import Tensors
 
 /// Flags that say which encoder is evaluated, and on which images.
 struct EvaluationOptions: ParsableArguments {

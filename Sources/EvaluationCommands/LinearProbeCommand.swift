@@ -1,15 +1,18 @@
-import ArgumentParser
-import Communication
-import Evaluation
-import Foundation
-import Options
-import Pretraining
-import Runs
-import Settings
+package import ArgumentParser
+internal import Commands
+package import Communication
+internal import Evaluation
+internal import Foundation
+internal import Options
+internal import Pretraining
+internal import Runs
+internal import Settings
 
 /// `umae-dist linprobe`: how well a linear classifier on a checkpoint's features tells the class of test images.
-struct LinearProbeCommand: WorldCommand {
-    static let configuration = CommandConfiguration(
+package struct LinearProbeCommand: WorldCommand {
+    package init() {}
+
+    package static let configuration = CommandConfiguration(
         commandName: "linprobe",
         abstract: "Fit a linear classifier to the features of a checkpoint, and test it.",
         discussion: """
@@ -28,9 +31,9 @@ struct LinearProbeCommand: WorldCommand {
         let l2: Double
     }
 
-    func validate() throws { try Bounds.check("--l2", l2, .atLeast(0)) }
+    package func validate() throws { try Bounds.check("--l2", l2, .atLeast(0)) }
 
-    func run(in world: any Communicator) throws -> Int32 {
+    package func run(in world: any Communicator) throws -> Int32 {
         let reporter = Reporter(in: world)
         let subject = try self.subject.open(in: world, note: reporter.note)
         if !json { reporter.say(lines: subject.opening) }

@@ -1,17 +1,20 @@
-import ArgumentParser
-import Communication
-import Evaluation
-import Host
-import ImageSources
-import Foundation
-import Options
-import Pretraining
-import Runs
-import Settings
+package import ArgumentParser
+internal import Commands
+package import Communication
+internal import Evaluation
+internal import Host
+internal import ImageSources
+internal import Foundation
+internal import Options
+internal import Pretraining
+internal import Runs
+internal import Settings
 
 /// `umae-dist knn`: how well the nearest training images tell the class of test images.
-struct KNNCommand: WorldCommand {
-    static let configuration = CommandConfiguration(
+package struct KNNCommand: WorldCommand {
+    package init() {}
+
+    package static let configuration = CommandConfiguration(
         commandName: "knn",
         abstract: "Classify test images by their nearest training images in the features of a checkpoint.",
         discussion: """
@@ -31,14 +34,14 @@ struct KNNCommand: WorldCommand {
     @Option(help: "Temperature of --vote weighted (default: 0.07).") var temperature: Double?
     @Flag(help: "Print one JSON object instead of lines.") var json = false
 
-    func validate() throws {
+    package func validate() throws {
         try Bounds.check("--temperature", temperature, .above(0))
         guard vote == .weighted || temperature == nil else {
             throw ValidationError("--temperature is for --vote weighted")
         }
     }
 
-    func run(in world: any Communicator) throws -> Int32 {
+    package func run(in world: any Communicator) throws -> Int32 {
         let reporter = Reporter(in: world)
         let subject = try self.subject.open(in: world, note: reporter.note)
         try world.agree {
