@@ -39,6 +39,7 @@ let package = Package(
         .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
         .target(name: "CImageCodecs", dependencies: ["CJPEG", "CPNG"]),
         .target(name: "CTar", dependencies: ["CArchive"]),
+        .target(name: "COpenBLAS", linkerSettings: [.linkedLibrary("dl")]),
         .target(name: "CMPIShim", dependencies: ["COpenMPI"]),
         .target(name: "CVectorKernels"),
         .target(name: "CStopSignals"),
@@ -48,6 +49,7 @@ let package = Package(
         // 1: the machine, memory and messages
         module("Host", ["CMemoryFile", "CZlib"]),
         module("Tensors", ["CVectorKernels", "Host"]),
+        module("LinearAlgebra", ["COpenBLAS", "Tensors"]),
         module("Communication", ["CMPIShim", "Host", "Tensors"]),
         // 2: layers, the decoding of images, files of tensors, settings
         module("Layers", ["Tensors", "CVectorKernels"]),
@@ -68,7 +70,7 @@ let package = Package(
         module("Datasets", ["Host", "ImageArrays", "ImageFiles", "ImageShards", "ImageSources"]),
         module("Augmentation", ["ImageCodecs", "Tensors", "CVectorKernels"]),
         module("Models", ["Layers", "Safetensors", "Tensors", "CVectorKernels"]),
-        module("Regularizers", ["Layers", "Tensors", "CVectorKernels"]),
+        module("Regularizers", ["Layers", "LinearAlgebra", "Tensors", "CVectorKernels"]),
         module("Optimization", ["Tensors", "CVectorKernels"]),
         module("DataParallel", ["Communication", "Tensors", "CVectorKernels"]),
         // 4: batches of images; what is kept; what a step would take on machines that are not here
@@ -104,7 +106,7 @@ let package = Package(
             "Evaluation",
             [
                 "Augmentation", "Checkpoints", "Communication", "CVectorKernels", "Host", "ImageCodecs", "ImageData",
-                "ImageSources", "Layers", "Models", "Runs", "Safetensors", "Tensors",
+                "ImageSources", "Layers", "LinearAlgebra", "Models", "Runs", "Safetensors", "Tensors",
             ]),
         // 8: what is measured of a step: its speed, its gradients, its cost elsewhere
         module(
@@ -121,7 +123,7 @@ let package = Package(
             "Options",
             [
                 "Communication", "DataParallel", "Augmentation", "Datasets", "ImageArrays", "ImageFiles", "ImageShards",
-                "ImageSources", "Host", "ImageCodecs", "ImageData",
+                "ImageSources", "Host", "ImageCodecs", "ImageData", "LinearAlgebra",
                 "Models",
                 "Optimization", "Pretraining", "Regularizers",
                 "Runs", "Settings", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -242,6 +244,7 @@ let package = Package(
             ]),
         tests(
             "SettingsTests", ["Settings", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        tests("LinearAlgebraTests", ["LinearAlgebra", "Tensors"]),
         tests("OptimizationTests", ["Optimization", "Tensors"]),
         tests(
             "OptionsTests",
