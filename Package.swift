@@ -135,6 +135,8 @@ let package = Package(
             "EvaluationCommands",
             [
                 "Augmentation", "Checkpoints", "Commands", "Communication", "Evaluation", "Host", "ImageArrays",
+                "LinearAlgebra",
+                "Safetensors",
                 "ImageCodecs", "ImageData", "ImageFiles", "ImageSources", "Models", "Options", "Pretraining", "Runs",
                 "Settings", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
