@@ -52,7 +52,7 @@ package struct EmbedCommand: WorldCommand {
     package func run(in world: any Communicator) throws -> Int32 {
         let reporter = Reporter(in: world)
         let resources = try options.resources(in: world)
-        let subject = try options.open(checkpoint, on: resources, note: reporter.note)
+        let subject = try options.open(checkpoint, on: resources)
         try world.agree {
             guard blocks > subject.pretrained.model.depth else { return }
             throw SettingsError("--blocks is \(blocks), and the model has \(subject.pretrained.model.depth)")

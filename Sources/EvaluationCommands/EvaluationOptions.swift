@@ -53,16 +53,15 @@ struct EvaluationOptions: ParsableArguments {
     }
 
     /// A model, and what it is given. Collective.
-    func open(
-        _ checkpoint: String, on resources: RankResources, note: @escaping (String) -> Void
-    ) throws -> EvaluationSubject {
+    func open(_ checkpoint: String, on resources: RankResources) throws -> EvaluationSubject {
         let world = resources.communicator
         let element = try ComputeOptions.element(precision, in: world)
         return try world.agree(during: .readingCheckpoint) {
-            let pretrained = try PretrainedModel(try CheckpointStore.open(checkpoint, reportingDamaged: note))
+            let pretrained = try PretrainedModel(
+                try CheckpointStore.open(checkpoint, reportingDamaged: { if world.rank == 0 { Console.note($0) } }))
             return EvaluationSubject(
                 pretrained: pretrained, element: element, statistics: try statistics(of: pretrained), options: self,
-                resources: resources, note: note)
+                resources: resources)
         }
     }
 

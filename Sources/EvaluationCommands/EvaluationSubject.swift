@@ -20,18 +20,16 @@ final class EvaluationSubject {
     let statistics: ChannelStatistics
     let resources: RankResources
     private let options: EvaluationOptions
-    private let note: (String) -> Void
 
     init(
         pretrained: PretrainedModel, element: ElementType, statistics: ChannelStatistics, options: EvaluationOptions,
-        resources: RankResources, note: @escaping (String) -> Void
+        resources: RankResources
     ) {
         self.pretrained = pretrained
         self.element = element
         self.statistics = statistics
         self.options = options
         self.resources = resources
-        self.note = note
     }
 
     private var world: any Communicator { resources.communicator }
@@ -75,7 +73,7 @@ final class EvaluationSubject {
             let encoder = try encoder(lookingBehind: missing.map(\.block).max() ?? 0)
             let taken = try FeatureExtraction(encoder, transform, keeping: missing, plan: resources.memory)
                 .run(images, in: world)
-            if let problem = try cache?.save(taken, in: world) { note("features are not kept: \(problem)") }
+            if let problem = try cache?.save(taken, in: world) { Console.note("features are not kept: \(problem)") }
             found.append(taken)
         }
         return FeatureSet(joining: found)

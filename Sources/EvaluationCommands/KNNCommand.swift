@@ -45,7 +45,7 @@ package struct KNNCommand: WorldCommand {
     package func run(in world: any Communicator) throws -> Int32 {
         let reporter = Reporter(in: world)
         let resources = try options.resources(in: world)
-        let subject = try options.open(encoder.checkpoint, on: resources, note: reporter.note)
+        let subject = try options.open(encoder.checkpoint, on: resources)
         let images = try subject.labelledImages()
         try world.agree {
             guard let most = neighbors.values.max(), most > images.training.count else { return }

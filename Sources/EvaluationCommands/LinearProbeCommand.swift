@@ -37,7 +37,7 @@ package struct LinearProbeCommand: WorldCommand {
     package func run(in world: any Communicator) throws -> Int32 {
         let reporter = Reporter(in: world)
         let resources = try options.resources(in: world)
-        let subject = try options.open(encoder.checkpoint, on: resources, note: reporter.note)
+        let subject = try options.open(encoder.checkpoint, on: resources)
         let images = try subject.labelledImages()
         let feature = encoder.feature(of: subject)
         if !json { reporter.say(lines: subject.opening + [images.line, "feature  \(feature.name)"]) }
