@@ -28,28 +28,26 @@ package struct AnalyzeCommand: WorldCommand {
 
     @Argument(help: "Checkpoints, or run directories for their newest ones.", completion: .directory)
     var checkpoints: [String]
-    @Option(
-        help: """
-            Feature that is looked at: cls (class token, final norm applied twice), cls-once, pooled (mean of the patch \
-            tokens). Default: the one that each was trained with.
-            """)
-    var feature: VisionTransformerConfiguration.Feature?
     @Option(help: "Test images that are looked at, at most, in equal distances.") var images = 10_000
     @Option(help: "Of these, images that LiDAR has views of.") var lidarImages = 1000
     @Option(help: "Views of each of them.") var lidarViews = 10
     @Option(help: "Mask ratios that are gone through, with commas between; 'none' for none.")
-    var maskRatios = RatioList(values: [0.25, 0.5, 0.75, 0.9])
+    var maskRatios = NumberList(values: [0.25, 0.5, 0.75, 0.9])
     @Option(
         help: "Directory for analysis.csv, mask-ratios.csv, singular-values.csv and analysis.json.",
         completion: .directory)
     var outputDir: String?
     @Flag(help: "Print one JSON object instead of tables.") var json = false
+    @OptionGroup(title: "Feature") var features: FeatureOptions
     @OptionGroup(title: "Images") var options: EvaluationOptions
 
     package func validate() throws {
         try Bounds.check("--images", images, 2...1 << 24)
         try Bounds.check("--lidar-images", lidarImages, 2...1 << 24)
         try Bounds.check("--lidar-views", lidarViews, 2...1 << 10)
+        for ratio in maskRatios.values where ratio >= 1 {
+            throw ValidationError("--mask-ratios has \(ratio): each must be above 0 and below 1")
+        }
     }
 
     package func run(in world: any Communicator) throws -> Int32 {
@@ -77,7 +75,8 @@ package struct AnalyzeCommand: WorldCommand {
         var extent = CheckpointAnalyzer.Extent()
         (extent.images, extent.maskRatios) = (images, maskRatios.values)
         (extent.lidarImages, extent.lidarViews) = (min(lidarImages, images), lidarViews)
-        let feature = ImageFeature(self.feature ?? subject.pretrained.model.feature)
+        let feature = try subject.resources.communicator.agree { try features.feature(of: subject, for: "analyze") }
+        guard feature.block == 0 else { preconditionFailure("one feature is of the last block") }
         let test = try subject.images(.test)
         let transform = subject.transform(for: [test])
         let training = try trainingFeatures(of: subject, [feature], besides: test)
@@ -101,20 +100,4 @@ package struct AnalyzeCommand: WorldCommand {
         guard training.classCount == test.classCount, training.identity != test.identity else { return nil }
         return try subject.features(features, of: training, by: subject.transform(for: [training, test]))
     }
-}
-
-/// `0.5,0.75`, or `none`.
-struct RatioList: ExpressibleByArgument {
-    let values: [Double]
-
-    init(values: [Double]) { self.values = values }
-
-    init?(argument: String) {
-        let parts = argument == "none" ? [] : argument.split(separator: ",", omittingEmptySubsequences: false)
-        let values = parts.compactMap { Double($0) }
-        guard values.count == parts.count, values.allSatisfy({ $0 > 0 && $0 < 1 }) else { return nil }
-        self.values = values
-    }
-
-    var defaultValueDescription: String { values.map { "\($0)" }.joined(separator: ",") }
 }

@@ -105,18 +105,3 @@ struct EvaluationOptions: ParsableArguments {
         return ChannelStatistics(mean: mean, standardDeviation: deviation)
     }
 }
-
-/// The checkpoint of a command that evaluates one, and the feature of it that is evaluated.
-struct SubjectOptions: ParsableArguments {
-    @Argument(help: "Checkpoint, or a run directory for its newest one.", completion: .directory) var checkpoint: String
-    @Option(
-        help: """
-            Feature that is evaluated: cls (class token, final norm applied twice as in the public U-MAE code), cls-once, \
-            pooled (mean of the patch tokens). Default: the one that was trained with.
-            """)
-    var feature: VisionTransformerConfiguration.Feature?
-
-    func feature(of subject: EvaluationSubject) -> ImageFeature {
-        ImageFeature(feature ?? subject.pretrained.model.feature)
-    }
-}

@@ -15,11 +15,9 @@ package struct ClassificationAccuracy: Equatable, Sendable {
         in world: any Communicator, _ team: Team
     ) throws {
         guard let labels = test.labels else { preconditionFailure("images need labels") }
-        let rows = classifier.scaling.scaled(test[feature])
-        let logits = Matrix(rows: rows.rows, columns: classifier.weights.rows)
-        TeamProducts(team).multiply(rows, classifier.weights, transposeB: true, bias: classifier.bias, into: logits)
-        var counts = [0.0, 0.0, Double(rows.rows)]
-        for row in 0..<rows.rows {
+        let logits = classifier.logits(of: test[feature], team)
+        var counts = [0.0, 0.0, Double(logits.rows)]
+        for row in 0..<logits.rows {
             let place = Self.place(of: Int(labels[row]), in: logits.rows(row..<row + 1))
             if place < 1 { counts[0] += 1 }
             if place < 5 { counts[1] += 1 }
