@@ -24,10 +24,16 @@ extension VisionTransformer {
     ) {
         let classTokens = a.latent.everyRow(from: 0, step: 1 + a.patches)
         switch feature {
-        case .cls: norm.forward(classTokens, into: Operand(features), a.featureNorm, in: context)
+        case .cls: secondNorm.forward(classTokens, into: Operand(features), a.featureNorm, in: context)
         case .clsOnce: context.member.serially { features.copy(from: classTokens) }
         case .pooled: meanOfPatches(of: a, into: features, in: context)
         }
+    }
+
+    /// The final norm where a feature passes it once more.
+    private var secondNorm: LayerNorm {
+        guard let norm else { preconditionFailure("an encoder without a final norm cannot apply it twice") }
+        return norm
     }
 
     private func meanOfPatches(of a: Activations, into means: Matrix, in context: LayerContext) {
@@ -50,7 +56,7 @@ extension VisionTransformer {
         let dClsRows = a.dLatent.everyRow(from: 0, step: tokens)
         switch configuration.feature {
         case .cls:
-            norm.backward(Operand(dFeatures), a.featureNorm, into: dClsRows, accumulate: true, in: context)
+            secondNorm.backward(Operand(dFeatures), a.featureNorm, into: dClsRows, accumulate: true, in: context)
         case .clsOnce:
             context.forEachChunk(of: a.images) { range in
                 for image in range {
