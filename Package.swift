@@ -39,6 +39,7 @@ let package = Package(
         .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
         .target(name: "CImageCodecs", dependencies: ["CJPEG", "CPNG"]),
         .target(name: "CTar", dependencies: ["CArchive"]),
+        .target(name: "COpenBLAS", linkerSettings: [.linkedLibrary("dl")]),
         .target(name: "CMPIShim", dependencies: ["COpenMPI"]),
         .target(name: "CVectorKernels"),
         .target(name: "CStopSignals"),
@@ -48,6 +49,7 @@ let package = Package(
         // 1: the machine, memory and messages
         module("Host", ["CMemoryFile", "CZlib"]),
         module("Tensors", ["CVectorKernels", "Host"]),
+        module("LinearAlgebra", ["COpenBLAS", "Tensors"]),
         module("Communication", ["CMPIShim", "Host", "Tensors"]),
         // 2: layers, the decoding of images, files of tensors, settings
         module("Layers", ["Tensors", "CVectorKernels"]),
@@ -68,7 +70,7 @@ let package = Package(
         module("Datasets", ["Host", "ImageArrays", "ImageFiles", "ImageShards", "ImageSources"]),
         module("Augmentation", ["ImageCodecs", "Tensors", "CVectorKernels"]),
         module("Models", ["Layers", "Safetensors", "Tensors", "CVectorKernels"]),
-        module("Regularizers", ["Layers", "Tensors", "CVectorKernels"]),
+        module("Regularizers", ["Layers", "LinearAlgebra", "Tensors", "CVectorKernels"]),
         module("Optimization", ["Tensors", "CVectorKernels"]),
         module("DataParallel", ["Communication", "Tensors", "CVectorKernels"]),
         // 4: batches of images; what is kept; what a step would take on machines that are not here
@@ -104,7 +106,7 @@ let package = Package(
             "Evaluation",
             [
                 "Augmentation", "Checkpoints", "Communication", "CVectorKernels", "Host", "ImageCodecs", "ImageData",
-                "ImageSources", "Layers", "Models", "Runs", "Safetensors", "Tensors",
+                "ImageSources", "Layers", "LinearAlgebra", "Models", "Runs", "Safetensors", "Tensors",
             ]),
         // 7: fine-tuning: what is trained and how it is judged, and heads on a frozen encoder
         module(
@@ -128,17 +130,29 @@ let package = Package(
             "Options",
             [
                 "Communication", "DataParallel", "Augmentation", "Datasets", "ImageArrays", "ImageFiles", "ImageShards",
-                "ImageSources", "Host", "ImageCodecs", "ImageData",
+                "ImageSources", "Host", "ImageCodecs", "ImageData", "LinearAlgebra",
                 "Models",
                 "Optimization", "Pretraining", "Regularizers",
                 "Runs", "Settings", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
-        // 10: commands
+        // 10: what every command has
+        module("Commands", ["Communication", "Models", "Pretraining", "Runs", "Settings"]),
+        // 11: commands that evaluate checkpoints
+        module(
+            "EvaluationCommands",
+            [
+                "Augmentation", "Checkpoints", "Commands", "Communication", "Evaluation", "Host", "ImageArrays",
+                "LinearAlgebra",
+                "Safetensors",
+                "ImageCodecs", "ImageData", "ImageFiles", "ImageSources", "Models", "Options", "Pretraining", "Runs",
+                "Settings", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        // 12: the program and its other commands
         .executableTarget(
             name: "umae-dist",
             dependencies: [
-                "BuildIdentity", "Checkpoints", "Communication", "DataParallel", "Evaluation", "Host", "Augmentation",
-                "Datasets",
+                "BuildIdentity", "Checkpoints", "Commands", "Communication", "DataParallel", "Datasets", "Evaluation",
+                "EvaluationCommands", "Host", "Augmentation",
                 "ImageArrays", "ImageFiles", "ImageSources",
                 "ImageCodecs", "ImageData", "Layers",
                 "Measurement", "Models", "Optimization", "Options", "Planning", "Pretraining", "Regularizers", "Runs",
@@ -247,6 +261,7 @@ let package = Package(
             ]),
         tests(
             "SettingsTests", ["Settings", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        tests("LinearAlgebraTests", ["LinearAlgebra", "Tensors"]),
         tests("OptimizationTests", ["Optimization", "Tensors"]),
         tests(
             "OptionsTests",

@@ -1,5 +1,6 @@
 internal import Communication
 internal import DataParallel
+internal import LinearAlgebra
 internal import Models
 package import Pretraining
 internal import Regularizers
@@ -34,6 +35,7 @@ extension StepConfiguration {
         try loss.validate(
             images: loss.spansMicroBatches(accumulation) ? effectiveBatchSize : effectiveBatchSize / accumulation)
         if gradientExchange.fixedShards > 0 { try checkFixedShards() }
+        if loss.regularizer.kind == .tcr { try OpenBLAS.load() }
     }
 
     /// Where bits must not depend on the ranks, nothing that depends on them may enter.

@@ -1,3 +1,4 @@
+internal import LinearAlgebra
 internal import Tensors
 
 /// -log det(I + f·G), the total coding rate; f is μ/D.

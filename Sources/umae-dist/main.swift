@@ -1,3 +1,4 @@
+import Commands
 import Communication
 import Glibc
 import Runs

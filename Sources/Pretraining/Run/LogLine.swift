@@ -22,6 +22,8 @@ package struct LogLine: EpochRecord, Equatable {
     /// after which that was not looked at.
     package let testKNN: Double?
     package let testLinear: Double?
+    /// RankMe of the features of the test images, likewise.
+    package let testRankMe: Double?
 
     enum CodingKeys: String, CodingKey {
         case trainLR = "train_lr"
@@ -37,6 +39,7 @@ package struct LogLine: EpochRecord, Equatable {
         case alignment
         case testKNN = "test_knn"
         case testLinear = "test_linear"
+        case testRankMe = "test_rankme"
     }
 
     init(_ state: RunState, hasClassifier: Bool, heldOut: HeldOutFigures?) {
@@ -60,5 +63,6 @@ package struct LogLine: EpochRecord, Equatable {
         alignment = loss.masksPerImage > 1 ? figures.alignment / steps : nil
         testKNN = heldOut?.neighbors
         testLinear = heldOut?.linear
+        testRankMe = heldOut?.rankMe
     }
 }

@@ -99,6 +99,7 @@ package final class Reporter {
             line.alignment.map { .init(String(format: "alignment %.2f", $0), rank: 8) },
             line.testLinear.map { .init(String(format: "test: linear %.1f%%", 100 * $0), rank: 9) },
             line.testKNN.map { .init(String(format: "k-NN %.1f%%", 100 * $0), rank: 10) },
+            line.testRankMe.map { .init(String(format: "RankMe %.1f", $0), rank: 11) },
             .init(String(format: "%.0f images/s", line.imagesPerSecond), rank: 4), .init(Self.wait(dataWait), rank: 7),
         ]
         say(ProgressLine(fields: fields.compactMap { $0 }).text(width: width()))

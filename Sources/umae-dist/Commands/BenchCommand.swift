@@ -1,3 +1,4 @@
+import Commands
 import Host
 import ArgumentParser
 import Communication

@@ -1,25 +1,12 @@
 import ArgumentParser
+import Commands
 import Communication
 import DataParallel
+import EvaluationCommands
 import Glibc
 import Host
 import Runs
 import Settings
-
-/// A subcommand: parsed on every rank, run on all of them together.
-protocol WorldCommand: LayeredCommand {
-    /// Runs on every rank. Errors that all ranks throw are printed by rank 0.
-    ///
-    /// - Returns: the exit code.
-    func run(in world: any Communicator) throws -> Int32
-
-    /// Whether signals that ask to stop are obeyed by saving; others end the command at once.
-    static var savesOnSignals: Bool { get }
-}
-
-extension WorldCommand {
-    static var savesOnSignals: Bool { false }
-}
 
 /// Finds the command, runs it, and turns every ending into one message and an exit code.
 struct Dispatcher {
@@ -115,6 +102,6 @@ struct UmaeDist: ParsableCommand {
     /// The first runs where none is named.
     static let commands: [any WorldCommand.Type] = [
         PretrainCommand.self, DebugCommand.self, BenchCommand.self, PlanCommand.self, PackCommand.self,
-        DataCommand.self, KNNCommand.self, LinearProbeCommand.self,
+        DataCommand.self, EmbedCommand.self, KNNCommand.self, LinearProbeCommand.self,
     ]
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Commands
 import Communication
 import DataParallel
 import Foundation

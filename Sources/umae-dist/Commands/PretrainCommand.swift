@@ -1,5 +1,6 @@
 import ArgumentParser
 import Checkpoints
+import Commands
 import Communication
 import Foundation
 import Evaluation

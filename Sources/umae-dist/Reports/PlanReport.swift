@@ -1,3 +1,4 @@
+import Commands
 import Host
 import DataParallel
 import Foundation

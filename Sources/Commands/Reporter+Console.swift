@@ -1,10 +1,10 @@
-import Communication
-import Pretraining
-import Runs
+package import Communication
+package import Pretraining
+internal import Runs
 
 extension Reporter {
     /// Speaks for all ranks to whoever is at the console.
-    convenience init(in world: any Communicator) {
+    package convenience init(in world: any Communicator) {
         self.init(
             isSilent: world.rank != 0, isTerminal: Console.isTerminal, width: { Console.width },
             write: { text in world.during(.printing) { Console.write(text) } })

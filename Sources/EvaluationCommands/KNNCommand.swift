@@ -1,17 +1,20 @@
-import ArgumentParser
-import Communication
-import Evaluation
-import Host
-import ImageSources
-import Foundation
-import Options
-import Pretraining
-import Runs
-import Settings
+package import ArgumentParser
+internal import Commands
+package import Communication
+internal import Evaluation
+internal import Host
+internal import ImageSources
+internal import Foundation
+internal import Options
+internal import Pretraining
+internal import Runs
+internal import Settings
 
 /// `umae-dist knn`: how well the nearest training images tell the class of test images.
-struct KNNCommand: WorldCommand {
-    static let configuration = CommandConfiguration(
+package struct KNNCommand: WorldCommand {
+    package init() {}
+
+    package static let configuration = CommandConfiguration(
         commandName: "knn",
         abstract: "Classify test images by their nearest training images in the features of a checkpoint.",
         discussion: """
@@ -23,7 +26,8 @@ struct KNNCommand: WorldCommand {
         case weighted, uniform
     }
 
-    @OptionGroup(title: "Encoder and images") var subject: EvaluationOptions
+    @OptionGroup(title: "Encoder") var encoder: SubjectOptions
+    @OptionGroup(title: "Images") var options: EvaluationOptions
     @Option(help: "Numbers of neighbours: 1,10,20,200.") var neighbors = NeighborCounts(values: [1, 10, 20, 200])
     @Option(
         help: "What a neighbour counts: weighted (exp of similarity over temperature, as in DINO), or uniform (1).")
@@ -31,28 +35,33 @@ struct KNNCommand: WorldCommand {
     @Option(help: "Temperature of --vote weighted (default: 0.07).") var temperature: Double?
     @Flag(help: "Print one JSON object instead of lines.") var json = false
 
-    func validate() throws {
+    package func validate() throws {
         try Bounds.check("--temperature", temperature, .above(0))
         guard vote == .weighted || temperature == nil else {
             throw ValidationError("--temperature is for --vote weighted")
         }
     }
 
-    func run(in world: any Communicator) throws -> Int32 {
+    package func run(in world: any Communicator) throws -> Int32 {
         let reporter = Reporter(in: world)
-        let subject = try self.subject.open(in: world, note: reporter.note)
+        let resources = try options.resources(in: world)
+        let subject = try options.open(encoder.checkpoint, on: resources, note: reporter.note)
+        let images = try subject.labelledImages()
         try world.agree {
-            guard let most = neighbors.values.max(), most > subject.training.count else { return }
+            guard let most = neighbors.values.max(), most > images.training.count else { return }
             throw SettingsError(
-                "--neighbors has \(most), and there are \(counted(subject.training.count, "training image"))")
+                "--neighbors has \(most), and there are \(counted(images.training.count, "training image"))")
         }
-        if !json { reporter.say(lines: subject.opening) }
-        let features = try subject.features()
+        let feature = encoder.feature(of: subject)
+        if !json { reporter.say(lines: subject.opening + [images.line, "feature  \(feature.name)"]) }
+        let transform = subject.transform(for: images.all)
+        let training = try subject.features([feature], of: images.training, by: transform)
+        let test = try subject.features([feature], of: images.test, by: transform)
         let classifier = NeighborClassifier(
             neighbors: neighbors.values,
             vote: vote == .uniform ? .uniform : .weighted(temperature: temperature ?? 0.07))
         let result = try classifier.run(
-            subject.feature, training: features.training, test: features.test, in: world, subject.resources.team)
+            feature, training: training, test: test, in: world, resources.team)
         guard world.rank == 0 else { return ExitCode.done }
         if json {
             let accuracies = Dictionary(

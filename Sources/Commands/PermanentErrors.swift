@@ -1,5 +1,5 @@
-import Communication
-import Models
+internal import Communication
+package import Models
 
 // What was asked for cannot be: exit code 64.
 extension ModelError: PermanentError {}

@@ -1,13 +1,13 @@
-import Glibc
+internal import Glibc
 
 /// What a run's exit code promises to the script that started it. Nothing optional, such as a timeline, changes it.
-enum ExitCode {
+package enum ExitCode {
     /// Everything asked for is done, or had been done before.
-    static var done: Int32 { 0 }
+    package static var done: Int32 { 0 }
     /// Something failed that may be different the next time; the line on standard error says what.
-    static var failed: Int32 { 1 }
+    package static var failed: Int32 { 1 }
     /// The command line, recipe or environment cannot work, however often it is tried (EX_USAGE of sysexits.h).
-    static var usage: Int32 { EX_USAGE }
+    package static var usage: Int32 { EX_USAGE }
     /// A signal was obeyed and nothing is lost: the same command, with --resume auto, goes on.
-    static var savedForRestart: Int32 { 85 }
+    package static var savedForRestart: Int32 { 85 }
 }
