@@ -92,10 +92,7 @@ package final class ClassificationObjective: Objective {
         if isFirst { messages.clock.enter(.backward) }
         let outcome = loss.differentiate(a.logits, labels, globalImages: plan.total, in: context)
         model.backward(a, in: context, done: done)
-        var figures = ClassificationFigures()
-        figures.crossEntropy = outcome.crossEntropy
-        figures.correct = Double(outcome.correct)
-        return figures
+        return ClassificationFigures(outcome)
     }
 
     package func normalize(_ sums: inout ClassificationFigures) {}
