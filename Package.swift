@@ -108,6 +108,13 @@ let package = Package(
                 "Augmentation", "Checkpoints", "Communication", "CVectorKernels", "Host", "ImageCodecs", "ImageData",
                 "ImageSources", "Layers", "LinearAlgebra", "Models", "Optimization", "Runs", "Safetensors", "Tensors",
             ]),
+        // 7: fine-tuning: what is trained and how it is judged, and heads on a frozen encoder
+        module(
+            "Classification",
+            [
+                "Communication", "CVectorKernels", "DataParallel", "Evaluation", "ImageData", "ImageSources", "Layers",
+                "Models", "Optimization", "Runs", "Safetensors", "Tensors", "Training",
+            ]),
         // 8: what is measured of a step: its speed, its gradients, its cost elsewhere
         module(
             "Measurement",
@@ -165,6 +172,15 @@ let package = Package(
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .target(name: "FaultInjector", path: "Tests/FaultInjector"),
         tests("CheckpointsTests", ["Checkpoints", "Host", "Safetensors", "Tensors", "TestSupport"]),
+        tests(
+            "ClassificationTests",
+            [
+                "Augmentation", "Classification", "Communication", "DataParallel", "Evaluation", "ImageArrays",
+                "ImageCodecs",
+                "ImageData", "ImageSources", "Layers", "Models", "Optimization", "Safetensors", "Tensors",
+                "TestSupport", "Training",
+            ],
+            resources: [.copy("Fixtures")]),
         tests("CommunicationTests", ["AllocationCounter", "Communication", "Tensors", "TestSupport"]),
         tests("DataParallelTests", ["Communication", "DataParallel", "Tensors", "TestSupport"]),
         tests(
