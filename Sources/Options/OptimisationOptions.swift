@@ -1,6 +1,6 @@
 package import ArgumentParser
 internal import Communication
-internal import Optimization
+package import Optimization
 package import Pretraining
 internal import Regularizers
 package import Settings
@@ -19,7 +19,14 @@ package struct OptimisationOptions: ParsableArguments {
     @Option(help: "Learning rate, instead of --blr.") package var lr: Double?
     @Option(help: "Lowest learning rate of the cosine.") package var minLr = 0.0
     @Option(help: "Epochs of linear warm-up.") package var warmupEpochs = 0.5
+    @Option(
+        help: """
+            When the rate changes: steps (at each, the cosine after the warm-up, as in MAE) or epochs (at each, the smaller of \
+            warm-up and a cosine over all epochs, as in IcarusWizard/MAE).
+            """)
+    package var lrSchedule = LearningRateSchedule.Kind.steps
     @Option(help: "AdamW weight decay; none on tensors of one dimension.") package var weightDecay = 0.05
+    @Flag(inversion: .prefixedNo, help: "Weight decay on tensors of one dimension too.") package var decayAll = false
     @Option(help: "Clip the gradient to this norm (default: none).") package var clipGrad: Double?
     @Option(help: "First epoch, counted from 0; --resume knows it by itself.") package var startEpoch = 0
 
@@ -63,6 +70,8 @@ extension OptimisationOptions: ConfiguringOptions {
             FlagBinding("--min-lr", \.minLr, \.minimumLearningRate, .atLeast(0)),
             FlagBinding("--warmup-epochs", \.warmupEpochs, \.warmupEpochs, .atLeast(0)),
             FlagBinding("--weight-decay", \.weightDecay, \.optimizer.weightDecay, .atLeast(0)),
+            FlagBinding("--decay-all", \.decayAll, \.optimizer.decaysAll),
+            FlagBinding("--lr-schedule", \.lrSchedule, \.schedule.lrSchedule),
             FlagBinding("beta1 of AdamW", text: { "\($0.optimizer.beta1)" }),
             FlagBinding("beta2 of AdamW", text: { "\($0.optimizer.beta2)" }),
             FlagBinding("epsilon of AdamW", text: { "\($0.optimizer.epsilon)" }),
@@ -77,3 +86,5 @@ extension OptimisationOptions: ConfiguringOptions {
         ]
     }
 }
+
+extension LearningRateSchedule.Kind: ExpressibleByArgument {}
