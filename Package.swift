@@ -213,7 +213,8 @@ let package = Package(
         tests(
             "ImageDataTests",
             [
-                "Augmentation", "Datasets", "ImageArrays", "ImageFiles", "ImageShards", "ImageSources", "ImageCodecs",
+                "AllocationCounter", "Augmentation", "Datasets", "ImageArrays", "ImageFiles", "ImageShards",
+                "ImageSources", "ImageCodecs",
                 "ImageData", "Tensors", "TestSupport",
             ]),
         tests("LayersTests", ["Layers", "Tensors"]),
