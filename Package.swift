@@ -106,7 +106,14 @@ let package = Package(
             "Evaluation",
             [
                 "Augmentation", "Checkpoints", "Communication", "CVectorKernels", "Host", "ImageCodecs", "ImageData",
-                "ImageSources", "Layers", "LinearAlgebra", "Models", "Runs", "Safetensors", "Tensors",
+                "ImageSources", "Layers", "LinearAlgebra", "Models", "Optimization", "Runs", "Safetensors", "Tensors",
+            ]),
+        // 7: fine-tuning: what is trained and how it is judged, and heads on a frozen encoder
+        module(
+            "Classification",
+            [
+                "Communication", "CVectorKernels", "DataParallel", "Evaluation", "ImageData", "ImageSources", "Layers",
+                "Models", "Optimization", "Runs", "Safetensors", "Tensors", "Training",
             ]),
         // 8: what is measured of a step: its speed, its gradients, its cost elsewhere
         module(
@@ -137,7 +144,8 @@ let package = Package(
                 "Augmentation", "Checkpoints", "Commands", "Communication", "Evaluation", "Host", "ImageArrays",
                 "LinearAlgebra",
                 "Safetensors",
-                "ImageCodecs", "ImageData", "ImageFiles", "ImageSources", "Models", "Options", "Pretraining", "Runs",
+                "ImageCodecs", "ImageData", "ImageFiles", "ImageSources", "Models", "Optimization", "Options",
+                "Pretraining", "Runs",
                 "Settings", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         // 12: the program and its other commands
@@ -164,6 +172,15 @@ let package = Package(
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .target(name: "FaultInjector", path: "Tests/FaultInjector"),
         tests("CheckpointsTests", ["Checkpoints", "Host", "Safetensors", "Tensors", "TestSupport"]),
+        tests(
+            "ClassificationTests",
+            [
+                "Augmentation", "Classification", "Communication", "DataParallel", "Evaluation", "ImageArrays",
+                "ImageCodecs",
+                "ImageData", "ImageSources", "Layers", "Models", "Optimization", "Safetensors", "Tensors",
+                "TestSupport", "Training",
+            ],
+            resources: [.copy("Fixtures")]),
         tests("CommunicationTests", ["AllocationCounter", "Communication", "Tensors", "TestSupport"]),
         tests("DataParallelTests", ["Communication", "DataParallel", "Tensors", "TestSupport"]),
         tests(
@@ -171,7 +188,7 @@ let package = Package(
             [
                 "Augmentation", "Communication", "Evaluation", "ImageArrays", "ImageCodecs", "ImageData",
                 "ImageSources", "Layers",
-                "Models", "Safetensors", "Tensors", "TestSupport",
+                "Models", "Optimization", "Safetensors", "Tensors", "TestSupport",
             ],
             resources: [.copy("Fixtures")]),
         tests(

@@ -6,6 +6,8 @@ extension VisionTransformer {
     package struct Activations: Sendable {
         package let images: Int
         package let selection: PatchSelection
+        /// Nil if no branch is dropped.
+        package let dropPath: DropPath?
         /// K, of each image.
         let patches: Int
 
@@ -16,7 +18,7 @@ extension VisionTransformer {
         let embedded: Matrix
         let stack: StackActivations
         let norm: LayerNorm.Kept
-        /// The tokens after the final norm [N·(1 + K), D].
+        /// The tokens after the final norm, or the stream itself without one [N·(1 + K), D].
         package let latent: Matrix
         /// Mean of the patch tokens [N, D]; only for the pooled feature.
         let pooled: Matrix
@@ -24,12 +26,13 @@ extension VisionTransformer {
         /// The image feature before L2 normalisation [N, D].
         package let features: Matrix
 
-        /// Gradient with respect to the latent, where a decoder leaves what it says of it.
+        /// Gradient with respect to the latent, where a decoder leaves what it says of it; that of the stream where they are one.
         package let dLatent: Matrix
         let dEmbedded: Operand
 
+        /// - Parameter rate: of the branches that are dropped in the last block.
         package init(
-            _ encoder: VisionTransformer, images: Int, _ selection: PatchSelection,
+            _ encoder: VisionTransformer, images: Int, _ selection: PatchSelection, dropPath rate: Double = 0,
             _ options: PassOptions = PassOptions(), plan: MemoryPlan
         ) {
             let (c, element) = (encoder.configuration, encoder.element)
@@ -41,6 +44,9 @@ extension VisionTransformer {
             self.images = images
             self.selection = selection
             self.patches = patches
+            dropPath =
+                rate > 0
+                ? DropPath(rate: rate, images: images, tokens: 1 + patches, depth: c.depth, plan: plan) : nil
             pixels = activation("patches", patchRows, c.patchValues)
             patchOperand =
                 element == .float32
@@ -48,14 +54,17 @@ extension VisionTransformer {
                 : plan.operand(.activations, "patches, operand", rows: patchRows, columns: c.patchValues, element)
             embedded = activation("patch_embed", patchRows, c.embedDim)
             stack = StackActivations(
-                "blocks", images: images, tokens: 1 + patches, depth: c.depth, c.blockShape, options, element,
-                plan: plan)
-            norm = LayerNorm.Kept("norm", rows: rows, width: c.embedDim, .float32, plan: plan)
-            latent = activation("latent", rows, c.embedDim)
+                "blocks", images: images, tokens: 1 + patches, depth: c.depth, c.blockShape, dropPath: dropPath,
+                options, element, plan: plan)
+            norm = LayerNorm.Kept(
+                "norm", rows: c.finalNorm ? rows : 0, width: c.embedDim, .float32, plan: plan)
+            latent = c.finalNorm ? activation("latent", rows, c.embedDim) : stack.stream
             pooled = activation("pooled", c.feature == .pooled ? images : 0, c.embedDim)
             featureNorm = LayerNorm.Kept("feature norm", rows: images, width: c.embedDim, .float32, plan: plan)
             features = activation("features", images, c.embedDim)
-            dLatent = plan.matrix(.workspace, "dLatent", rows: rows, columns: c.embedDim)
+            dLatent =
+                c.finalNorm
+                ? plan.matrix(.workspace, "dLatent", rows: rows, columns: c.embedDim) : stack.gradient.values
             dEmbedded = plan.operand(.workspace, "dEmbed", rows: patchRows, columns: c.embedDim, element)
         }
 
