@@ -225,12 +225,13 @@ let package = Package(
             "ImageShardsTests",
             ["Datasets", "ImageFiles", "ImageShards", "ImageSources", "Host", "ImageCodecs", "Tensors", "TestSupport"]),
         tests(
-            "AugmentationTests", ["Augmentation", "ImageCodecs", "Tensors", "TestSupport"],
+            "AugmentationTests", ["Augmentation", "ImageCodecs", "Safetensors", "Tensors", "TestSupport"],
             resources: [.copy("Fixtures")]),
         tests(
             "ImageDataTests",
             [
-                "Augmentation", "Datasets", "ImageArrays", "ImageFiles", "ImageShards", "ImageSources", "ImageCodecs",
+                "AllocationCounter", "Augmentation", "Datasets", "ImageArrays", "ImageFiles", "ImageShards",
+                "ImageSources", "ImageCodecs",
                 "ImageData", "Tensors", "TestSupport",
             ]),
         tests("LayersTests", ["Layers", "Tensors"]),
