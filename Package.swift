@@ -119,7 +119,8 @@ let package = Package(
         module(
             "Measurement",
             [
-                "Checkpoints", "Communication", "CVectorKernels", "DataParallel", "Host", "Augmentation", "ImageArrays",
+                "Checkpoints", "Communication", "CVectorKernels", "DataParallel", "Evaluation", "Host", "Augmentation",
+                "ImageArrays",
                 "ImageSources",
                 "ImageCodecs", "ImageData", "Layers",
                 "Models",
