@@ -93,22 +93,29 @@ let package = Package(
                 "Communication", "DataParallel", "Augmentation", "ImageCodecs", "ImageData", "Layers",
                 "Optimization", "Runs", "Tensors",
             ]),
-        // 7: pretraining: its losses and the loop around its steps
+        // 7: the run of any training: epochs, what is kept and what is told
+        module(
+            "TrainingRuns",
+            [
+                "Checkpoints", "Communication", "DataParallel", "ImageData", "ImageSources", "Layers", "Models",
+                "Optimization", "Runs", "Safetensors", "Tensors", "Training",
+            ]),
+        // 8: pretraining: its losses and what its runs have of their own
         module(
             "Pretraining",
             [
                 "Checkpoints", "Communication", "DataParallel", "Host", "Augmentation", "ImageSources", "ImageCodecs",
                 "ImageData", "Layers", "Models", "Optimization",
-                "Regularizers", "Runs", "Safetensors", "Tensors", "Training",
+                "Regularizers", "Runs", "Safetensors", "Tensors", "Training", "TrainingRuns",
             ]),
-        // 7: evaluation: what features are worth; it knows nothing of pretraining but its checkpoints
+        // 8: evaluation: what features are worth; it knows nothing of pretraining but its checkpoints
         module(
             "Evaluation",
             [
                 "Augmentation", "Checkpoints", "Communication", "CVectorKernels", "Host", "ImageCodecs", "ImageData",
                 "ImageSources", "Layers", "LinearAlgebra", "Models", "Runs", "Safetensors", "Tensors",
             ]),
-        // 8: what is measured of a step: its speed, its gradients, its cost elsewhere
+        // 9: what is measured of a step: its speed, its gradients, its cost elsewhere
         module(
             "Measurement",
             [
@@ -117,8 +124,9 @@ let package = Package(
                 "ImageCodecs", "ImageData", "Layers",
                 "Models",
                 "Optimization", "Planning", "Pretraining", "Regularizers", "Runs", "Safetensors", "Tensors", "Training",
+                "TrainingRuns",
             ]),
-        // 9: flags, and the configurations that they make
+        // 10: flags, and the configurations that they make
         module(
             "Options",
             [
@@ -126,19 +134,20 @@ let package = Package(
                 "ImageSources", "Host", "ImageCodecs", "ImageData", "LinearAlgebra",
                 "Models",
                 "Optimization", "Pretraining", "Regularizers",
-                "Runs", "Settings", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Runs", "Settings", "Tensors", "TrainingRuns",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
-        // 10: what every command has
-        module("Commands", ["Communication", "Models", "Pretraining", "Runs", "Settings"]),
-        // 11: commands that evaluate checkpoints
+        // 11: what every command has
+        module("Commands", ["Communication", "Models", "Runs", "Settings"]),
+        // 12: commands that evaluate checkpoints
         module(
             "EvaluationCommands",
             [
                 "Augmentation", "Checkpoints", "Commands", "Communication", "Evaluation", "Host", "ImageArrays",
-                "ImageCodecs", "ImageData", "ImageFiles", "ImageSources", "Models", "Options", "Pretraining", "Runs",
+                "ImageCodecs", "ImageData", "ImageFiles", "ImageSources", "Models", "Options", "Runs",
                 "Settings", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
-        // 12: the program and its other commands
+        // 13: the program and its other commands
         .executableTarget(
             name: "umae-dist",
             dependencies: [
@@ -147,7 +156,7 @@ let package = Package(
                 "ImageArrays", "ImageFiles", "ImageSources",
                 "ImageCodecs", "ImageData", "Layers",
                 "Measurement", "Models", "Optimization", "Options", "Planning", "Pretraining", "Regularizers", "Runs",
-                "Settings", "Tensors", "Training",
+                "Settings", "Tensors", "Training", "TrainingRuns",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
@@ -219,7 +228,7 @@ let package = Package(
             "MeasurementTests",
             [
                 "Communication", "DataParallel", "Layers", "Measurement", "Models", "Optimization", "Planning",
-                "Pretraining", "Regularizers", "Runs", "Safetensors", "Tensors", "TestSupport",
+                "Pretraining", "Regularizers", "Runs", "Safetensors", "Tensors", "TestSupport", "TrainingRuns",
             ]),
         tests(
             "ModelsTests",
@@ -240,7 +249,7 @@ let package = Package(
                 "Communication", "DataParallel", "Host", "Augmentation", "ImageArrays", "ImageSources", "ImageCodecs",
                 "ImageData",
                 "Layers", "Models", "Optimization", "Pretraining",
-                "Regularizers", "Runs", "Tensors", "TestSupport", "Training",
+                "Regularizers", "Runs", "Tensors", "TestSupport", "Training", "TrainingRuns",
             ]),
         tests(
             "SettingsTests", ["Settings", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
@@ -249,7 +258,7 @@ let package = Package(
         tests(
             "OptionsTests",
             [
-                "DataParallel", "Models", "Options", "Pretraining", "Regularizers", "Settings",
+                "DataParallel", "Models", "Options", "Pretraining", "Regularizers", "Settings", "TrainingRuns",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         tests("TensorsTests", ["Host", "CVectorKernels", "Tensors", "TestSupport"]),

@@ -4,7 +4,6 @@ package import Communication
 internal import Evaluation
 internal import Foundation
 internal import Options
-internal import Pretraining
 internal import Runs
 internal import Settings
 

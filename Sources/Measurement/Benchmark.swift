@@ -8,6 +8,7 @@ internal import Models
 package import Pretraining
 package import Runs
 internal import Tensors
+internal import TrainingRuns
 internal import Training
 
 /// Measures training steps on synthetic images: speed, share of the machine's peak, time per phase, memory.

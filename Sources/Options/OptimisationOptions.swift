@@ -4,6 +4,7 @@ internal import Optimization
 package import Pretraining
 internal import Regularizers
 package import Settings
+internal import TrainingRuns
 
 /// Flags that say how long is trained, on how many images at once, and how fast.
 package struct OptimisationOptions: ParsableArguments {

@@ -5,6 +5,7 @@ internal import Models
 package import Pretraining
 internal import Regularizers
 internal import Tensors
+internal import TrainingRuns
 
 extension PretrainConfiguration {
     /// Looks whether settings that are each what they may be also go together.

@@ -3,6 +3,7 @@ package import ImageSources
 package import Pretraining
 package import Runs
 package import Settings
+package import TrainingRuns
 
 extension PretrainConfiguration {
     /// Every value in the words of the command line, in the order of `--help`; configurations are equal if and only if
@@ -36,7 +37,7 @@ extension PretrainConfiguration {
     }
 }
 
-extension RunState {
+extension RunState<PretrainConfiguration, PretrainFigures> {
     /// Looks whether a run can go on from here.
     ///
     /// - Parameters:

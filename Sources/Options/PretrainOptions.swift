@@ -7,6 +7,7 @@ internal import Optimization
 package import Pretraining
 internal import Settings
 package import Tensors
+internal import TrainingRuns
 
 /// Flags of the training run: those of facebookresearch/mae and U-MAE `main_pretrain.py`, and a few more.
 package struct PretrainOptions: ParsableArguments {

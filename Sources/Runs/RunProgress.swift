@@ -8,7 +8,10 @@ package protocol RunProgress: Codable, Sendable {
     var stepInEpoch: Int { get }
 }
 
-/// What a line of `log.txt` tells of an epoch.
+/// A line of `log.txt`, and what a person is told of the epoch.
 package protocol EpochRecord: Codable, Sendable {
     var epoch: Int { get }
+    var imagesPerSecond: Double { get }
+    /// What else is told, the more important the lower its rank.
+    var figures: [ProgressLine.Field] { get }
 }

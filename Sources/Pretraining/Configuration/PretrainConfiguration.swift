@@ -1,3 +1,5 @@
+package import TrainingRuns
+
 /// Everything that decides what a run computes. Saved with each checkpoint; all ranks must hold the same.
 ///
 /// It is divided by who reads what. A value of a part can be named without the part, and the JSON has no parts either:
@@ -8,7 +10,8 @@ package struct PretrainConfiguration: Equatable, Sendable {
     package var schedule = Schedule()
     package var data = DataConfiguration()
 
-    package init(step: StepConfiguration = StepConfiguration()) { self.step = step }
+    package init() { step = StepConfiguration() }
+    package init(step: StepConfiguration) { self.step = step }
 
     package subscript<Value>(dynamicMember path: WritableKeyPath<StepConfiguration, Value>) -> Value {
         get { step[keyPath: path] }
@@ -23,6 +26,14 @@ package struct PretrainConfiguration: Equatable, Sendable {
     package subscript<Value>(dynamicMember path: WritableKeyPath<DataConfiguration, Value>) -> Value {
         get { data[keyPath: path] }
         set { data[keyPath: path] = newValue }
+    }
+}
+
+extension PretrainConfiguration: RunConfiguration {
+    package static var kind: String? { nil }
+    package var replicaCheckEvery: Int {
+        get { step.replicaCheckEvery }
+        set { step.replicaCheckEvery = newValue }
     }
 }
 

@@ -14,6 +14,7 @@ import Pretraining
 import Runs
 import Settings
 import Tensors
+import TrainingRuns
 
 /// `umae-dist pretrain`, also what runs without a subcommand.
 struct PretrainCommand: WorldCommand {
@@ -49,7 +50,9 @@ struct PretrainCommand: WorldCommand {
         let isKept = opening.place.isKept
         if world.rank == 0 { StopRequest.announce(saves: isKept && !options.run.dryRun) }
         try options.compute.checkTimeline(in: world, besides: options.run.outputDir)
-        let resume = try opening.checkpoint().map { checkpoint in try world.agree { try ResumePoint(checkpoint) } }
+        let resume = try opening.checkpoint().map { checkpoint in
+            try world.agree { try PretrainResumePoint(checkpoint) }
+        }
         guard let configuration = try settings(asked, resuming: resume, on: data, in: world, reporter) else {
             return ExitCode.done
         }
@@ -69,7 +72,7 @@ struct PretrainCommand: WorldCommand {
             configuration, layout, saves: isKept, resume: resume, on: resources, reporter: reporter)
         if let test {
             let looks = evaluation(of: test, beside: layout, configuration, on: resources)
-            run.evaluation = (by: looks, every: options.run.evalEvery ?? .max)
+            run.task.evaluation = (by: looks, every: options.run.evalEvery ?? .max)
         }
         var summary = RunSummary(
             run: run, data: data, threads: resources.team.count, ranks: world.size, hosts: world.hostLayout,
@@ -93,7 +96,7 @@ struct PretrainCommand: WorldCommand {
         let ending = try run.run(in: output, savingEvery: options.run.checkpointEvery)
         writeTimeline(of: run, reporter)
         guard ending == .finished else { return stopped(reporter, isKept, output?.path, step: run.updates) }
-        reporter.say(lines: summary.closing(epochs: reporter.epochs).components(separatedBy: "\n"))
+        reporter.say(lines: summary.closing(epochs: run.epochs).components(separatedBy: "\n"))
         return ExitCode.done
     }
 
@@ -136,7 +139,7 @@ struct PretrainCommand: WorldCommand {
     /// The settings that count: those asked for, or, where the run goes on from a checkpoint, those under which it does, with
     /// a note for each that has changed. Nil, said too, if that run is finished. Collective.
     private func settings(
-        _ asked: PretrainConfiguration, resuming point: ResumePoint?, on data: any ImageSource,
+        _ asked: PretrainConfiguration, resuming point: PretrainResumePoint?, on data: any ImageSource,
         in world: any Communicator, _ reporter: Reporter
     ) throws -> PretrainConfiguration? {
         guard let point else { return asked }

@@ -12,6 +12,7 @@ import Optimization
 import Pretraining
 import Regularizers
 import Tensors
+import TrainingRuns
 
 /// What a run says of itself at its beginning and its end.
 struct RunSummary {

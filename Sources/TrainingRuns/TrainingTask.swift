@@ -1,0 +1,36 @@
+package import Runs
+package import Safetensors
+package import Training
+
+/// What a training run is about: all that pretraining and fine-tuning have each of their own. What they share is
+/// `TrainingRun`.
+package protocol TrainingTask: AnyObject {
+    associatedtype TrainedObjective: Objective where TrainedObjective.Figures: Codable & Equatable
+    associatedtype Configuration: RunConfiguration
+    associatedtype Line: EpochRecord
+
+    /// Everything that decides what is computed, what was found of the images included.
+    var configuration: Configuration { get }
+
+    /// Fills the model with what training begins with, the same on every rank but for rounding.
+    func initialize() throws
+    /// Fills the model from the weights of a checkpoint.
+    func load(_ weights: SafetensorsFile) throws
+
+    /// What a person is told of a step.
+    func figures(of outcome: StepOutcome<TrainedObjective.Figures>) -> [ProgressLine.Field]
+
+    /// Looks at what an epoch has come to, when its last step is made. Collective; every rank returns the same.
+    func line(for state: RunState<Configuration, TrainedObjective.Figures>) throws -> Line
+}
+
+/// What every run must know of its configuration.
+package protocol RunConfiguration: Codable, Equatable, Sendable {
+    init()
+
+    var schedule: Schedule { get }
+    /// Updates between comparisons of the ranks' parameters; 0 for none.
+    var replicaCheckEvery: Int { get }
+    /// What kind of run a checkpoint is of; nil for pretraining, whose checkpoints do not say.
+    static var kind: String? { get }
+}
