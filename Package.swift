@@ -104,7 +104,7 @@ let package = Package(
         module(
             "Pretraining",
             [
-                "Checkpoints", "Communication", "DataParallel", "Host", "Augmentation", "ImageSources", "ImageCodecs",
+                "Communication", "DataParallel", "Augmentation", "ImageSources", "ImageCodecs",
                 "ImageData", "Layers", "Models", "Optimization",
                 "Regularizers", "Runs", "Safetensors", "Tensors", "Training", "TrainingRuns",
             ]),
@@ -144,7 +144,8 @@ let package = Package(
             "EvaluationCommands",
             [
                 "Augmentation", "Checkpoints", "Commands", "Communication", "Evaluation", "Host", "ImageArrays",
-                "ImageCodecs", "ImageData", "ImageFiles", "ImageSources", "Models", "Options", "Runs",
+                "ImageCodecs", "ImageData", "ImageFiles", "ImageSources", "LinearAlgebra", "Models", "Options", "Runs",
+                "Safetensors",
                 "Settings", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         // 13: the program and its other commands

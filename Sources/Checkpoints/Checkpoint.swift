@@ -1,6 +1,6 @@
 package import Safetensors
 import Foundation
-internal import Host
+package import Host
 
 /// A checkpoint directory: weights, optimizer moments and run state of one step.
 package struct Checkpoint: Equatable, Sendable {
@@ -29,6 +29,11 @@ package struct Checkpoint: Equatable, Sendable {
     package var run: String? { (try? CheckpointManifest(directory: path))?.run }
 
     package func path(of file: CheckpointFile) -> String { Directories.child(path, file.rawValue) }
+
+    /// What its manifest says of one of its files.
+    ///
+    /// - Throws: if the manifest cannot be read.
+    package func record(of file: CheckpointFile) throws -> FileRecord? { try manifest().files[file.rawValue] }
 
     package func weights() throws -> SafetensorsFile {
         try SafetensorsFile(path: path(of: .weights))

@@ -47,14 +47,16 @@ package final class HeldOutEvaluation: FeatureEvaluation {
         plan.add(.data, "features", bytes: 2 * rows * width * MemoryLayout<Float>.stride)
         let frozen = FrozenEncoder(encoder, images: Self.images, team: resources.team, plan: plan)
         let extraction = FeatureExtraction(
-            frozen, transform, keeping: [encoder.configuration.feature], plan: plan)
+            frozen, transform, keeping: [ImageFeature(encoder.configuration.feature)], plan: plan)
         if plan.isBacked { layout = (frozen, extraction) }
     }
 
     package func evaluate(_ encoder: VisionTransformer) throws -> HeldOutFigures {
         if layout == nil { prepare(encoder, plan: resources.memory) }
         guard let layout else { preconditionFailure("memory is only counted") }
-        let (world, team, feature) = (resources.communicator, resources.team, encoder.configuration.feature)
+        let (world, team, feature) = (
+            resources.communicator, resources.team, ImageFeature(encoder.configuration.feature)
+        )
         layout.encoder.refreshWeights()
         let training = try layout.extraction.run(training, most: most, skipping: badImages.training, in: world)
         let test = try layout.extraction.run(test, skipping: badImages.test, in: world)
@@ -63,6 +65,8 @@ package final class HeldOutEvaluation: FeatureEvaluation {
         ).run(feature, training: training, test: test, in: world, team)
         let linear = try LinearProbe(penalties: [Self.l2]).run(
             feature, training: training, test: test, in: world, team)
-        return HeldOutFigures(neighbors: neighbors.accuracies[0], linear: linear.test.top1)
+        let spectrum = Spectrum.raw(try FeatureMoments(of: test[feature], in: world))
+        return HeldOutFigures(
+            neighbors: neighbors.accuracies[0], linear: linear.test.top1, rankMe: spectrum.rankMe)
     }
 }

@@ -15,9 +15,8 @@ internal import Runs
 internal import Settings
 internal import Tensors
 
-/// Flags that say which encoder is evaluated, and on which images.
+/// Flags that say on which images encoders are evaluated, and how.
 struct EvaluationOptions: ParsableArguments {
-    @Argument(help: "Checkpoint, or a run directory for its newest one.", completion: .directory) var checkpoint: String
     @Option(help: "The images, training and test (default: those of the checkpoint's run).", completion: .file())
     var dataPath: String?
     @Option(help: "What the path holds: auto looks; arrays, folder, shards.") var dataKind = ImageDataset.Kind.auto
@@ -38,10 +37,10 @@ struct EvaluationOptions: ParsableArguments {
     @Option(help: "Standard deviation of the pixels, likewise.") var std: ChannelValues?
     @Option(
         help: """
-            Feature that is evaluated: cls (class token, final norm applied twice as in the public U-MAE code), cls-once, \
-            pooled (mean of the patch tokens). Default: the one that was trained with.
-            """)
-    var feature: VisionTransformerConfiguration.Feature?
+            Directory in which features are kept for other evaluations of the checkpoint; empty for none (default: \
+            features, beside the checkpoint).
+            """, completion: .directory)
+    var featureCache: String?
     @Option(help: "Images of each rank in one pass.") var batchSize = 64
     @Option(help: "Operands of the matrix products: fp32, bf16 or auto.") var precision = ComputeOptions.Precision.auto
     @Option(help: "Threads of each rank (default: the cores this rank may use over the ranks that share them).")
@@ -53,28 +52,27 @@ struct EvaluationOptions: ParsableArguments {
         try Bounds.check("--threads", threads, 1...1024)
     }
 
-    /// The model, and what it is given. Collective.
-    func open(in world: any Communicator, note: (String) -> Void) throws -> EvaluationSubject {
-        let pretrained = try world.agree(during: .readingCheckpoint) {
-            try PretrainedModel(try CheckpointStore.open(checkpoint, reportingDamaged: note))
-        }
+    /// A model, and what it is given. Collective.
+    func open(
+        _ checkpoint: String, on resources: RankResources, note: @escaping (String) -> Void
+    ) throws -> EvaluationSubject {
+        let world = resources.communicator
         let element = try ComputeOptions.element(precision, in: world)
-        let training = try images(.train, of: pretrained, in: world)
-        let test = try images(.test, of: pretrained, in: world)
-        let resources = RankResources(world, try ComputeOptions.team(threads: threads, in: world))
         return try world.agree(during: .readingCheckpoint) {
-            try check(training, test, pretrained)
-            let statistics = try statistics(of: pretrained)
-            let encoder = try FrozenEncoder(
-                pretrained.model.encoder, element, weights: pretrained.checkpoint.weights(), images: batchSize,
-                team: resources.team, plan: resources.memory)
+            let pretrained = try PretrainedModel(try CheckpointStore.open(checkpoint, reportingDamaged: note))
             return EvaluationSubject(
-                pretrained: pretrained, encoder: encoder, training: training, test: test, statistics: statistics,
-                feature: feature ?? pretrained.model.feature, resize: resize, resources: resources)
+                pretrained: pretrained, element: element, statistics: try statistics(of: pretrained), options: self,
+                resources: resources, note: note)
         }
     }
 
-    private func images(
+    /// The threads and the memory of this rank. Collective.
+    func resources(in world: any Communicator) throws -> RankResources {
+        RankResources(world, try ComputeOptions.team(threads: threads, in: world))
+    }
+
+    /// The images that a model is evaluated on. Collective.
+    func images(
         _ split: ImageDataset.Split, of pretrained: PretrainedModel, in world: any Communicator
     ) throws -> any ImageSource {
         let model = pretrained.model
@@ -84,29 +82,13 @@ struct EvaluationOptions: ParsableArguments {
             count: 4096, channels: model.channels, size: ImageSize(height: model.imageHeight, width: model.imageWidth))
         opening.say = { Console.error($0) }
         let source = try opening.open(split, in: world)
-        return (source as? EncodedImages)?.decoded(pretrained.decoding) ?? source
-    }
-
-    private func check(
-        _ training: any ImageSource, _ test: any ImageSource, _ pretrained: PretrainedModel
-    ) throws {
-        for source in [training, test] where source.channels != pretrained.model.channels {
+        try world.agree {
+            guard source.channels != model.channels else { return }
             throw SettingsError(
-                "the model sees \(counted(pretrained.model.channels, "channel")), and the images of \(source.name) have "
+                "the model sees \(counted(model.channels, "channel")), and the images of \(source.name) have "
                     + "\(source.channels)")
         }
-        guard let classes = training.classCount, let others = test.classCount else {
-            throw SettingsError(
-                "\(training.name): images without labels cannot be classified: give others with --data-path")
-        }
-        guard training.identity != test.identity else {
-            throw SettingsError(
-                "\(training.name) has one set of images: there must be test images beside those for training, in a directory "
-                    + "val or test")
-        }
-        guard classes == others else {
-            throw SettingsError("the training images are of \(classes) classes, the test images of \(others)")
-        }
+        return (source as? EncodedImages)?.decoded(pretrained.decoding) ?? source
     }
 
     private func statistics(of pretrained: PretrainedModel) throws -> ChannelStatistics {
@@ -125,46 +107,17 @@ struct EvaluationOptions: ParsableArguments {
     }
 }
 
-/// An encoder, and the images that it is evaluated on.
-struct EvaluationSubject {
-    let pretrained: PretrainedModel
-    let encoder: FrozenEncoder
-    let training: any ImageSource
-    let test: any ImageSource
-    let statistics: ChannelStatistics
-    let feature: VisionTransformerConfiguration.Feature
-    let resize: Int?
-    let resources: RankResources
+/// The checkpoint of a command that evaluates one, and the feature of it that is evaluated.
+struct SubjectOptions: ParsableArguments {
+    @Argument(help: "Checkpoint, or a run directory for its newest one.", completion: .directory) var checkpoint: String
+    @Option(
+        help: """
+            Feature that is evaluated: cls (class token, final norm applied twice as in the public U-MAE code), cls-once, \
+            pooled (mean of the patch tokens). Default: the one that was trained with.
+            """)
+    var feature: VisionTransformerConfiguration.Feature?
 
-    /// The features of all training and test images. Collective.
-    func features() throws -> (training: FeatureSet, test: FeatureSet) {
-        let extraction = FeatureExtraction(
-            encoder,
-            ImageTransform(size: size, statistics: statistics, augmentation: augmentation), keeping: [feature],
-            plan: resources.memory)
-        let world = resources.communicator
-        return (try extraction.run(training, in: world), try extraction.run(test, in: world))
-    }
-
-    private var size: ImageSize {
-        ImageSize(height: encoder.configuration.imageHeight, width: encoder.configuration.imageWidth)
-    }
-
-    /// The middle of an image, as in main_linprobe.py; images of the model's own size are taken whole.
-    private var augmentation: ImageAugmentation {
-        guard let resize else { return .evaluation(size, of: [training.uniformSize, test.uniformSize]) }
-        return .center(shorterSide: resize)
-    }
-
-    /// A line for each thing, which begins with a word for it.
-    var opening: [String] {
-        let model = pretrained.model
-        return [
-            "model    \(pretrained.checkpoint.path): \(model.depth) blocks of width \(model.embedDim), patches of "
-                + "\(model.patchSize)",
-            "data     \(training.name), \(counted(training.count, "training image")) and \(test.count) of the test, "
-                + "\(training.classCount ?? 0) classes",
-            "feature  \(feature.rawValue)",
-        ]
+    func feature(of subject: EvaluationSubject) -> ImageFeature {
+        ImageFeature(feature ?? subject.pretrained.model.feature)
     }
 }

@@ -25,7 +25,8 @@ package struct KNNCommand: WorldCommand {
         case weighted, uniform
     }
 
-    @OptionGroup(title: "Encoder and images") var subject: EvaluationOptions
+    @OptionGroup(title: "Encoder") var encoder: SubjectOptions
+    @OptionGroup(title: "Images") var options: EvaluationOptions
     @Option(help: "Numbers of neighbours: 1,10,20,200.") var neighbors = NeighborCounts(values: [1, 10, 20, 200])
     @Option(
         help: "What a neighbour counts: weighted (exp of similarity over temperature, as in DINO), or uniform (1).")
@@ -42,19 +43,24 @@ package struct KNNCommand: WorldCommand {
 
     package func run(in world: any Communicator) throws -> Int32 {
         let reporter = Reporter(in: world)
-        let subject = try self.subject.open(in: world, note: reporter.note)
+        let resources = try options.resources(in: world)
+        let subject = try options.open(encoder.checkpoint, on: resources, note: reporter.note)
+        let images = try subject.labelledImages()
         try world.agree {
-            guard let most = neighbors.values.max(), most > subject.training.count else { return }
+            guard let most = neighbors.values.max(), most > images.training.count else { return }
             throw SettingsError(
-                "--neighbors has \(most), and there are \(counted(subject.training.count, "training image"))")
+                "--neighbors has \(most), and there are \(counted(images.training.count, "training image"))")
         }
-        if !json { reporter.say(lines: subject.opening) }
-        let features = try subject.features()
+        let feature = encoder.feature(of: subject)
+        if !json { reporter.say(lines: subject.opening + [images.line, "feature  \(feature.name)"]) }
+        let transform = subject.transform(for: images.all)
+        let training = try subject.features([feature], of: images.training, by: transform)
+        let test = try subject.features([feature], of: images.test, by: transform)
         let classifier = NeighborClassifier(
             neighbors: neighbors.values,
             vote: vote == .uniform ? .uniform : .weighted(temperature: temperature ?? 0.07))
         let result = try classifier.run(
-            subject.feature, training: features.training, test: features.test, in: world, subject.resources.team)
+            feature, training: training, test: test, in: world, resources.team)
         guard world.rank == 0 else { return ExitCode.done }
         if json {
             let accuracies = Dictionary(

@@ -20,7 +20,8 @@ package struct LinearProbeCommand: WorldCommand {
             held out. Under mpirun ranks share the images, and the result is the same.
             """)
 
-    @OptionGroup(title: "Encoder and images") var subject: EvaluationOptions
+    @OptionGroup(title: "Encoder") var encoder: SubjectOptions
+    @OptionGroup(title: "Images") var options: EvaluationOptions
     @Option(help: "Weight of the penalty l2/2 · ‖W‖² (default: the best of 1e-5, 1e-4, 1e-3 and 1e-2).") var l2: Double?
     @Flag(help: "Print one JSON object instead of lines.") var json = false
 
@@ -34,11 +35,16 @@ package struct LinearProbeCommand: WorldCommand {
 
     package func run(in world: any Communicator) throws -> Int32 {
         let reporter = Reporter(in: world)
-        let subject = try self.subject.open(in: world, note: reporter.note)
-        if !json { reporter.say(lines: subject.opening) }
-        let features = try subject.features()
+        let resources = try options.resources(in: world)
+        let subject = try options.open(encoder.checkpoint, on: resources, note: reporter.note)
+        let images = try subject.labelledImages()
+        let feature = encoder.feature(of: subject)
+        if !json { reporter.say(lines: subject.opening + [images.line, "feature  \(feature.name)"]) }
+        let transform = subject.transform(for: images.all)
+        let training = try subject.features([feature], of: images.training, by: transform)
+        let test = try subject.features([feature], of: images.test, by: transform)
         let result = try LinearProbe(penalties: l2.map { [$0] } ?? LinearProbe.usualPenalties).run(
-            subject.feature, training: features.training, test: features.test, in: world, subject.resources.team)
+            feature, training: training, test: test, in: world, resources.team)
         guard world.rank == 0 else { return ExitCode.done }
         if json {
             let report = Report(top1: result.test.top1, top5: result.test.top5, l2: result.l2)

@@ -35,7 +35,7 @@ final class RandomDebugBatch {
         network = MaskedAutoencoder(report.model, .float32, plan: memory)
         var options = PassOptions()
         options.predictsAll = true
-        options.keepsStages = true
+        options.keptStages = .max
         options.recomputes = report.recomputesActivations
         let objective = PretrainObjective(
             network, loss: report.loss, classes: nil, batch: batch, masks: .given, options: options,

@@ -13,9 +13,13 @@ package struct HeldOutFigures: Codable, Equatable, Sendable {
     /// Shares of the test images that are classified right: by the nearest training images, and linearly.
     package let neighbors: Double
     package let linear: Double
+    /// How many dimensions the features of the test images spread over: the exponential of the entropy of their singular
+    /// values.
+    package let rankMe: Double
 
-    package init(neighbors: Double, linear: Double) {
+    package init(neighbors: Double, linear: Double, rankMe: Double) {
         self.neighbors = neighbors
         self.linear = linear
+        self.rankMe = rankMe
     }
 }

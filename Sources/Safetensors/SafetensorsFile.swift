@@ -94,6 +94,20 @@ package final class SafetensorsFile: Sendable {
         }
     }
 
+    /// Overwrites `view` with rows of a tensor of two dimensions, as `read(_:shape:into:)` does; its width must be the view's.
+    ///
+    /// - Parameter first: the first row.
+    package func read(_ name: String, rowsFrom first: Int, into view: Matrix) throws {
+        let tensor = try tensor(name)
+        guard tensor.shape.count == 2, tensor.shape[1] == view.columns, first + view.rows <= tensor.shape[0] else {
+            throw SafetensorsError(
+                path: path, tensor: name,
+                .shapeMismatch(expected: [first + view.rows, view.columns], found: tensor.shape))
+        }
+        precondition(view.isContiguous)
+        try view.withMutableElements { try read(tensor, from: first * view.columns, into: &$0) }
+    }
+
     private func tensor(_ name: String) throws -> SafetensorsHeader.Tensor {
         guard let tensor = tensors[name] else { throw SafetensorsError(path: path, tensor: name, .tensorMissing) }
         return tensor

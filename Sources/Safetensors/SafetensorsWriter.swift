@@ -2,12 +2,12 @@ internal import Tensors
 package import Host
 
 #if !_endian(little)
-    #error("F32 elements go between memory and files as they are, which takes a little-endian processor")
+    #error("elements go between memory and files as they are, which takes a little-endian processor")
 #endif
 
 /// Writes safetensors files.
 package enum SafetensorsWriter {
-    /// Writes all tensors as F32, in the order given, and returns when they are on the device.
+    /// Writes all tensors in the order given, and returns when they are on the device.
     ///
     /// An existing file is overwritten. Elements go from their views to the file without a copy of the whole.
     ///
@@ -21,21 +21,10 @@ package enum SafetensorsWriter {
         precondition(!names.contains(SafetensorsHeader.metadataName), "a tensor with a reserved name")
         var file = try ChecksummedFile(path: path)
         try file.append(header(tensors, metadata))
-        for tensor in tensors { try append(tensor.values, to: &file) }
+        for tensor in tensors {
+            try file.append(tensor.content)
+        }
         return try file.finish()
-    }
-
-    private static func append(_ values: Matrix, to file: inout ChecksummedFile) throws {
-        if values.isContiguous {
-            return try values.withElements { elements in
-                try unsafe file.append(elements.bytes)
-            }
-        }
-        for row in 0..<values.rows {
-            try values.rows(row..<row + 1).withElements { elements in
-                try unsafe file.append(elements.bytes)
-            }
-        }
     }
 
     /// Length and JSON, padded so that the data begin at a multiple of 8 bytes.
@@ -47,10 +36,11 @@ package enum SafetensorsWriter {
         }
         var position = 0
         for tensor in tensors {
-            let end = position + tensor.values.byteCount
+            let end = position + tensor.byteCount
             let shape = tensor.shape.map(String.init).joined(separator: ",")
             members.append(
-                "\(quoted(tensor.name)):{\"dtype\":\"F32\",\"shape\":[\(shape)],\"data_offsets\":[\(position),\(end)]}")
+                "\(quoted(tensor.name)):{\"dtype\":\"\(tensor.dtype.rawValue)\",\"shape\":[\(shape)],\"data_offsets\":[\(position),\(end)]}"
+            )
             position = end
         }
         var text = Array("{\(members.joined(separator: ","))}".utf8)
@@ -72,5 +62,22 @@ package enum SafetensorsWriter {
             }
         }
         return result + "\""
+    }
+}
+
+extension ChecksummedFile {
+    /// The elements as they are in memory.
+    mutating func append(_ content: NamedTensor.Content) throws {
+        switch content {
+        case .integers(let values): try unsafe append(values.span.bytes)
+        case .floats(let values) where values.isContiguous: try append(values)
+        case .floats(let values): for row in 0..<values.rows { try append(values.rows(row..<row + 1)) }
+        }
+    }
+
+    private mutating func append(_ values: Matrix) throws {
+        try values.withElements { elements in
+            try unsafe append(elements.bytes)
+        }
     }
 }

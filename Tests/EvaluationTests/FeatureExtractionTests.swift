@@ -19,7 +19,7 @@ struct FeatureExtractionTests {
         (c.embedDim, c.depth, c.heads) = (32, 3, 4)
         return c
     }()
-    static let features: [VisionTransformerConfiguration.Feature] = [.cls, .clsOnce, .pooled]
+    static let features: [ImageFeature] = [.cls, .clsOnce, .pooled]
 
     private static func source(_ count: Int) throws -> SyntheticImages {
         try SyntheticImages(

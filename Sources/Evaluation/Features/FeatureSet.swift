@@ -1,9 +1,8 @@
-package import Models
 package import Tensors
 
 /// The features of a data set, of which each rank has those of its own images, which follow one another.
 package struct FeatureSet: Sendable {
-    package typealias Feature = VisionTransformerConfiguration.Feature
+    package typealias Feature = ImageFeature
 
     /// [n, D] of this rank.
     package let rows: [Feature: Matrix]
@@ -20,6 +19,15 @@ package struct FeatureSet: Sendable {
         self.classCount = classCount
         self.counts = counts
         self.rank = rank
+    }
+
+    /// Features of the same images together.
+    package init(joining sets: [FeatureSet]) {
+        guard let first = sets.first else { preconditionFailure("no features") }
+        precondition(sets.allSatisfy { $0.count == first.count })
+        let rows = sets.dropFirst().reduce(into: first.rows) { $0.merge($1.rows) { $1 } }
+        self.init(
+            rows: rows, labels: first.labels, classCount: first.classCount, counts: first.counts, rank: first.rank)
     }
 
     /// Of all ranks.

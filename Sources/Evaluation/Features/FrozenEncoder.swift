@@ -3,33 +3,44 @@ package import Models
 package import Safetensors
 package import Tensors
 
-/// An encoder that is not trained: it sees whole images and gives their features.
+/// An encoder that is not trained: it sees images, whole or masked, and gives their features.
 package final class FrozenEncoder {
-    package typealias Feature = VisionTransformerConfiguration.Feature
-
     package let configuration: VisionTransformerConfiguration
     /// Images of one pass, at most.
     package let images: Int
     package let team: Team
+    /// How many blocks before the last can be looked behind.
+    package let blocks: Int
     private let encoder: VisionTransformer
+    private let masking: RandomMasking?
     private let activations: VisionTransformer.Activations
     private let contexts: [LayerContext]
 
     /// - Parameters:
     ///   - encoder: whose weights are those of the moment in which it is asked.
+    ///   - masking: of as many images, by which they are masked; nil for whole ones.
     ///   - images: of one pass, at most.
-    package init(_ encoder: VisionTransformer, images: Int, team: Team, plan: MemoryPlan) {
+    ///   - blocks: how many before the last can be looked behind.
+    package init(
+        _ encoder: VisionTransformer, masking: RandomMasking? = nil, images: Int, blocks: Int = 0, team: Team,
+        plan: MemoryPlan
+    ) {
         self.encoder = encoder
+        self.masking = masking
         self.images = images
         self.team = team
+        self.blocks = blocks
         configuration = encoder.configuration
         // Blocks need not keep what only backward reads.
         var options = PassOptions()
         options.recomputes = true
-        activations = VisionTransformer.Activations(encoder, images: images, .all, options, plan: plan)
+        options.keptStages = blocks == 0 ? 0 : 1 + blocks
+        activations = VisionTransformer.Activations(
+            encoder, images: images, masking.map { .kept($0) } ?? .all, options, plan: plan)
         contexts = LayerContext.makeAll(
             team: team, maximumWidth: encoder.maximumWidth,
-            scratchBytes: encoder.scratchBytes(images: images, tokens: 1 + configuration.patches), plan: plan)
+            scratchBytes: encoder.scratchBytes(
+                images: images, tokens: 1 + (masking?.keptPatches ?? configuration.patches)), plan: plan)
     }
 
     /// An encoder of its own weights, those of a file.
@@ -37,13 +48,13 @@ package final class FrozenEncoder {
     /// - Throws: `SafetensorsError` naming the first tensor that is missing or has another shape.
     package convenience init(
         _ c: VisionTransformerConfiguration, _ element: ElementType, weights file: SafetensorsFile, images: Int,
-        team: Team, plan: MemoryPlan
+        blocks: Int = 0, team: Team, plan: MemoryPlan
     ) throws {
         let parameters = ParameterSet(VisionTransformer.specifications(c), plan: plan)
         let encoder = VisionTransformer(c, parameters, element, plan: plan)
         encoder.computePositions()
         try parameters.loadWeights(from: file)
-        self.init(encoder, images: images, team: team, plan: plan)
+        self.init(encoder, images: images, blocks: blocks, team: team, plan: plan)
         refreshWeights()
     }
 
@@ -56,20 +67,26 @@ package final class FrozenEncoder {
     ///
     /// - Parameters:
     ///   - pixels: [`images`, C·H·W], normalised; what rows hold that are not filled does not matter.
+    ///   - samples: [`images`, 1]: the images' numbers in their data set, which decide of their masks.
+    ///   - view: which of the masks of each.
     ///   - outputs: a feature, and where it goes, of as many images as are of interest.
     ///   - fill: prepares rows of `pixels`; each member of the team is given its own.
     func encode(
-        _ pixels: Matrix, into outputs: [(feature: Feature, rows: Matrix)],
-        fill: @escaping (_ member: TeamMember) -> Void
+        _ pixels: Matrix, _ samples: MatrixView<Int>, view: Int = 0,
+        into outputs: [(feature: ImageFeature, rows: Matrix)], fill: @escaping (_ member: TeamMember) -> Void
     ) {
         precondition(pixels.rows == images)
-        team.run { [encoder, activations, contexts] member in
+        team.run { [encoder, masking, activations, contexts, images] member in
             let context = contexts[member.index]
+            if let masking {
+                member.forEachChunk(of: images) { masking.draw(seed: 0, epoch: view, samples: samples, images: $0) }
+            }
             fill(member)
             encoder.forward(pixels, activations, in: context)
             for (feature, rows) in outputs {
+                encoder.extract(
+                    feature.pooling, ofBlock: feature.block, of: activations, into: activations.features, in: context)
                 // Of the last pass only a part is of interest.
-                encoder.extract(feature, of: activations, into: activations.features, in: context)
                 member.serially { rows.copy(from: activations.features.rows(0..<rows.rows)) }
             }
         }

@@ -1,5 +1,4 @@
 package import Communication
-package import Models
 package import Tensors
 
 /// How well a linear classifier on frozen features tells classes: logistic regression, whose penalty is chosen on a tenth
@@ -29,7 +28,7 @@ package struct LinearProbe {
 
     /// Collective; every rank returns the same.
     package func run(
-        _ feature: VisionTransformerConfiguration.Feature, training: FeatureSet, test: FeatureSet,
+        _ feature: ImageFeature, training: FeatureSet, test: FeatureSet,
         in world: any Communicator, _ team: Team
     ) throws -> Result {
         let classes = max(training.classCount ?? 0, test.classCount ?? 0)

@@ -1,7 +1,5 @@
 package import Communication
-internal import CVectorKernels
 internal import Host
-package import Models
 package import Tensors
 
 /// Classifies images by the training images whose features are most similar: cosine k-NN.
@@ -32,7 +30,7 @@ package struct NeighborClassifier {
     ///   - feature: of which the similarity is taken.
     ///   - training, test: features with labels. Collective.
     package func run(
-        _ feature: VisionTransformerConfiguration.Feature, training: FeatureSet, test: FeatureSet,
+        _ feature: ImageFeature, training: FeatureSet, test: FeatureSet,
         in world: any Communicator, _ team: Team
     ) throws -> Accuracies {
         guard let most = neighbors.max(), let labels = training.labels, let truth = test.labels else {
@@ -41,9 +39,9 @@ package struct NeighborClassifier {
         precondition(most <= training.count)
         let classes = max(training.classCount ?? 0, test.classCount ?? 0)
         let width = training[feature].columns
-        let own = Self.normalized(training[feature], team)
+        let own = training[feature].normalizedRows(by: team)
         let all = Matrix(rows: test.count, columns: width)
-        try world.allGather(Self.normalized(test[feature], team), rowCounts: test.counts, into: all)
+        try world.allGather(test[feature].normalizedRows(by: team), rowCounts: test.counts, into: all)
         let firstImage = training.counts[..<training.rank].reduce(0, +)
         let testRows = FeatureSet.range(of: test.rank, in: test.counts)
 
@@ -67,21 +65,6 @@ package struct NeighborClassifier {
         }
         try world.allReduce(&correct, .sum)
         return Accuracies(neighbors: neighbors, accuracies: correct.map { $0 / Double(test.count) })
-    }
-
-    /// Rows of length 1, or 0.
-    private static func normalized(_ rows: Matrix, _ team: Team) -> Matrix {
-        let result = Matrix(rows: rows.rows, columns: rows.columns)
-        let norms = Matrix(rows: 1, columns: max(rows.rows, 1))
-        team.run { member in
-            member.forEachChunk(of: rows.rows) { range in
-                let part = rows.rows(range)
-                unsafe umae_l2_normalize_forward(
-                    part.pointer, part.stride, result.rows(range).pointer, result.stride,
-                    norms.columns(range).pointer, range.count, part.columns, 1e-12)
-            }
-        }
-        return result
     }
 
     /// Of each row of `queries`, the nearest of this rank's rows.

@@ -24,10 +24,15 @@ extension MaskedAutoencoder {
         /// The image feature before L2 normalisation [N, D].
         package var features: Matrix { encoder.features }
 
+        /// One image's part of the last reconstruction loss: the mean squared error over its masked patches.
+        package func meanLoss(ofImage image: Int) -> Double {
+            decoder.imageLosses[0, image] / Double(masking.idsMask.columns)
+        }
+
         /// Predicted pixels of every patch in its place, copied out as [N·L, P]; needs `predictsAll`.
         package func patchPredictions() -> Matrix { decoder.patchPredictions() }
 
-        /// The results of the stages of the forward pass by name, in order; those of blocks only with `keepsStages`.
+        /// The results of the stages of the forward pass by name, in order; those of blocks only as far as `keptStages` says.
         package var stages: [(name: String, values: Matrix)] { encoder.stages + decoder.stages }
     }
 }

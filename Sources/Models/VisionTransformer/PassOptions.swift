@@ -4,8 +4,8 @@ package struct PassOptions: Sendable {
     package var predictsAll = false
     /// Whether the blocks between first and last of a stack share their activations, and backward computes them again.
     package var recomputes = false
-    /// Whether the stream after each block is copied for `stages`.
-    package var keepsStages = false
+    /// Of how many of the last blocks of each stack the stream behind them is copied for `stages`.
+    package var keptStages = 0
 
     package init() {}
 }

@@ -9,8 +9,9 @@ struct StackActivations: Sendable {
     let gradient: TransformerBlock.StreamGradient
     let blocks: [TransformerBlock.Activations]
     let workspace: TransformerBlock.Workspace
-    /// The stream after each block, where it is kept.
+    /// The stream after each of the last blocks, as far as it is kept.
     let stages: [(name: String, values: Matrix)]
+    private let firstStage: Int
     /// What blocks that are recomputed were given; nil for the others.
     private let inputs: [Matrix?]
 
@@ -49,7 +50,8 @@ struct StackActivations: Sendable {
             options.recomputes && middle.contains(index) && index + 1 < middle.upperBound
                 ? matrix(.activations, "\(index).input") : nil
         }
-        stages = options.keepsStages ? (0..<depth).map { ("\(name).\($0)", matrix(.activations, "\($0).output")) } : []
+        firstStage = max(depth - options.keptStages, 0)
+        stages = (firstStage..<depth).map { ("\(name).\($0)", matrix(.activations, "\($0).output")) }
         workspace = TransformerBlock.Workspace(
             name, rows: max(rows, firstRows ?? 0), width: shape.width, hiddenWidth: shape.hiddenWidth, element,
             plan: plan)
@@ -70,7 +72,8 @@ struct StackActivations: Sendable {
 
     /// Keeps what block `index` gave, the first rows of its stage, if stages are kept.
     func keepOutput(of index: Int, _ values: Matrix, in context: LayerContext) {
-        guard index < stages.count else { return }
-        context.member.serially { stages[index].values.rows(0..<values.rows).copy(from: values) }
+        guard index >= firstStage else { return }
+        let stage = stages[index - firstStage].values
+        context.forEachChunk(of: values.rows) { stage.rows($0).copy(from: values.rows($0)) }
     }
 }

@@ -9,7 +9,7 @@ extension VisionTransformer {
         switch configuration.feature {
         case .cls, .clsOnce: extract(configuration.feature, of: a, into: a.features, in: context)
         case .pooled:
-            meanOfPatches(of: a, into: a.pooled, in: context)
+            meanOfPatches(of: a.latent, a, into: a.pooled, in: context)
             fcNorm?.forward(a.pooled, into: Operand(a.features), a.featureNorm, in: context)
         }
     }
@@ -17,24 +17,35 @@ extension VisionTransformer {
     /// A feature of each image that `forward` has seen last, whichever the model was trained with: the mean of the patch
     /// tokens as it is. There can be no backward pass afterwards.
     ///
-    /// - Parameter features: [N, D], overwritten.
+    /// - Parameters:
+    ///   - block: counted from the last, which is 0; others are among the stages that are kept. Their tokens go through the
+    ///     final norm too, as those of DINOv2's evaluations do.
+    ///   - features: [N, D], overwritten.
     package func extract(
-        _ feature: VisionTransformerConfiguration.Feature, of a: Activations, into features: Matrix,
-        in context: LayerContext
+        _ feature: VisionTransformerConfiguration.Feature, ofBlock block: Int = 0, of a: Activations,
+        into features: Matrix, in context: LayerContext
     ) {
-        let classTokens = a.latent.everyRow(from: 0, step: 1 + a.patches)
+        var latent = a.latent
+        if block > 0 {
+            latent = a.dLatent
+            norm.forward(
+                a.stack.stages[a.stack.stages.count - 1 - block].values, into: Operand(latent), a.norm, in: context)
+        }
+        let classTokens = latent.everyRow(from: 0, step: 1 + a.patches)
         switch feature {
         case .cls: norm.forward(classTokens, into: Operand(features), a.featureNorm, in: context)
         case .clsOnce: context.member.serially { features.copy(from: classTokens) }
-        case .pooled: meanOfPatches(of: a, into: features, in: context)
+        case .pooled: meanOfPatches(of: latent, a, into: features, in: context)
         }
     }
 
-    private func meanOfPatches(of a: Activations, into means: Matrix, in context: LayerContext) {
+    private func meanOfPatches(
+        of latent: Matrix, _ a: Activations, into means: Matrix, in context: LayerContext
+    ) {
         let tokens = 1 + a.patches
         context.forEachChunk(of: a.images) { range in
             for image in range {
-                let patches = a.latent.rows(image * tokens + 1..<(image + 1) * tokens)
+                let patches = latent.rows(image * tokens + 1..<(image + 1) * tokens)
                 let mean = means.rows(image..<image + 1)
                 mean.clear()
                 unsafe umae_column_sums(

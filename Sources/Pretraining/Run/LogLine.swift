@@ -24,6 +24,8 @@ package struct LogLine: EpochRecord, Equatable {
     /// after which that was not looked at.
     package let testKNN: Double?
     package let testLinear: Double?
+    /// RankMe of the features of the test images, likewise.
+    package let testRankMe: Double?
 
     enum CodingKeys: String, CodingKey {
         case trainLR = "train_lr"
@@ -39,6 +41,7 @@ package struct LogLine: EpochRecord, Equatable {
         case alignment
         case testKNN = "test_knn"
         case testLinear = "test_linear"
+        case testRankMe = "test_rankme"
     }
 
     init(_ state: PretrainState, hasClassifier: Bool, heldOut: HeldOutFigures?) {
@@ -62,6 +65,7 @@ package struct LogLine: EpochRecord, Equatable {
         alignment = loss.masksPerImage > 1 ? figures.alignment / steps : nil
         testKNN = heldOut?.neighbors
         testLinear = heldOut?.linear
+        testRankMe = heldOut?.rankMe
     }
 }
 
@@ -76,6 +80,7 @@ extension LogLine {
             alignment.map { .init(String(format: "alignment %.2f", $0), rank: 8) },
             testLinear.map { .init(String(format: "test: linear %.1f%%", 100 * $0), rank: 9) },
             testKNN.map { .init(String(format: "k-NN %.1f%%", 100 * $0), rank: 10) },
+            testRankMe.map { .init(String(format: "RankMe %.1f", $0), rank: 11) },
         ]
         return fields.compactMap { $0 }
     }

@@ -113,11 +113,13 @@ struct RunSummary {
                 "  alignment         " + change("%.2f") { $0.alignment ?? 0 }
                     + ", mean cosine between the features of two views of an image")
         }
-        if let linear = last.testLinear, let neighbors = last.testKNN {
+        if let linear = last.testLinear, let neighbors = last.testKNN, let rank = last.testRankMe {
             lines.append(
                 String(
                     format: "  test accuracy     linear %.1f%%, k-NN %.1f%%, of whole test images by frozen features",
                     100 * linear, 100 * neighbors))
+            lines.append(
+                String(format: "  test RankMe       %.1f of \(run.configuration.model.embedDim) dimensions", rank))
         }
         if let advice = run.adviceOnData { lines.append("  data              " + advice) }
         if let classes = data.classCount {
