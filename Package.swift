@@ -97,8 +97,9 @@ let package = Package(
         module(
             "TrainingRuns",
             [
-                "Checkpoints", "Communication", "DataParallel", "ImageData", "ImageSources", "Layers", "Models",
-                "Optimization", "Runs", "Safetensors", "Tensors", "Training",
+                "Augmentation", "Checkpoints", "Communication", "DataParallel", "ImageCodecs", "ImageData",
+                "ImageSources",
+                "Layers", "Models", "Optimization", "Runs", "Safetensors", "Tensors", "Training",
             ]),
         // 8: pretraining: its losses and what its runs have of their own
         module(
@@ -114,6 +115,23 @@ let package = Package(
             [
                 "Augmentation", "Checkpoints", "Communication", "CVectorKernels", "Host", "ImageCodecs", "ImageData",
                 "ImageSources", "Layers", "LinearAlgebra", "Models", "Runs", "Safetensors", "Tensors",
+            ]),
+        // 8: fine-tuning: what is trained and how it is judged, and heads on a frozen encoder
+        module(
+            "Classification",
+            [
+                "Communication", "CVectorKernels", "DataParallel", "Evaluation", "ImageData", "ImageSources", "Layers",
+                "Models", "Optimization", "Runs", "Safetensors", "Tensors", "Training",
+            ]),
+        // 9: the run that fine-tunes
+        module(
+            "FineTuning",
+            [
+                "Augmentation", "Checkpoints", "Classification", "Communication", "DataParallel", "Evaluation",
+                "ImageCodecs",
+                "ImageData",
+                "ImageSources", "Layers", "Models", "Optimization", "Runs", "Safetensors", "Tensors", "Training",
+                "TrainingRuns",
             ]),
         // 9: what is measured of a step: its speed, its gradients, its cost elsewhere
         module(
@@ -138,12 +156,20 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         // 11: what every command has
-        module("Commands", ["Communication", "Models", "Runs", "Settings"]),
+        module(
+            "Commands",
+            [
+                "BuildIdentity", "Checkpoints", "Communication", "DataParallel", "Host", "ImageSources", "Models",
+                "Options",
+                "Runs", "Settings", "Tensors", "Training", "TrainingRuns",
+            ]),
         // 12: commands that evaluate checkpoints
         module(
             "EvaluationCommands",
             [
-                "Augmentation", "Checkpoints", "Commands", "Communication", "Evaluation", "Host", "ImageArrays",
+                "Augmentation", "Checkpoints", "Classification", "Commands", "Communication", "Evaluation",
+                "FineTuning",
+                "Host", "ImageArrays", "Layers", "Optimization", "TrainingRuns",
                 "ImageCodecs", "ImageData", "ImageFiles", "ImageSources", "LinearAlgebra", "Models", "Options", "Runs",
                 "Safetensors",
                 "Settings", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -172,6 +198,14 @@ let package = Package(
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .target(name: "FaultInjector", path: "Tests/FaultInjector"),
         tests("CheckpointsTests", ["Checkpoints", "Host", "Safetensors", "Tensors", "TestSupport"]),
+        tests(
+            "ClassificationTests",
+            [
+                "Augmentation", "Classification", "Communication", "DataParallel", "ImageArrays", "ImageCodecs",
+                "ImageData", "ImageSources", "Layers", "Models", "Optimization", "Safetensors", "Tensors",
+                "TestSupport", "Training",
+            ],
+            resources: [.copy("Fixtures")]),
         tests("CommunicationTests", ["AllocationCounter", "Communication", "Tensors", "TestSupport"]),
         tests("DataParallelTests", ["Communication", "DataParallel", "Tensors", "TestSupport"]),
         tests(

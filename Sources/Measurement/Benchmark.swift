@@ -191,7 +191,7 @@ package struct Benchmark {
         try MemoryCheck.run(
             counted, held: layout.source.heldBytes,
             remedies: MemoryCheck.Remedies(
-                c, recomputesActivations: compute.recomputesActivations, ranks: communicator.size),
+                c.update, recomputesActivations: compute.recomputesActivations, ranks: communicator.size),
             in: world)
         return layout
     }

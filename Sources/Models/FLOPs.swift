@@ -22,6 +22,9 @@ extension MaskedAutoencoderConfiguration {
 }
 
 extension VisionTransformerConfiguration {
+    /// Multiplications and additions of an image's forward pass that sees every patch.
+    package var forwardFlops: Double { patchEmbedFlops + Double(depth) * blockShape.flops(tokens: 1 + patches) }
+
     /// Of one image, all of its patches embedded.
     var patchEmbedFlops: Double { productFlops(Double(patches), Double(patchValues), Double(embedDim)) }
 }

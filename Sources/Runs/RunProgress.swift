@@ -14,4 +14,10 @@ package protocol EpochRecord: Codable, Sendable {
     var imagesPerSecond: Double { get }
     /// What else is told, the more important the lower its rank.
     var figures: [ProgressLine.Field] { get }
+    /// How good the model was after it, the higher the better; nil where that is not known.
+    var merit: Double? { get }
+}
+
+extension EpochRecord {
+    package var merit: Double? { nil }
 }

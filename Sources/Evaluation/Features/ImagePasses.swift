@@ -1,6 +1,6 @@
-internal import Communication
+package import Communication
 package import ImageData
-internal import ImageSources
+package import ImageSources
 internal import Host
 internal import Synchronization
 package import Tensors
@@ -11,14 +11,14 @@ package struct ImagePasses {
     package let images: Int
     package let team: Team
     /// [`images`, C·H·W]; what rows hold that are not filled does not matter.
-    let pixels: Matrix
+    package let pixels: Matrix
     private let transform: ImageTransform
     private let workspaces: [AugmentationWorkspace]
 
     /// One pass, of which every member of the team prepares a part.
-    struct Pass {
+    package struct Pass {
         /// Its images among those of this rank.
-        let places: Range<Int>
+        package let places: Range<Int>
         /// [images, 1]: their numbers in the data set; those of rows without an image are 0.
         let samples: MatrixView<Int>
         fileprivate let source: any ImageSource
@@ -26,7 +26,7 @@ package struct ImagePasses {
         fileprivate let failures = Failures()
 
         /// Every member calls it.
-        func prepare(by member: TeamMember) {
+        package func prepare(by member: TeamMember) {
             member.forEachChunk(of: places.count) { range in
                 for row in range {
                     do throws(ImageDataError) {
@@ -58,7 +58,7 @@ package struct ImagePasses {
     /// This rank's images, in the order in which passes are made.
     ///
     /// - Parameter most: if there are more images, so many of them in equal distances.
-    static func own(of source: any ImageSource, most: Int, in world: any Communicator) -> [Int] {
+    package static func own(of source: any ImageSource, most: Int, in world: any Communicator) -> [Int] {
         let count = min(source.count, most)
         return world.share(of: count).map { $0 * source.count / count }
     }
@@ -68,7 +68,7 @@ package struct ImagePasses {
     /// - Parameter badImages: what becomes of them; nil for none to be left out.
     /// - Returns: the places, among `images`, of those that can be decoded.
     /// - Throws: on all ranks, if an image cannot be read. Collective.
-    func run(
+    package func run(
         _ source: any ImageSource, _ own: [Int], skipping badImages: BadImages? = nil, in world: any Communicator,
         _ body: (Pass) -> Void
     ) throws -> [Int] {

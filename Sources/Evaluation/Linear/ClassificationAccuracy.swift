@@ -29,8 +29,10 @@ package struct ClassificationAccuracy: Equatable, Sendable {
         top5 = counts[1] / max(counts[2], 1)
     }
 
-    /// Classes that are likelier, or as likely and before it.
-    private static func place(of label: Int, in logits: Matrix) -> Int {
+    /// Classes that are likelier than an image's own, or as likely and before it.
+    ///
+    /// - Parameter logits: [1, C]
+    package static func place(of label: Int, in logits: Matrix) -> Int {
         let own = logits[0, label]
         return (0..<logits.columns).count { logits[0, $0] > own || (logits[0, $0] == own && $0 < label) }
     }

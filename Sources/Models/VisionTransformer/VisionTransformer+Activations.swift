@@ -16,7 +16,7 @@ extension VisionTransformer {
         let embedded: Matrix
         let stack: StackActivations
         let norm: LayerNorm.Kept
-        /// The tokens after the final norm [N·(1 + K), D].
+        /// The tokens after the final norm, or the stream itself without one [N·(1 + K), D].
         package let latent: Matrix
         /// Mean of the patch tokens [N, D]; only for the pooled feature.
         let pooled: Matrix
@@ -24,7 +24,7 @@ extension VisionTransformer {
         /// The image feature before L2 normalisation [N, D].
         package let features: Matrix
 
-        /// Gradient with respect to the latent, where a decoder leaves what it says of it.
+        /// Gradient with respect to the latent, where a decoder leaves what it says of it; that of the stream where they are one.
         package let dLatent: Matrix
         let dEmbedded: Operand
 
@@ -50,12 +50,15 @@ extension VisionTransformer {
             stack = StackActivations(
                 "blocks", images: images, tokens: 1 + patches, depth: c.depth, c.blockShape, options, element,
                 plan: plan)
-            norm = LayerNorm.Kept("norm", rows: rows, width: c.embedDim, .float32, plan: plan)
-            latent = activation("latent", rows, c.embedDim)
+            norm = LayerNorm.Kept(
+                "norm", rows: c.finalNorm ? rows : 0, width: c.embedDim, .float32, plan: plan)
+            latent = c.finalNorm ? activation("latent", rows, c.embedDim) : stack.stream
             pooled = activation("pooled", c.feature == .pooled ? images : 0, c.embedDim)
             featureNorm = LayerNorm.Kept("feature norm", rows: images, width: c.embedDim, .float32, plan: plan)
             features = activation("features", images, c.embedDim)
-            dLatent = plan.matrix(.workspace, "dLatent", rows: rows, columns: c.embedDim)
+            dLatent =
+                c.finalNorm
+                ? plan.matrix(.workspace, "dLatent", rows: rows, columns: c.embedDim) : stack.gradient.values
             dEmbedded = plan.operand(.workspace, "dEmbed", rows: patchRows, columns: c.embedDim, element)
         }
 

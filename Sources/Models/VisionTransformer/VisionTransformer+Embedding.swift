@@ -39,14 +39,18 @@ extension VisionTransformer {
         let count = a.patches
         let tokens = 1 + count
         let d = a.stack.gradient.values
-        context.member.serially {
-            if let table = positions.gradient {
+        if let table = positions.gradient {
+            // By columns, so that each sum has the order of the rows whatever the threads.
+            context.member.forEachChunk(of: d.columns, multipleOf: 16) { columns in
+                let (from, to) = (d.columns(columns), table.columns(columns))
                 for row in 0..<a.images * tokens {
                     let position = a.selection.position(ofToken: row % tokens, of: row / tokens)
                     unsafe umae_add(
-                        d.rows(row..<row + 1).pointer, table.rows(position..<position + 1).pointer, d.columns)
+                        from.rows(row..<row + 1).pointer, to.rows(position..<position + 1).pointer, columns.count)
                 }
             }
+        }
+        context.member.serially {
             let dCls = d.everyRow(from: 0, step: tokens)
             unsafe umae_column_sums(
                 UMAE_F32, dCls.pointer, dCls.stride, clsToken.gradient.pointer, dCls.rows, dCls.columns)

@@ -27,16 +27,22 @@ extension VisionTransformer {
     ) {
         var latent = a.latent
         if block > 0 {
-            latent = a.dLatent
-            norm.forward(
-                a.stack.stages[a.stack.stages.count - 1 - block].values, into: Operand(latent), a.norm, in: context)
+            let stage = a.stack.stages[a.stack.stages.count - 1 - block].values
+            latent = norm == nil ? stage : a.dLatent
+            norm?.forward(stage, into: Operand(latent), a.norm, in: context)
         }
         let classTokens = latent.everyRow(from: 0, step: 1 + a.patches)
         switch feature {
-        case .cls: norm.forward(classTokens, into: Operand(features), a.featureNorm, in: context)
+        case .cls: secondNorm.forward(classTokens, into: Operand(features), a.featureNorm, in: context)
         case .clsOnce: context.member.serially { features.copy(from: classTokens) }
         case .pooled: meanOfPatches(of: latent, a, into: features, in: context)
         }
+    }
+
+    /// The final norm where a feature passes it once more.
+    private var secondNorm: LayerNorm {
+        guard let norm else { preconditionFailure("an encoder without a final norm cannot apply it twice") }
+        return norm
     }
 
     private func meanOfPatches(
@@ -61,7 +67,7 @@ extension VisionTransformer {
         let dClsRows = a.dLatent.everyRow(from: 0, step: tokens)
         switch configuration.feature {
         case .cls:
-            norm.backward(Operand(dFeatures), a.featureNorm, into: dClsRows, accumulate: true, in: context)
+            secondNorm.backward(Operand(dFeatures), a.featureNorm, into: dClsRows, accumulate: true, in: context)
         case .clsOnce:
             context.forEachChunk(of: a.images) { range in
                 for image in range {

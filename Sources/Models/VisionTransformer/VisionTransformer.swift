@@ -17,7 +17,8 @@ package struct VisionTransformer: Sendable {
     let clsToken: Parameter
     let positions: PositionTable
     let blocks: [TransformerBlock]
-    let norm: LayerNorm
+    /// Nil without a final norm.
+    let norm: LayerNorm?
     /// Only for the pooled feature.
     let fcNorm: LayerNorm?
     private let blockStarts: [BlockStart]
@@ -41,7 +42,7 @@ package struct VisionTransformer: Sendable {
         blocks = (0..<c.depth).map {
             TransformerBlock(parameters, "blocks.\($0)", c.blockShape, element, packing: space, plan: plan)
         }
-        norm = LayerNorm(parameters, "norm")
+        norm = c.finalNorm ? LayerNorm(parameters, "norm") : nil
         fcNorm = c.feature == .pooled ? LayerNorm(parameters, "fc_norm") : nil
         blockStarts = (0..<c.depth).map { BlockStart(parameters, "blocks.\($0)") }
         linearLayers = [patchEmbed] + blocks.flatMap(\.linearLayers)
@@ -59,7 +60,7 @@ package struct VisionTransformer: Sendable {
         for index in 0..<c.depth {
             all += TransformerBlock.specifications("blocks.\(index)", width: c.embedDim, hiddenWidth: c.hiddenWidth)
         }
-        all += LayerNorm.specifications("norm", width: c.embedDim)
+        if c.finalNorm { all += LayerNorm.specifications("norm", width: c.embedDim) }
         if c.feature == .pooled { all += LayerNorm.specifications("fc_norm", width: c.embedDim) }
         return all
     }
@@ -98,7 +99,7 @@ package struct VisionTransformer: Sendable {
             block.forward(stack.stream, stack.blocks[index], stack.workspace, in: context)
             stack.keepOutput(of: index, stack.stream, in: context)
         }
-        norm.forward(stack.stream, into: Operand(a.latent), a.norm, in: context)
+        norm?.forward(stack.stream, into: Operand(a.latent), a.norm, in: context)
         extractFeatures(a, in: context)
     }
 
@@ -116,7 +117,7 @@ package struct VisionTransformer: Sendable {
         if let dFeatures { featuresBackward(a, dFeatures, in: context) }
         let stack = a.stack
         let (d, w) = (stack.gradient, stack.workspace)
-        norm.backward(Operand(a.dLatent), a.norm, into: d.values, accumulate: false, in: context)
+        norm?.backward(Operand(a.dLatent), a.norm, into: d.values, accumulate: false, in: context)
         if let copy = d.copy {
             context.forEachChunk(of: copy.rows) { copy.rows($0).convert(from: d.values.rows($0)) }
         }

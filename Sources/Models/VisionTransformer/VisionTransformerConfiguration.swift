@@ -30,8 +30,15 @@ package struct VisionTransformerConfiguration: Codable, Equatable, Sendable {
     package var mlpRatio = 4.0
     package var positions = Positions.sincos
     package var feature = Feature.cls
+    /// Whether the tokens of the last block pass a norm. A classifier of their mean has one behind the mean instead, as
+    /// facebookresearch/mae's `models_vit.py`; what was pretrained always has it, so files do not say.
+    package var finalNorm = true
 
     package init() {}
+
+    private enum CodingKeys: CodingKey {
+        case imageHeight, imageWidth, patchSize, channels, embedDim, depth, heads, mlpRatio, positions, feature
+    }
 
     package var gridHeight: Int { imageHeight / patchSize }
     package var gridWidth: Int { imageWidth / patchSize }

@@ -1,3 +1,4 @@
+internal import Regularizers
 package import TrainingRuns
 
 /// Everything that decides what a run computes. Saved with each checkpoint; all ranks must hold the same.
@@ -18,6 +19,11 @@ package struct PretrainConfiguration: Equatable, Sendable {
         set { step[keyPath: path] = newValue }
     }
 
+    package subscript<Value>(dynamicMember path: WritableKeyPath<UpdateConfiguration, Value>) -> Value {
+        get { step.update[keyPath: path] }
+        set { step.update[keyPath: path] = newValue }
+    }
+
     package subscript<Value>(dynamicMember path: WritableKeyPath<Schedule, Value>) -> Value {
         get { schedule[keyPath: path] }
         set { schedule[keyPath: path] = newValue }
@@ -31,10 +37,11 @@ package struct PretrainConfiguration: Equatable, Sendable {
 
 extension PretrainConfiguration: RunConfiguration {
     package static var kind: String? { nil }
-    package var replicaCheckEvery: Int {
-        get { step.replicaCheckEvery }
-        set { step.replicaCheckEvery = newValue }
+    package var update: UpdateConfiguration {
+        get { step.update }
+        set { step.update = newValue }
     }
+    package var accumulationDecidesNumbers: Bool { step.loss.weight != 0 && step.loss.negatives == .micro }
 }
 
 extension PretrainConfiguration: Codable {

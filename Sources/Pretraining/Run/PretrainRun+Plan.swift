@@ -26,7 +26,7 @@ extension TrainingRun<PretrainTask> {
         try MemoryCheck.run(
             plan, held: layout.source.heldBytes,
             remedies: MemoryCheck.Remedies(
-                configuration.step, recomputesActivations: layout.compute.recomputesActivations,
+                configuration.update, recomputesActivations: layout.compute.recomputesActivations,
                 ranks: communicator.size),
             in: communicator)
         return plan

@@ -44,7 +44,7 @@ package struct StepLayout {
     ) throws -> TrainingParts<PretrainObjective> {
         let (world, memory) = (resources.communicator, resources.memory)
         let division = try EpochDivision(
-            imageCount: source.count, c.batchPlan(ranks: world.size), rank: world.rank)
+            imageCount: source.count, c.update.batchPlan(ranks: world.size), rank: world.rank)
         let loader = try BatchLoader(
             source: source,
             transform: ImageTransform(
@@ -88,13 +88,4 @@ package struct StepLayout {
 
 extension TrainingParts<PretrainObjective> {
     package var model: MaskedAutoencoder { step.pass.objective.model }
-}
-
-extension ChannelStatistics {
-    /// Any, for steps that are laid out and never run.
-    package static func unknown(channels: Int) -> ChannelStatistics {
-        ChannelStatistics(
-            mean: [Float](repeating: 0.5, count: channels),
-            standardDeviation: [Float](repeating: 0.25, count: channels))
-    }
 }

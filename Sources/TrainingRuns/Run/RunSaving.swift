@@ -18,11 +18,16 @@ final class RunSaving<State: RunProgress> {
     /// Where ranks share the update, and checkpoints are written: brings their moments together on rank 0.
     private let momentGather: MomentGather?
     private(set) var keeper: RunKeeper<State>?
+    /// The average of the weights, and its copy; only where there is one, and checkpoints are written.
+    private let average: (live: Matrix, copy: Matrix)?
 
     /// - Parameters:
+    ///   - average: of the weights, if one is kept.
     ///   - saves: whether checkpoints are to be written, by rank 0.
     ///   - state: any; each save brings its own.
-    init<O: Objective>(of step: TrainStep<O>, saves: Bool, state: State, on resources: RankResources) {
+    init<O: Objective>(
+        of step: TrainStep<O>, _ average: WeightAverage?, saves: Bool, state: State, on resources: RankResources
+    ) {
         let communicator = resources.communicator
         let parameters = step.pass.objective.parameters
         let optimizer = step.update.optimizer
@@ -31,15 +36,19 @@ final class RunSaving<State: RunProgress> {
         let isPatient = communicator.localSize * resources.team.count <= ProcessInfo.processInfo.processorCount
         self.communicator = communicator
         self.snapshot = snapshot
+        let averages = snapshot == nil ? nil : average.map { ($0.values, $0.copy(in: resources.memory)) }
+        self.average = averages
         saver = snapshot.map { snapshot in
-            let moments = zip(snapshot.moments, optimizer.moments)
+            // Moments of a rank's share alone are gathered by whoever requests the save.
+            let moments = zip(snapshot.moments, optimizer.moments).map { copy, live in
+                BackgroundSaver<State>.Copy(copy, of: live.count == copy.count ? live : nil)
+            }
+            let values = BackgroundSaver<State>.Copy(snapshot.values, of: parameters.values)
+            let mean = averages.map { live, copy in BackgroundSaver<State>.Copy(copy, of: live) }
             return BackgroundSaver(
-                [BackgroundSaver<State>.Copy(snapshot.values, of: parameters.values)]
-                    // Moments of a rank's share alone are gathered by whoever requests the save.
-                    + moments.map { copy, live in .init(copy, of: live.count == copy.count ? live : nil) },
-                weights: parameters.namedTensors(snapshot.values),
-                optimizer: type(of: optimizer).namedTensors(snapshot.moments, of: parameters), state: state,
-                isPatient: isPatient)
+                [values] + moments + [mean].compactMap { $0 }, weights: parameters.namedTensors(snapshot.values),
+                optimizer: type(of: optimizer).namedTensors(snapshot.moments, of: parameters)
+                    + (averages.flatMap { average?.namedTensors($0.1) } ?? []), state: state, isPatient: isPatient)
         }
         momentGather =
             saves && step.update.isShared
@@ -65,8 +74,12 @@ final class RunSaving<State: RunProgress> {
     /// Where the next update is to leave what was there before it; nil where nothing is to be saved.
     var wanted: OptimizerSnapshot? { saver?.isRequested == true ? snapshot : nil }
 
-    /// Writes what an update has left; here and now where the system refuses a thread.
-    func write() { communicator.during(.saving) { saver?.write() } }
+    /// Writes what an update has left, and the average, which has not followed it yet; here and now where the system refuses
+    /// a thread.
+    func write() {
+        if let average { average.copy.copy(from: average.live) }
+        communicator.during(.saving) { saver?.write() }
+    }
 
     /// Says what became of a save. Does not wait.
     func look() { communicator.during(.saving) { keeper?.look() } }

@@ -13,8 +13,11 @@ package struct TrainingParts<O: Objective> {
         self.loader = loader
     }
 
-    /// Counts the copy of weights and moments that checkpoints are written from.
-    package func countSnapshot(in plan: MemoryPlan) {
+    /// Counts the copies that checkpoints are written from.
+    ///
+    /// - Parameter average: of the weights, if one is kept.
+    package func countSnapshot(of average: WeightAverage? = nil, in plan: MemoryPlan) {
         _ = step.update.optimizer.snapshot(of: step.pass.objective.parameters, in: plan)
+        _ = average?.copy(in: plan)
     }
 }

@@ -12,6 +12,9 @@ package protocol TrainingTask: AnyObject {
     /// Everything that decides what is computed, what was found of the images included.
     var configuration: Configuration { get }
 
+    /// The average of the weights that the run keeps beside them; nil for none.
+    var average: WeightAverage? { get }
+
     /// Fills the model with what training begins with, the same on every rank but for rounding.
     func initialize() throws
     /// Fills the model from the weights of a checkpoint.
@@ -24,13 +27,6 @@ package protocol TrainingTask: AnyObject {
     func line(for state: RunState<Configuration, TrainedObjective.Figures>) throws -> Line
 }
 
-/// What every run must know of its configuration.
-package protocol RunConfiguration: Codable, Equatable, Sendable {
-    init()
-
-    var schedule: Schedule { get }
-    /// Updates between comparisons of the ranks' parameters; 0 for none.
-    var replicaCheckEvery: Int { get }
-    /// What kind of run a checkpoint is of; nil for pretraining, whose checkpoints do not say.
-    static var kind: String? { get }
+extension TrainingTask {
+    package var average: WeightAverage? { nil }
 }

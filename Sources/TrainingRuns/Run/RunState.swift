@@ -25,6 +25,14 @@ package struct RunState<Configuration: RunConfiguration, Figures: StepFigures & 
     package var spikeGuard = SpikeGuard()
     /// Sums over the steps of the epoch so far.
     package var metrics = EpochMetrics<Figures>()
+    /// The best epoch so far; nil where epochs are not judged, and before the first is over.
+    package var best: BestEpoch?
+}
+
+/// An epoch, and how good the model was after it.
+package struct BestEpoch: Codable, Equatable, Sendable {
+    package let epoch: Int
+    package let merit: Double
 }
 
 extension RunState {

@@ -50,7 +50,7 @@ package final class TrainingRun<Task: TrainingTask> {
         stepsPerEpoch = loader.division.stepsPerEpoch
         let parameters = step.pass.objective.parameters
         let optimizer = step.update.optimizer
-        try task.initialize()
+        try communicator.agree { try task.initialize() }
         if let resume {
             try communicator.agree(during: .readingCheckpoint) {
                 try task.load(resume.checkpoint.weights())
@@ -59,17 +59,27 @@ package final class TrainingRun<Task: TrainingTask> {
         }
         // Ranks on other processors may have rounded otherwise; from here on all replicas are one model.
         try communicator.broadcast(parameters.values, from: 0)
+        if let average = task.average {
+            average.begin()
+            if let resume {
+                try communicator.agree(during: .readingCheckpoint) {
+                    try average.load(from: resume.checkpoint.optimizer())
+                }
+            }
+        }
         state = resume?.state ?? State(beginning: task.configuration, stepsPerEpoch: stepsPerEpoch)
         state.configuration = task.configuration
         state.worldSize = communicator.size
         (state.dataIdentity, state.dataFingerprint) = (source.identity, nil)
         step.spikeGuard = state.spikeGuard
         step.optimizerUpdates = state.optimizerUpdates ?? (resume == nil ? 0 : state.step)
-        saving = RunSaving(of: step, saves: saves, state: state, on: resources)
+        saving = RunSaving(of: step, task.average, saves: saves, state: state, on: resources)
         ranks = RankReport(step.clock, parts.loader.badImages, in: communicator, reporter)
     }
 
     package var configuration: Task.Configuration { task.configuration }
+    /// The best epoch so far, where epochs are judged.
+    package var best: BestEpoch? { state.best }
     /// Updates made so far.
     package var updates: Int { state.step }
     /// The epoch that the next update belongs to.
@@ -110,6 +120,7 @@ package final class TrainingRun<Task: TrainingTask> {
                     state.step + 1, learningRate: schedule.rate(atEpoch: epoch),
                     savesAfter: saving.isDue(step: state.step + 1), savingTo: saving.wanted)
                 if outcome.tookSnapshot { saving.write() }
+                if outcome.spike == nil { task.average?.follow() }
                 try compareReplicas()
                 take(outcome)
                 saving.look()
@@ -129,7 +140,7 @@ package final class TrainingRun<Task: TrainingTask> {
 
     /// Now and then looks whether all ranks still hold the same weights.
     private func compareReplicas() throws {
-        let every = configuration.replicaCheckEvery
+        let every = configuration.update.replicaCheckEvery
         guard every > 0 && (state.step + 1) % every == 0 else { return }
         try ReplicaCheck.verify(step.pass.objective.parameters.values, step: state.step + 1, communicator)
     }
@@ -154,6 +165,9 @@ package final class TrainingRun<Task: TrainingTask> {
         let dataWait = try ranks.report(epoch: state.epoch)
         let line = try task.line(for: state)
         epochs = epochs.isEmpty ? [line] : [epochs[0], line]
+        if let merit = line.merit, merit > state.best?.merit ?? -.infinity {
+            state.best = BestEpoch(epoch: state.epoch, merit: merit)
+        }
         // Agreed, so that ranks of other hosts know what they may wait for.
         try communicator.agree(during: .writingLog) { saving.keeper?.log(line) }
         reporter.epoch(line, dataWait: dataWait)
