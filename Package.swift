@@ -201,7 +201,8 @@ let package = Package(
         tests(
             "ClassificationTests",
             [
-                "Augmentation", "Classification", "Communication", "DataParallel", "ImageArrays", "ImageCodecs",
+                "Augmentation", "Classification", "Communication", "DataParallel", "Evaluation", "ImageArrays",
+                "ImageCodecs",
                 "ImageData", "ImageSources", "Layers", "Models", "Optimization", "Safetensors", "Tensors",
                 "TestSupport", "Training",
             ],

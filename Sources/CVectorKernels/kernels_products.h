@@ -10,14 +10,14 @@ INLINE size_t block_units(const bool bf) { return bf ? 384 : 256; }
 INLINE size_t piece_rows(const bool bf) { return bf ? 3072 : 1024; }
 
 // Which parts of a product there are; see umae_product.
-enum { BIAS = 1, RESIDUAL = 2, RESULT = 4, OUTPUT = 8, GELU_INPUT = 16, GELU = 32 };
+enum { BIAS = 1, RESIDUAL = 2, RESULT = 4, OUTPUT = 8, GELU_INPUT = 16, GELU = 32, ROW_SCALE = 64 };
 
 INLINE int parts_of(const umae_product *p) {
     return (p->bias ? BIAS : 0) | (p->residual ? RESIDUAL : 0) | (p->c ? RESULT : 0) | (p->y ? OUTPUT : 0) |
-           (p->z ? GELU_INPUT : 0) | (p->g ? GELU : 0);
+           (p->z ? GELU_INPUT : 0) | (p->g ? GELU : 0) | (p->row_scale ? ROW_SCALE : 0);
 }
 
-// Bias, residual, GELU and conversion of one tile, whose sums are in `sums`.
+// Bias, factor, residual, GELU and conversion of one tile, whose sums are in `sums`.
 INLINE void finish_parts(const umae_product *p, const float *sums, size_t row0, size_t rows, size_t column0,
                          size_t columns, const int parts, const bool is_whole, const bool bf) {
     const size_t size = element_size(bf);
@@ -32,6 +32,7 @@ INLINE void finish_parts(const umae_product *p, const float *sums, size_t row0, 
             const size_t n = is_whole ? LANES : columns - j;
             vf v = load(sums + i * PANEL + j);
             if (parts & BIAS) v += load_n(p->bias + column0 + j, n);
+            if (parts & ROW_SCALE) v *= p->row_scale[row];
             if (parts & RESIDUAL) v += load_n(residual + j, n);
             if (parts & GELU_INPUT) {
                 vf x = load_element(z, j, n, bf);
@@ -62,6 +63,7 @@ INLINE void finish_tile(const umae_product *p, const float *sums, size_t row, si
         CASE(BIAS | OUTPUT);
         CASE(BIAS | OUTPUT | GELU);
         CASE(BIAS | RESIDUAL | RESULT);
+        CASE(BIAS | ROW_SCALE | RESIDUAL | RESULT);
         CASE(BIAS | RESULT);
         CASE(OUTPUT);
         CASE(OUTPUT | GELU_INPUT | GELU);

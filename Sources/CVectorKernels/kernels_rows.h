@@ -66,7 +66,7 @@ INLINE void layernorm_backward_of(const umae_layernorm_gradient *p, const bool b
             vf value = (g - mean_g - h * mean_gx) * s;
             if (p->accumulate) value += load_n(dx + i, n);
             store_n(dx + i, value, n);
-            if (copy) store_element(copy, i, value, n, bf);
+            if (copy) store_element(copy, i, p->copy_scale ? value * p->copy_scale[r] : value, n, bf);
             if (y) store_element(y, i, h * weight + load_n(p->beta + i, n), n, bf);
         }
     }

@@ -2,6 +2,7 @@ internal import Augmentation
 package import Classification
 internal import Communication
 internal import DataParallel
+internal import Evaluation
 internal import ImageCodecs
 package import ImageData
 package import ImageSources
@@ -38,7 +39,7 @@ package struct FineTuneLayout {
     package struct Parts {
         package let training: TrainingParts<ClassificationObjective>
         let average: WeightAverage?
-        let test: ClassifierTest
+        let test: HeldOutTest
     }
 
     /// The parts of a run; its weights are not yet initialised.
@@ -78,13 +79,17 @@ package struct FineTuneLayout {
         let average = c.classification.averageDecay.map {
             WeightAverage(of: model.parameters, decay: $0, team: team, plan: memory)
         }
-        let test = ClassifierTest(
-            model, on: test,
+        // As many test images at a time as are trained on.
+        let passes = ImagePasses(
             ImageTransform(
                 size: size, statistics: statistics,
                 augmentation: .evaluation(size, of: [source.uniformSize, test.uniformSize])),
-            images: division.microBatch, badImages: badImages, on: resources)
-        return Parts(training: TrainingParts(step: step, loader: loader), average: average, test: test)
+            images: division.microBatch, team: team, plan: memory)
+        let classifier = ClassifierInUse(model, images: passes.images, team: team, plan: memory)
+        let heldOut = HeldOutTest(
+            evaluation: ClassifierEvaluation(classifier, passes), source: test,
+            badImages: BadImages(badImages, of: test.count), communicator: world)
+        return Parts(training: TrainingParts(step: step, loader: loader), average: average, test: heldOut)
     }
 
     /// The memory of a run on this rank, of which nothing is asked for.
@@ -116,10 +121,4 @@ package struct FineTuneLayout {
             in: world)
         return memory
     }
-}
-
-/// How a model did on the test images, and the average of its weights if there is one.
-package struct TestFigures: Equatable, Sendable {
-    package let own: ClassifierTest.Figures
-    package let average: ClassifierTest.Figures?
 }

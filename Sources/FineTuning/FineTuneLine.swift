@@ -1,4 +1,5 @@
 internal import Classification
+internal import Evaluation
 internal import Foundation
 package import Runs
 internal import TrainingRuns
@@ -47,11 +48,11 @@ package struct FineTuneLine: EpochRecord, Equatable {
         trainAcc = sums.figures.correct / Double(max(sums.images, 1))
         trainGradNorm = sums.gradientNorm / steps
         testLoss = test.own.crossEntropy
-        testAcc1 = 100 * test.own.top1
-        testAcc5 = 100 * test.own.top5
+        testAcc1 = 100 * test.own.accuracy.top1
+        testAcc5 = 100 * test.own.accuracy.top5
         testLossEMA = test.average?.crossEntropy
-        testAcc1EMA = test.average.map { 100 * $0.top1 }
-        testAcc5EMA = test.average.map { 100 * $0.top5 }
+        testAcc1EMA = test.average.map { 100 * $0.accuracy.top1 }
+        testAcc5EMA = test.average.map { 100 * $0.accuracy.top5 }
         epoch = state.epoch
         step = state.step
         imagesPerSecond = Double(sums.images) / max(sums.seconds, 1e-9)

@@ -18,7 +18,7 @@ package final class FineTuneTask: TrainingTask {
     package let model: VisionTransformerClassifier
     package let average: WeightAverage?
     private let pretrained: PretrainedModel?
-    private let test: ClassifierTest
+    private let test: HeldOutTest
 
     init(_ configuration: FineTuneConfiguration, _ parts: FineTuneLayout.Parts, pretrained: PretrainedModel?) {
         self.configuration = configuration

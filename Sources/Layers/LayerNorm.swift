@@ -51,10 +51,11 @@ package struct LayerNorm: Sendable {
     ///
     /// - Parameters:
     ///   - copy: gets what `dX` then is, as an operand of `dY`'s type; nil if nobody needs one.
+    ///   - factors: [1, rows]; of each row of `copy`, 1 if nil.
     ///   - y: gets what forward wrote, for whoever did not keep it; may be `dY`.
     package func backward(
-        _ dY: Operand, _ kept: Kept, into dX: Matrix, copy: Operand? = nil, y: Operand? = nil, accumulate: Bool,
-        in context: LayerContext
+        _ dY: Operand, _ kept: Kept, into dX: Matrix, copy: Operand? = nil, times factors: Matrix? = nil,
+        y: Operand? = nil, accumulate: Bool, in context: LayerContext
     ) {
         let hat = kept.normalized
         precondition(hat.element == dY.element)
@@ -71,6 +72,7 @@ package struct LayerNorm: Sendable {
             unsafe p.beta = UnsafePointer(bias.value.pointer)
             unsafe (p.dx, p.dx_stride, p.accumulate) = (dX.rows(range).pointer, dX.stride, accumulate)
             if let copy { unsafe (p.copy, p.copy_stride) = (copy.rows(range).pointer, copy.stride) }
+            if let factors { unsafe p.copy_scale = UnsafePointer(factors.columns(range).pointer) }
             if let y { unsafe (p.y, p.y_stride) = (y.rows(range).pointer, y.stride) }
             unsafe (p.dgamma, p.dbeta) = (dGamma.pointer, dBeta.pointer)
             unsafe umae_layernorm_backward(&p)

@@ -95,8 +95,13 @@ package struct Linear: Sendable {
     }
 
     /// y = residual + x·Wᵀ + b
-    package func forward(_ x: Operand, addingTo residual: Matrix, into y: Matrix, in context: LayerContext) {
+    ///
+    /// - Parameter factors: [1, rows]; of each row of x·Wᵀ + b, 1 if nil.
+    package func forward(
+        _ x: Operand, times factors: Matrix? = nil, addingTo residual: Matrix, into y: Matrix, in context: LayerContext
+    ) {
         var product = product(of: x, in: context)
+        product.rowFactors = factors
         product.residual = residual
         product.result = y
         product.run(by: context.member, scratch: context.scratch)

@@ -1,3 +1,4 @@
+internal import CVectorKernels
 package import Tensors
 
 /// A pre-norm transformer block: x₂ = x + proj(attention(norm1(x))), y = x₂ + fc2(GELU(fc1(norm2(x₂)))).
@@ -49,7 +50,25 @@ package struct TransformerBlock: Sendable {
             Linear.scratchBytes(
                 element, rows: rows, inFeatures: $0.weight.value.columns, outFeatures: $0.weight.value.rows)
         }
-        return layers.reduce(attention.scratchBytes(element, tokens: tokens), max)
+        // The copy of a gradient with factors is made row by row.
+        let row = norm1.weight.value.columns * MemoryLayout<Float>.stride
+        return layers.reduce(max(attention.scratchBytes(element, tokens: tokens), row), max)
+    }
+
+    /// What each token's branches are multiplied with before they are added to the stream (`DropPath`).
+    ///
+    /// Neither direction passes over memory for it. Forward multiplies in the epilogue of the product that ends a branch.
+    /// What backward has for a branch is the stream's gradient times the factor, and all that it reads of that is the copy
+    /// which products read: whoever writes the copy multiplies.
+    package struct BranchFactors: Sendable {
+        /// [1, N·T]
+        let attention: Matrix
+        package let mlp: Matrix
+
+        package init(attention: Matrix, mlp: Matrix) {
+            self.attention = attention
+            self.mlp = mlp
+        }
     }
 
     package var linearLayers: [Linear] { [qkv, proj, fc1, fc2] }
@@ -79,6 +98,8 @@ package struct TransformerBlock: Sendable {
         let norm2: LayerNorm.Kept
         /// Before GELU [N·Q, M].
         let hidden: Operand
+        /// Nil if all are 1; only where all tokens are wanted.
+        package var branchFactors: BranchFactors?
 
         /// - Parameters:
         ///   - queries: all tokens if nil.
@@ -137,21 +158,43 @@ package struct TransformerBlock: Sendable {
         }
     }
 
-    /// The gradient that goes from block to block, and the same as products read it: the same memory where that is fp32.
+    /// The gradient that goes from block to block, and the same as products read it: the same memory where that is fp32 and
+    /// no branch has factors.
     package struct StreamGradient: Sendable {
         package let values: Matrix
         package let operand: Operand
 
-        package init(_ name: String, _ values: Matrix, _ element: ElementType, plan: MemoryPlan) {
+        private let isCopied: Bool
+
+        /// - Parameter hasFactors: whether a branch of a block has factors.
+        package init(
+            _ name: String, _ values: Matrix, _ element: ElementType, hasFactors: Bool = false, plan: MemoryPlan
+        ) {
             self.values = values
+            isCopied = hasFactors || element != .float32
             operand =
-                element == .float32
-                ? Operand(values)
-                : plan.operand(.workspace, "\(name), operand", rows: values.rows, columns: values.columns, element)
+                isCopied
+                ? plan.operand(.workspace, "\(name), operand", rows: values.rows, columns: values.columns, element)
+                : Operand(values)
         }
 
-        /// A copy of `values` in the type that products read, for whoever writes `values` to fill; nil if that is fp32 too.
-        package var copy: Operand? { operand.element == .float32 ? nil : operand }
+        /// A copy of `values` in the type that products read, for whoever writes `values` to fill, with the factors of the
+        /// branch that is next; nil if there is only one.
+        package var copy: Operand? { isCopied ? operand : nil }
+
+        /// Fills the copy, if there is one, with factors [1, rows], if there are any.
+        package func fillCopy(times factors: Matrix?, in context: LayerContext) {
+            guard let copy else { return }
+            context.forEachChunk(of: copy.rows) { range in
+                guard let factors else { return copy.rows(range).convert(from: values.rows(range)) }
+                let scaled = context.scratch.row(of: values.columns)
+                for row in range {
+                    scaled.copy(from: values.rows(row..<row + 1))
+                    unsafe umae_scale(scaled.pointer, factors[0, row], scaled.columns)
+                    copy.rows(row..<row + 1).convert(from: scaled)
+                }
+            }
+        }
     }
 
     /// `x` [N·T, D] becomes the block's output; for a block with queries see the parts.
@@ -165,7 +208,7 @@ package struct TransformerBlock: Sendable {
     package func recompute(_ x: Matrix, _ a: Activations, _ w: Workspace, in context: LayerContext) {
         project(x, into: a.qkv, a, w, in: context)
         attend(a, in: context)
-        proj.forward(a.attended, addingTo: x, into: x, in: context)
+        proj.forward(a.attended, times: a.branchFactors?.attention, addingTo: x, into: x, in: context)
         let normed = w.narrow.rows(0..<x.rows)
         norm2.forward(x, into: normed, a.norm2, in: context)
         fc1.forward(normed, into: a.hidden, in: context)
@@ -189,22 +232,26 @@ package struct TransformerBlock: Sendable {
     package func finish(_ x: Matrix, _ a: Activations, _ w: Workspace, in context: LayerContext) {
         let normed = w.narrow.rows(0..<x.rows)
         let activated = w.activated.rows(0..<x.rows)
-        proj.forward(a.attended, addingTo: x, into: x, in: context)
+        proj.forward(a.attended, times: a.branchFactors?.attention, addingTo: x, into: x, in: context)
         norm2.forward(x, into: normed, a.norm2, in: context)
         fc1.forward(normed, into: a.hidden, gelu: activated, in: context)
-        fc2.forward(activated, addingTo: x, into: x, in: context)
+        fc2.forward(activated, times: a.branchFactors?.mlp, addingTo: x, into: x, in: context)
     }
 
     /// Back through `finish`, the first of three parts of backward, which form all parameter gradients of the block and
     /// turn `d`, the gradient of its output, into that of its input. `d` [N·Q, D] becomes the gradient of the stream before
     /// it, `w.narrow` that of the attention's result.
+    ///
+    /// The copy of `d` must have been multiplied with the factors of the MLP, where there are any.
     package func finishBackward(_ d: StreamGradient, _ a: Activations, _ w: Workspace, in context: LayerContext) {
         let rows = 0..<d.values.rows
         let (dHidden, activated, narrow) = (w.hidden.rows(rows), w.activated.rows(rows), w.narrow.rows(rows))
         fc2.inputBackward(d.operand, throughGELUOf: a.hidden, into: dHidden, activated: activated, in: context)
         fc2.weightBackward(d.operand, x: activated, in: context)
         fc1.inputBackward(dHidden, into: narrow, in: context)
-        norm2.backward(narrow, a.norm2, into: d.values, copy: d.copy, y: narrow, accumulate: true, in: context)
+        norm2.backward(
+            narrow, a.norm2, into: d.values, copy: d.copy, times: a.branchFactors?.attention, y: narrow,
+            accumulate: true, in: context)
         fc1.weightBackward(dHidden, x: narrow, in: context)
         proj.weightBackward(d.operand, x: a.attended, in: context)
         proj.inputBackward(d.operand, into: narrow, in: context)
@@ -218,13 +265,17 @@ package struct TransformerBlock: Sendable {
     }
 
     /// Back through `project`: adds to `d`, or overwrites it unless `accumulate`; `dQKV` is what `project` gave.
+    ///
+    /// - Parameter next: the factors of the block before this one, which reads `d` next.
     package func projectBackward(
         _ dQKV: Operand, _ d: StreamGradient, accumulate: Bool, _ a: Activations, _ w: Workspace,
-        in context: LayerContext
+        next: BranchFactors? = nil, in context: LayerContext
     ) {
         let narrow = w.narrow.rows(0..<dQKV.rows)
         qkv.inputBackward(dQKV, into: narrow, in: context)
-        norm1.backward(narrow, a.norm1, into: d.values, copy: d.copy, y: narrow, accumulate: accumulate, in: context)
+        norm1.backward(
+            narrow, a.norm1, into: d.values, copy: d.copy, times: next?.mlp, y: narrow, accumulate: accumulate,
+            in: context)
         qkv.weightBackward(dQKV, x: narrow, in: context)
     }
 }

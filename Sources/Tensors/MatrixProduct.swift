@@ -2,7 +2,7 @@ internal import CVectorKernels
 
 /// C = A·B and what follows it, while the result is in the cache: bias, residual, GELU, conversion.
 ///
-/// v = A·B + bias + residual; with `geluInput` z, v = v·GELU'(z). v goes to `result` and, rounded, to `output`;
+/// v = (A·B + bias)·rowFactors + residual; with `geluInput` z, v = v·GELU'(z). v goes to `result` and, rounded, to `output`;
 /// `gelu` gets GELU(v), or GELU(z) if there is a z. M, N, K: v is [M, N], the sum runs over K.
 package struct MatrixProduct {
     package enum Factor {
@@ -17,6 +17,8 @@ package struct MatrixProduct {
     package var b: Factor
     /// [1, N]
     package var bias: Matrix?
+    /// [1, M]: what each row is multiplied with before the residual is added.
+    package var rowFactors: Matrix?
     /// [M, N]; may be `result`, which is then added to.
     package var residual: Matrix?
     package var result: Matrix?
@@ -74,6 +76,10 @@ package struct MatrixProduct {
             unsafe (p.b, p.b_packed) = (b.pointer(toColumn: columns.lowerBound), true)
         }
         if let bias { unsafe p.bias = UnsafePointer(bias.columns(columns).pointer) }
+        if let rowFactors {
+            precondition(rowFactors.count == m)
+            unsafe p.row_scale = UnsafePointer(rowFactors.columns(rows).pointer)
+        }
         if let residual {
             let part = residual.rows(rows).columns(columns)
             unsafe (p.residual, p.residual_stride) = (UnsafePointer(part.pointer), part.stride)

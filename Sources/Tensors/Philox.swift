@@ -27,6 +27,7 @@ package enum Philox {
 package enum RandomPurpose: UInt32, Sendable {
     case initialization = 1
     case shuffle, masking, crop, flip, syntheticImage, replacement
+    case dropPath = 16
 }
 
 /// A stream of random numbers that belongs to one sample of one epoch and one purpose, never to a rank.

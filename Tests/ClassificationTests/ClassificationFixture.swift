@@ -34,11 +34,24 @@ struct ClassificationFixture {
 
     func labels(_ name: String) throws -> [Int32] { try file.floats(name).map { Int32($0) } }
 
-    static func configuration(_ pooling: ClassifierConfiguration.Pooling) -> ClassifierConfiguration {
+    /// Its factors of branches in place of drawn ones.
+    func setFactors(of activations: VisionTransformerClassifier.Activations) throws {
+        let factors = try #require(activations.encoder.dropPath).factors
+        let given = try matrix("factors")
+        for branch in 0..<factors.rows {
+            for column in 0..<factors.columns {
+                factors[branch, column] = given[branch, column * Self.images / factors.columns]
+            }
+        }
+    }
+
+    static func configuration(
+        _ pooling: ClassifierConfiguration.Pooling, dropPath: Double = 0
+    ) -> ClassifierConfiguration {
         var c = ClassifierConfiguration()
         (c.imageHeight, c.imageWidth, c.patchSize, c.channels) = (8, 12, 4, 3)
         (c.embedDim, c.depth, c.heads, c.mlpRatio) = (12, 4, 2, 2.5)
-        (c.pooling, c.classes, c.dropPath) = (pooling, 7, 0)
+        (c.pooling, c.classes, c.dropPath) = (pooling, 7, dropPath)
         return c
     }
 

@@ -12,11 +12,14 @@ struct ClassifierBench {
 
     init(
         _ configuration: ClassifierConfiguration, _ element: ElementType = .float32, images: Int, threads: Int = 1,
-        _ options: PassOptions = PassOptions()
+        recomputes: Bool = false
     ) throws {
         let plan = MemoryPlan()
+        var options = PassOptions()
+        options.recomputes = recomputes
         model = VisionTransformerClassifier(configuration, element, plan: plan)
-        activations = VisionTransformerClassifier.Activations(model, images: images, options, plan: plan)
+        activations = VisionTransformerClassifier.Activations(
+            model, images: images, dropPath: configuration.dropPath, options, plan: plan)
         team = try Team(threads: threads)
         contexts = model.makeContexts(team: team, images: images, plan: plan)
     }

@@ -53,28 +53,37 @@ struct FiniteDifferenceTests {
         }
     }
 
-    @Test("transformer block", arguments: [1, 3])
-    func block(threads: Int) throws {
+    @Test("transformer block, and one whose branches have factors", arguments: [1, 3], [false, true])
+    func block(threads: Int, hasFactors: Bool) throws {
         let bench = try LayerBench(
             TransformerBlock.specifications("b", width: 8, hiddenWidth: 20), rows: 10, threads: threads,
             scratchBytes: 1 << 20)
         let shape = TransformerBlock.Shape(heads: 2, width: 8, hiddenWidth: 20)
         let layer = TransformerBlock(bench.parameters, "b", shape, .float32, plan: bench.plan)
         let stream = Matrix(rows: 10, columns: 8)
-        let d = TransformerBlock.StreamGradient("d", Matrix(rows: 10, columns: 8), .float32, plan: bench.plan)
-        let activations = TransformerBlock.Activations("b", images: 2, tokens: 5, shape, .float32, plan: bench.plan)
+        let d = TransformerBlock.StreamGradient(
+            "d", Matrix(rows: 10, columns: 8), .float32, hasFactors: hasFactors, plan: bench.plan)
+        var activations = TransformerBlock.Activations("b", images: 2, tokens: 5, shape, .float32, plan: bench.plan)
+        if hasFactors {
+            // Of each branch another image keeps it.
+            func row(_ first: Float, _ second: Float) -> Matrix {
+                Matrix(rows: 1, columns: 10, values: (0..<10).map { $0 < 5 ? first : second })
+            }
+            activations.branchFactors = .init(attention: row(1.5, 0), mlp: row(0.5, 2))
+        }
+        let (factors, a) = (activations.branchFactors, activations)
         let workspace = TransformerBlock.Workspace(
             "b", rows: 10, width: 8, hiddenWidth: 20, .float32, plan: bench.plan)
         bench.check(input: 8, output: stream) { x, context in
             for linear in layer.linearLayers { linear.pack(in: context) }
             context.member.serially { stream.copy(from: x) }
-            layer.forward(stream, activations, workspace, in: context)
+            layer.forward(stream, a, workspace, in: context)
         } backward: { dY, _, dX, context in
             context.member.serially { d.values.copy(from: dY) }
-            layer.finishBackward(d, activations, workspace, in: context)
-            layer.attendBackward(activations, workspace, in: context)
-            layer.projectBackward(
-                workspace.qkv.rows(0..<10), d, accumulate: true, activations, workspace, in: context)
+            d.fillCopy(times: factors?.mlp, in: context)
+            layer.finishBackward(d, a, workspace, in: context)
+            layer.attendBackward(a, workspace, in: context)
+            layer.projectBackward(workspace.qkv.rows(0..<10), d, accumulate: true, a, workspace, in: context)
             context.member.serially { dX.copy(from: d.values) }
         }
     }

@@ -8,7 +8,11 @@ struct MatrixProductTests {
     func products(threads: Int, shape: (Int, Int, Int)) throws {
         let (m, n, k) = shape
         let team = try Team(threads: threads)
-        for (transposeA, transposeB) in [(false, false), (true, false), (false, true), (true, true)] {
+        let factors = Self.random(1, m, 4)
+        for (transposeA, transposeB, hasFactors) in [
+            (false, false, false), (true, false, false), (false, true, false), (true, true, false),
+            (false, false, true), (false, true, true),
+        ] {
             // Views into wider storage.
             let a = Self.random(transposeA ? k : m, transposeA ? m : k, 1)
             let b = Self.random(transposeB ? n : k, transposeB ? k : n, 2)
@@ -17,6 +21,7 @@ struct MatrixProductTests {
             let before = c.array
             var product = MatrixProduct(a, transposeA: transposeA, b, transposeB: transposeB, into: c)
             product.residual = c
+            product.rowFactors = hasFactors ? factors : nil
             product.sumsOfA = transposeA ? sums : nil
             let bytes = ScratchMemory.bytes(forProduct: .float32, m: m, n: n, k: k, transposeA: transposeA)
             let scratch = (0..<threads).map { _ in ScratchMemory(bytes: bytes, name: "scratch", plan: MemoryPlan()) }
@@ -33,7 +38,7 @@ struct MatrixProductTests {
                         let y = transposeB ? b[column, index] : b[index, column]
                         sum += Double(x) * Double(y)
                     }
-                    let expected = Double(before[row * n + column]) + sum
+                    let expected = Double(before[row * n + column]) + sum * (hasFactors ? Double(factors[0, row]) : 1)
                     #expect(abs(Double(c[row, column]) - expected) < 1e-5)
                 }
             }

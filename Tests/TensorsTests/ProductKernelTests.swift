@@ -89,6 +89,35 @@ struct ProductKernelTests {
         }
     }
 
+    @Test(
+        "each row times a factor of its own, before the residual is added", arguments: ElementType.allCases, shapes)
+    func rowFactors(_ element: ElementType, shape: (Int, Int, Int)) {
+        let (m, n, k) = shape
+        forEachSet {
+            let (a, b) = (Self.operand(m, k, element, seed: 1), Self.operand(n, k, element, seed: 2))
+            func matrix(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix {
+                Matrix(rows: rows, columns: columns, values: Self.operand(rows, columns, .float32, seed: seed).array)
+            }
+            let (bias, residual) = (matrix(1, n, seed: 3), matrix(m, n, seed: 4))
+            let factors = matrix(1, m, seed: 5)
+            factors[0, m / 2] = 0
+            var product = MatrixProduct(a, .operand(b, transposed: true))
+            let (plain, result) = (Matrix(rows: m, columns: n), Matrix(rows: m, columns: n))
+            product.bias = bias
+            product.result = plain
+            Self.run(product, m: m, n: n, k: k)
+            (product.residual, product.rowFactors, product.result) = (residual, factors, result)
+            Self.run(product, m: m, n: n, k: k)
+            for row in 0..<m {
+                for column in 0..<n {
+                    let expected =
+                        Double(plain[row, column]) * Double(factors[0, row]) + Double(residual[row, column])
+                    #expect(abs(Double(result[row, column]) - expected) <= 1e-6 * max(1, abs(expected)))
+                }
+            }
+        }
+    }
+
     @Test("the gradient before GELU, and GELU again", arguments: ElementType.allCases)
     func backward(_ element: ElementType) {
         let (m, n, k) = (13, 70, 20)

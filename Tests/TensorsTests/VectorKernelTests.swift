@@ -71,6 +71,13 @@ struct VectorKernelTests {
             unsafe umae_layernorm_backward(&p)
             let (dGamma, dBeta) = (gammaSums.array, betaSums.array)
             #expect(copy.array == dX.array && again.array == y.array)
+            // A copy whose rows have factors.
+            let (factors, other) = ([2.5, 0, -1] as [Float], contiguous(dX))
+            unsafe factors.withUnsafeBufferPointer { factors in
+                unsafe (p.copy_scale, p.dx, p.dx_stride) = (factors.baseAddress, other.pointer, other.stride)
+                unsafe umae_layernorm_backward(&p)
+            }
+            #expect(copy.array == (0..<3).flatMap { row in (0..<width).map { factors[row] * other[row, $0] } })
             var (sumGamma, sumBeta) = ([Double](repeating: 1, count: width), [Double](repeating: 2, count: width))
             for row in 0..<3 {
                 let values = (0..<width).map { Double(x[row, $0]) }

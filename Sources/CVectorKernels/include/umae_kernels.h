@@ -39,8 +39,8 @@ void umae_set_meanwhile(void (*body)(void *context), void *context);
 
 /// A matrix product and what is done to its result while it is in the cache.
 ///
-/// v = A·B + bias + residual; with z: v = v·GELU'(z). Then c = v, y = v, and with g: g = GELU(y), or GELU(z) if there
-/// is a z. Whichever of bias, residual, z, c, y and g is NULL is left out. Strides count elements.
+/// v = (A·B + bias)·row_scale + residual; with z: v = v·GELU'(z). Then c = v, y = v, and with g: g = GELU(y), or GELU(z)
+/// if there is a z. Whichever of bias, row_scale, residual, z, c, y and g is NULL is left out. Strides count elements.
 typedef struct umae_product {
     /// The element type of A, B, y, z and g.
     umae_type type;
@@ -55,6 +55,8 @@ typedef struct umae_product {
     bool b_transposed, b_packed;
     /// [n]
     const float *bias;
+    /// [m]: a factor of each row.
+    const float *row_scale;
     /// [m, n]; may be c, which is then added to.
     const float *residual;
     size_t residual_stride;
@@ -89,9 +91,10 @@ typedef struct umae_layernorm_gradient {
     float *dx;
     size_t dx_stride;
     bool accumulate;
-    /// What dx then is, rounded, or NULL.
+    /// What dx then is, rounded, or NULL; each row times its factor copy_scale [rows], unless that is NULL.
     void *copy;
     size_t copy_stride;
+    const float *copy_scale;
     /// The result of forward once more, or NULL.
     void *y;
     size_t y_stride;

@@ -98,12 +98,15 @@ extension VisionTransformerClassifier {
         package let logits: Matrix
         let dFeatures: Matrix
 
+        /// - Parameter dropPath: the share of images whose branches are dropped in the last block.
         package init(
-            _ model: VisionTransformerClassifier, images: Int, _ options: PassOptions = PassOptions(), plan: MemoryPlan
+            _ model: VisionTransformerClassifier, images: Int, dropPath: Double = 0,
+            _ options: PassOptions = PassOptions(), plan: MemoryPlan
         ) {
             let c = model.configuration
             self.images = images
-            encoder = VisionTransformer.Activations(model.encoder, images: images, .all, options, plan: plan)
+            encoder = VisionTransformer.Activations(
+                model.encoder, images: images, .all, dropPath: dropPath, options, plan: plan)
             logits = plan.matrix(.activations, "head", rows: images, columns: c.classes)
             dFeatures = plan.matrix(.workspace, "dFeatures", rows: images, columns: c.embedDim)
         }

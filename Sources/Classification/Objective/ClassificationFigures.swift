@@ -9,6 +9,11 @@ package struct ClassificationFigures: StepFigures, Codable, Equatable {
 
     package init() {}
 
+    init(_ outcome: SoftTargetCrossEntropy.Outcome) {
+        crossEntropy = outcome.crossEntropy
+        correct = Double(outcome.correct)
+    }
+
     package mutating func combine(with other: ClassificationFigures, _ body: (inout Double, Double) -> Void) {
         body(&crossEntropy, other.crossEntropy)
         body(&correct, other.correct)

@@ -47,7 +47,8 @@ package final class ClassificationObjective: Objective {
         contexts = model.makeContexts(team: team, images: largest, plan: memory)
         var activations: [Int: VisionTransformerClassifier.Activations] = [:]
         for count in Set(plan.counts[rank]).sorted() {
-            activations[count] = VisionTransformerClassifier.Activations(model, images: count, options, plan: memory)
+            activations[count] = VisionTransformerClassifier.Activations(
+                model, images: count, dropPath: model.configuration.dropPath, options, plan: memory)
         }
         activationsByCount = activations
         guard let any = activations[largest] else { preconditionFailure("an update has at least one micro-batch") }
@@ -80,16 +81,18 @@ package final class ClassificationObjective: Objective {
         let (batch, labels, a) = (turn.batch, turn.labels, turn.activations)
         let isFirst = context.member.isFirst
         mixing?.mix(batch, labels, by: context.member)
+        if let dropPath = a.encoder.dropPath {
+            context.forEachChunk(of: a.images) {
+                dropPath.draw(seed: seed, epoch: batch.epoch, samples: batch.samples, images: $0)
+            }
+        }
         if isFirst { messages.clock.enter(.forward) }
         if batch.micro == 0 { model.packWeights(in: context) }
         model.forward(batch.images, a, in: context)
         if isFirst { messages.clock.enter(.backward) }
         let outcome = loss.differentiate(a.logits, labels, globalImages: plan.total, in: context)
         model.backward(a, in: context, done: done)
-        var figures = ClassificationFigures()
-        figures.crossEntropy = outcome.crossEntropy
-        figures.correct = Double(outcome.correct)
-        return figures
+        return ClassificationFigures(outcome)
     }
 
     package func normalize(_ sums: inout ClassificationFigures) {}

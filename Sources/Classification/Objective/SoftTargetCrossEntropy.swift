@@ -50,20 +50,18 @@ package struct SoftTargetCrossEntropy: Sendable {
         let (first, second) = (Int(labels.first[image, 0]), Int(labels.second[image, 0]))
         let weight = Double(labels.weight[image, 0])
         logits.rows(image..<image + 1).withMutableElements { row in
-            var best = 0
-            for index in row.indices where row[index] > row[best] { best = index }
-            let top = row[best]
-            var (total, sum) = (0.0, 0.0)
+            let logSum = row.span.logSumOfExponentials
+            var (best, sum) = (0, 0.0)
             for index in row.indices {
-                total += Double(exp(row[index] - top))
+                if row[index] > row[best] { best = index }
                 sum += Double(row[index])
             }
             let off = smoothing / Double(row.count)
             let shares = (1 - smoothing) * (weight * Double(row[first]) + (1 - weight) * Double(row[second]))
-            losses[0, image] = log(total) + Double(top) - (off * sum + shares)
+            losses[0, image] = logSum - (off * sum + shares)
             hits[0, image] = best == labels.main(of: image) ? 1 : 0
             for index in row.indices {
-                row[index] = Float((Double(exp(row[index] - top)) / total - off) / Double(globalImages))
+                row[index] = Float((exp(Double(row[index]) - logSum) - off) / Double(globalImages))
             }
             row[first] -= Float((1 - smoothing) * weight / Double(globalImages))
             row[second] -= Float((1 - smoothing) * (1 - weight) / Double(globalImages))

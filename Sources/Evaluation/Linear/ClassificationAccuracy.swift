@@ -18,22 +18,31 @@ package struct ClassificationAccuracy: Equatable, Sendable {
         let rows = classifier.scaling.scaled(test[feature])
         let logits = Matrix(rows: rows.rows, columns: classifier.weights.rows)
         TeamProducts(team).multiply(rows, classifier.weights, transposeB: true, bias: classifier.bias, into: logits)
-        var counts = [0.0, 0.0, Double(rows.rows)]
-        for row in 0..<rows.rows {
-            let place = Self.place(of: Int(labels[row]), in: logits.rows(row..<row + 1))
+        try self.init(
+            places: (0..<rows.rows).map { Self.place(of: Int(labels[$0]), in: logits.rows($0..<$0 + 1)) }, in: world)
+    }
+
+    /// Collective; every rank returns the same.
+    ///
+    /// - Parameter places: of this rank's images, the place of each one's class.
+    package init(places: some Sequence<Int>, in world: any Communicator) throws {
+        var counts = [0.0, 0.0, 0.0]
+        for place in places {
             if place < 1 { counts[0] += 1 }
             if place < 5 { counts[1] += 1 }
+            counts[2] += 1
         }
         try world.allReduce(&counts, .sum)
         top1 = counts[0] / max(counts[2], 1)
         top5 = counts[1] / max(counts[2], 1)
     }
 
-    /// Classes that are likelier than an image's own, or as likely and before it.
-    ///
-    /// - Parameter logits: [1, C]
+    /// Classes that are likelier, or as likely and before it; of what is not a number all others are.
     package static func place(of label: Int, in logits: Matrix) -> Int {
         let own = logits[0, label]
-        return (0..<logits.columns).count { logits[0, $0] > own || (logits[0, $0] == own && $0 < label) }
+        return (0..<logits.columns).count { index in
+            let isBehind = logits[0, index] < own || (logits[0, index] == own && label < index)
+            return index != label && !isBehind
+        }
     }
 }

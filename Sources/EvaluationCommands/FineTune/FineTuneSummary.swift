@@ -74,11 +74,11 @@ struct FineTuneSummary {
     }
 }
 
-extension ClassifierTest.Figures {
+extension ClassifierEvaluation.Result {
     /// - Parameter word: what the line begins with.
     func line(_ word: String) -> String {
         String(
-            format: "%@top-1 %.2f%%, top-5 %.2f%%, loss %.4f, of %@", word, 100 * top1, 100 * top5, crossEntropy,
-            counted(images, "image"))
+            format: "%@top-1 %.2f%%, top-5 %.2f%%, loss %.4f", word, 100 * accuracy.top1, 100 * accuracy.top5,
+            crossEntropy)
     }
 }

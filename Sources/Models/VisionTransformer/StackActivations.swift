@@ -19,9 +19,11 @@ struct StackActivations: Sendable {
     ///   - tokens: T, of each image.
     ///   - firstRows: rows that the first block projects, where they are not those of the stream.
     ///   - lastQueries: tokens of each image that the last block computes, if not all.
+    ///   - dropPath: what branches are multiplied with, if anything.
     init(
         _ name: String, images: Int, tokens: Int, depth: Int, _ shape: TransformerBlock.Shape, firstRows: Int? = nil,
-        lastQueries: Range<Int>? = nil, _ options: PassOptions, _ element: ElementType, plan: MemoryPlan
+        lastQueries: Range<Int>? = nil, dropPath: DropPath? = nil, _ options: PassOptions, _ element: ElementType,
+        plan: MemoryPlan
     ) {
         let rows = images * tokens
         func matrix(_ purpose: MemoryPlan.Purpose, _ part: String) -> Matrix {
@@ -29,20 +31,21 @@ struct StackActivations: Sendable {
         }
         stream = matrix(.activations, "stream")
         gradient = TransformerBlock.StreamGradient(
-            "\(name).dStream", matrix(.workspace, "dStream"), element, plan: plan)
+            "\(name).dStream", matrix(.workspace, "dStream"), element, hasFactors: dropPath != nil, plan: plan)
         // First and last block differ from the others, and the last needs no recomputing.
         let middle = 1..<max(depth - 1, 1)
         var blocks: [TransformerBlock.Activations] = []
         for index in 0..<depth {
             if options.recomputes && middle.contains(index) && index > middle.lowerBound {
                 blocks.append(blocks[middle.lowerBound])
-                continue
+            } else {
+                blocks.append(
+                    TransformerBlock.Activations(
+                        "\(name).\(index)", images: images, tokens: tokens, shape,
+                        queries: index == depth - 1 ? lastQueries : nil,
+                        projectedRows: index == 0 ? firstRows : nil, element, plan: plan))
             }
-            blocks.append(
-                TransformerBlock.Activations(
-                    "\(name).\(index)", images: images, tokens: tokens, shape,
-                    queries: index == depth - 1 ? lastQueries : nil, projectedRows: index == 0 ? firstRows : nil,
-                    element, plan: plan))
+            blocks[index].branchFactors = dropPath?.branchFactors(of: index)
         }
         self.blocks = blocks
         // The last block that shares activations still has its own in them when backward comes to it.

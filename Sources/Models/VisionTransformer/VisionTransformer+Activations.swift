@@ -6,6 +6,8 @@ extension VisionTransformer {
     package struct Activations: Sendable {
         package let images: Int
         package let selection: PatchSelection
+        /// Nil if no branch is dropped.
+        package let dropPath: DropPath?
         /// K, of each image.
         let patches: Int
 
@@ -28,8 +30,9 @@ extension VisionTransformer {
         package let dLatent: Matrix
         let dEmbedded: Operand
 
+        /// - Parameter rate: of the branches that are dropped in the last block.
         package init(
-            _ encoder: VisionTransformer, images: Int, _ selection: PatchSelection,
+            _ encoder: VisionTransformer, images: Int, _ selection: PatchSelection, dropPath rate: Double = 0,
             _ options: PassOptions = PassOptions(), plan: MemoryPlan
         ) {
             let (c, element) = (encoder.configuration, encoder.element)
@@ -41,6 +44,9 @@ extension VisionTransformer {
             self.images = images
             self.selection = selection
             self.patches = patches
+            dropPath =
+                rate > 0
+                ? DropPath(rate: rate, images: images, tokens: 1 + patches, depth: c.depth, plan: plan) : nil
             pixels = activation("patches", patchRows, c.patchValues)
             patchOperand =
                 element == .float32
@@ -48,8 +54,8 @@ extension VisionTransformer {
                 : plan.operand(.activations, "patches, operand", rows: patchRows, columns: c.patchValues, element)
             embedded = activation("patch_embed", patchRows, c.embedDim)
             stack = StackActivations(
-                "blocks", images: images, tokens: 1 + patches, depth: c.depth, c.blockShape, options, element,
-                plan: plan)
+                "blocks", images: images, tokens: 1 + patches, depth: c.depth, c.blockShape, dropPath: dropPath,
+                options, element, plan: plan)
             norm = LayerNorm.Kept(
                 "norm", rows: c.finalNorm ? rows : 0, width: c.embedDim, .float32, plan: plan)
             latent = c.finalNorm ? activation("latent", rows, c.embedDim) : stack.stream

@@ -118,9 +118,7 @@ package struct VisionTransformer: Sendable {
         let stack = a.stack
         let (d, w) = (stack.gradient, stack.workspace)
         norm?.backward(Operand(a.dLatent), a.norm, into: d.values, accumulate: false, in: context)
-        if let copy = d.copy {
-            context.forEachChunk(of: copy.rows) { copy.rows($0).convert(from: d.values.rows($0)) }
-        }
+        d.fillCopy(times: stack.blocks.last?.branchFactors?.mlp, in: context)
         var unfinished = UnfinishedGradients(range)
         for index in blocks.indices.reversed() {
             let (block, own) = (blocks[index], stack.blocks[index])
@@ -128,7 +126,9 @@ package struct VisionTransformer: Sendable {
             block.finishBackward(d, own, w, in: context)
             unfinished.finish(from: blockStarts[index].afterAttention, in: context, done)
             block.attendBackward(own, w, in: context)
-            block.projectBackward(w.qkv.rows(0..<own.qkv.rows), d, accumulate: true, own, w, in: context)
+            block.projectBackward(
+                w.qkv.rows(0..<own.qkv.rows), d, accumulate: true, own, w,
+                next: index > 0 ? stack.blocks[index - 1].branchFactors : nil, in: context)
             unfinished.finish(from: blockStarts[index].all, in: context, done)
         }
         embedBackward(a, in: context)

@@ -1,0 +1,49 @@
+internal import Layers
+package import Tensors
+
+/// Stochastic depth (Huang et al. 2016) as timm has it: each of the two branches of a block is left out for some images of a
+/// batch and, for the others, divided by the share of those that keep it. The share left out rises from none in the first
+/// block to `rate` in the last, by equal steps.
+///
+/// What is left out is computed all the same: at the usual rate of 0.1 that is a twentieth of the branches, and leaving it
+/// out would take the images together that have it, two passes over the stream for each branch.
+package struct DropPath: Sendable {
+    /// [2·depth, N·T]: the factors of each block's attention, then of its MLP, an image's once for each of its tokens.
+    package let factors: Matrix
+    private let rate: Double
+    private let tokens: Int
+
+    init(rate: Double, images: Int, tokens: Int, depth: Int, plan: MemoryPlan) {
+        precondition(rate > 0 && rate < 1)
+        self.rate = rate
+        self.tokens = tokens
+        factors = plan.matrix(.activations, "factors of branches", rows: 2 * depth, columns: images * tokens)
+    }
+
+    private var depth: Int { factors.rows / 2 }
+
+    /// Of a block's branches, the share of images that goes without.
+    private func rate(of block: Int) -> Double { depth > 1 ? rate * Double(block) / Double(depth - 1) : 0 }
+
+    /// Nil for a block that leaves nothing out.
+    func branchFactors(of block: Int) -> TransformerBlock.BranchFactors? {
+        guard rate(of: block) > 0 else { return nil }
+        return TransformerBlock.BranchFactors(
+            attention: factors.rows(2 * block..<2 * block + 1), mlp: factors.rows(2 * block + 1..<2 * block + 2))
+    }
+
+    /// Draws for some images of a batch, from nothing but the seed, the epoch, each image's number in its data set, the block
+    /// and the branch.
+    ///
+    /// - Parameter samples: [N, 1]
+    package func draw(seed: UInt64, epoch: Int, samples: MatrixView<Int>, images: Range<Int>) {
+        for image in images {
+            var random = SampleRandom(seed: seed, epoch: epoch, sample: samples[image, 0], purpose: .dropPath)
+            for branch in 0..<factors.rows {
+                let kept = 1 - rate(of: branch / 2)
+                let factor: Float = Double(random.uniform()) < kept ? Float(1 / kept) : 0
+                factors.rows(branch..<branch + 1).columns(image * tokens..<(image + 1) * tokens).fill(factor)
+            }
+        }
+    }
+}
