@@ -114,7 +114,7 @@ let package = Package(
             "Evaluation",
             [
                 "Augmentation", "Checkpoints", "Communication", "CVectorKernels", "Host", "ImageCodecs", "ImageData",
-                "ImageSources", "Layers", "LinearAlgebra", "Models", "Runs", "Safetensors", "Tensors",
+                "ImageSources", "Layers", "LinearAlgebra", "Models", "Optimization", "Runs", "Safetensors", "Tensors",
             ]),
         // 8: fine-tuning: what is trained and how it is judged, and heads on a frozen encoder
         module(
@@ -167,12 +167,10 @@ let package = Package(
         module(
             "EvaluationCommands",
             [
-                "Augmentation", "Checkpoints", "Classification", "Commands", "Communication", "Evaluation",
-                "FineTuning",
-                "Host", "ImageArrays", "Layers", "Optimization", "TrainingRuns",
-                "ImageCodecs", "ImageData", "ImageFiles", "ImageSources", "LinearAlgebra", "Models", "Options", "Runs",
-                "Safetensors",
-                "Settings", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Augmentation", "Checkpoints", "Classification", "Commands", "Communication", "Evaluation", "FineTuning",
+                "Host", "ImageArrays", "ImageCodecs", "ImageData", "ImageFiles", "ImageSources", "Layers", "LinearAlgebra",
+                "Models", "Optimization", "Options", "Runs", "Safetensors", "Settings", "Tensors", "TrainingRuns",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         // 13: the program and its other commands
         .executableTarget(
@@ -214,7 +212,7 @@ let package = Package(
             [
                 "Augmentation", "Communication", "Evaluation", "ImageArrays", "ImageCodecs", "ImageData",
                 "ImageSources", "Layers",
-                "Models", "Safetensors", "Tensors", "TestSupport",
+                "Models", "Optimization", "Safetensors", "Tensors", "TestSupport",
             ],
             resources: [.copy("Fixtures")]),
         tests(
