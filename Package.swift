@@ -167,8 +167,10 @@ let package = Package(
         module(
             "EvaluationCommands",
             [
-                "Augmentation", "Checkpoints", "Classification", "Commands", "Communication", "Evaluation", "FineTuning",
-                "Host", "ImageArrays", "ImageCodecs", "ImageData", "ImageFiles", "ImageSources", "Layers", "LinearAlgebra",
+                "Augmentation", "Checkpoints", "Classification", "Commands", "Communication", "Evaluation",
+                "FineTuning",
+                "Host", "ImageArrays", "ImageCodecs", "ImageData", "ImageFiles", "ImageSources", "Layers",
+                "LinearAlgebra",
                 "Models", "Optimization", "Options", "Runs", "Safetensors", "Settings", "Tensors", "TrainingRuns",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
@@ -249,7 +251,7 @@ let package = Package(
             "ImageShardsTests",
             ["Datasets", "ImageFiles", "ImageShards", "ImageSources", "Host", "ImageCodecs", "Tensors", "TestSupport"]),
         tests(
-            "AugmentationTests", ["Augmentation", "ImageCodecs", "Tensors", "TestSupport"],
+            "AugmentationTests", ["Augmentation", "ImageCodecs", "Safetensors", "Tensors", "TestSupport"],
             resources: [.copy("Fixtures")]),
         tests(
             "ImageDataTests",

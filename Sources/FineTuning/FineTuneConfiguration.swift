@@ -4,10 +4,11 @@ package import TrainingRuns
 
 /// Everything that decides what fine-tuning computes. Saved with each checkpoint; all ranks must hold the same.
 ///
-/// As a pretraining's, its JSON has no parts but the model.
+/// As a pretraining's, its JSON has no parts but the model and the augmentation.
 package struct FineTuneConfiguration: RunConfiguration {
     package var model = ClassifierConfiguration()
     package var classification = ClassificationSettings()
+    package var augmentation = AugmentationSettings()
     package var update = UpdateConfiguration()
     package var schedule = Schedule()
     package var data = DataConfiguration()
@@ -19,7 +20,8 @@ package struct FineTuneConfiguration: RunConfiguration {
     }
 
     package static var kind: String? { "finetune" }
-    package var accumulationDecidesNumbers: Bool { false }
+    /// Images of one micro-batch are mixed with one another.
+    package var accumulationDecidesNumbers: Bool { augmentation.mixes }
 }
 
 /// What fine-tuning has besides a model and its updates.
@@ -37,11 +39,17 @@ package struct ClassificationSettings: Codable, Equatable, Sendable {
 }
 
 extension FineTuneConfiguration {
-    private enum CodingKeys: CodingKey { case model }
+    private enum CodingKeys: String, CodingKey {
+        case model
+        // `augmentation` is a value of the data.
+        case augmented = "trainingAugmentation"
+    }
 
     package init(from decoder: any Decoder) throws {
-        model = try decoder.container(keyedBy: CodingKeys.self).decode(ClassifierConfiguration.self, forKey: .model)
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        model = try container.decode(ClassifierConfiguration.self, forKey: .model)
         classification = try ClassificationSettings(from: decoder)
+        augmentation = try container.decode(AugmentationSettings.self, forKey: .augmented)
         update = try UpdateConfiguration(from: decoder)
         schedule = try Schedule(from: decoder)
         data = try DataConfiguration(from: decoder)
@@ -51,6 +59,7 @@ extension FineTuneConfiguration {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(model, forKey: .model)
         try classification.encode(to: encoder)
+        try container.encode(augmentation, forKey: .augmented)
         try update.encode(to: encoder)
         try schedule.encode(to: encoder)
         try data.encode(to: encoder)

@@ -47,11 +47,6 @@ package final class FineTuneTask: TrainingTask {
     }
 
     package func line(for state: FineTuneState) throws -> FineTuneLine {
-        FineTuneLine(state, parameters: model.parameters.values.count, try evaluate())
-    }
-
-    /// How the model does on the test images, and its average if there is one. Collective.
-    package func evaluate() throws -> TestFigures {
-        TestFigures(own: try test.run(), average: try average?.whileInPlace { try test.run() })
+        FineTuneLine(state, parameters: model.parameters.values.count, try test.run(with: average))
     }
 }

@@ -3,6 +3,7 @@ internal import Communication
 internal import Evaluation
 internal import ImageData
 internal import ImageSources
+internal import TrainingRuns
 
 /// Tests a classifier in training on images that it is not trained on.
 struct HeldOutTest {
@@ -12,7 +13,13 @@ struct HeldOutTest {
     let communicator: any Communicator
 
     /// Collective; every rank returns the same.
-    func run() throws -> ClassifierEvaluation.Result {
+    ///
+    /// - Parameter average: of the model's weights, if there is one.
+    func run(with average: WeightAverage?) throws -> TestFigures {
+        TestFigures(own: try run(), average: try average?.whileInPlace { try run() })
+    }
+
+    private func run() throws -> ClassifierEvaluation.Result {
         try evaluation.run(source, skipping: badImages, in: communicator)
     }
 }

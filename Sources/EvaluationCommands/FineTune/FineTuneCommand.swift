@@ -48,7 +48,7 @@ package struct FineTuneCommand: WorldCommand {
         let encoder = resume?.state.configuration.model.encoder ?? start?.model.encoder
         let images = try command.images(of: encoder, in: world)
         let asked = try command.configuration(of: encoder, start?.statistics, on: images, in: world)
-        if options.eval { return try command.evaluate(resume, asked, images, in: world, reporter) }
+        if options.eval { return try command.evaluate(resume, asked, images, in: world) }
         let settled = try session.settings(asked, resuming: resume, on: images.training) { saved in
             try command.options.configuration(
                 of: encoder, nil, on: images, precision: asked.update.precision, ranks: world.size, resuming: saved)
@@ -142,28 +142,27 @@ package struct FineTuneCommand: WorldCommand {
     /// Tests the run that is named, and ends. Collective.
     private func evaluate(
         _ point: FineTuneResumePoint?, _ asked: FineTuneConfiguration, _ images: LabelledImages,
-        in world: any Communicator, _ reporter: Reporter
+        in world: any Communicator
     ) throws -> Int32 {
-        let saved = try world.agree {
-            guard let saved = point?.state.configuration else {
+        let point = try world.agree {
+            guard let point else {
                 throw SettingsError(
                     "--eval tests a run that was fine-tuned: name it, or a checkpoint of it, with --resume")
             }
-            for (old, new) in zip(saved.modelSettings, asked.modelSettings) where old != new {
+            for (old, new) in zip(point.state.configuration.modelSettings, asked.modelSettings) where old != new {
                 throw SettingsError("--resume is of another model: \(new.flag) \(old.value) there, \(new.value) now")
             }
-            return saved
+            return point
         }
-        var configuration = asked
-        (configuration.classification, configuration.data) = (saved.classification, saved.data)
+        var configuration = point.state.configuration
+        configuration.update.precision = asked.update.precision
         let resources = RankResources(world, try options.compute.team(in: world))
         var layout = try layout(images, besides: resources.team, in: world)
-        layout.statistics = try saved.data.statistics(
+        layout.statistics = try configuration.data.statistics(
             of: images.training, skipping: BadImages(options.data.onBadImage, of: images.training.count), in: world)
-        let run = try FineTuneRun(
-            configuration, layout, pretrained: nil, saves: false, resume: point, on: resources,
-            reporter: reporter)
-        let figures = try run.task.evaluate()
+        let classifier = try FineTunedClassifier(
+            point, configuration, layout, images: FineTuneOptions.testBatch, on: resources)
+        let figures = try classifier.test()
         guard world.rank == 0 else { return ExitCode.done }
         Console.print(figures.own.line("test     "))
         if let average = figures.average { Console.print(average.line("average  ")) }

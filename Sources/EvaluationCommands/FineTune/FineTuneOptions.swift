@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Augmentation
 internal import Communication
 internal import Evaluation
 internal import FineTuning
@@ -55,7 +56,7 @@ struct FineTuneOptions: ParsableArguments {
     var pretrained: String? { checkpoint ?? model.finetune }
 
     /// Images that a test sees at once, of each rank.
-    private static var testBatch: Int { 64 }
+    static var testBatch: Int { 64 }
 
     /// Where no images are asked for, those of a checkpoint are meant. Where nothing is trained, any number of ranks will do.
     ///
@@ -85,6 +86,9 @@ struct FineTuneOptions: ParsableArguments {
         if configuration.data.standardDeviation == nil {
             configuration.data.standardDeviation = known?.standardDeviation
         }
+        do { try configuration.augmentation.bytes().check(channels: source.channels, isFloat: source.isFloat) } catch {
+            throw SettingsError("--aa and --color-jitter: \(error): give --aa none")
+        }
         configuration.classification.pretrained = saved?.classification.pretrained ?? pretrained
         return configuration
     }
@@ -97,7 +101,7 @@ struct FineTuneOptions: ParsableArguments {
         optimisation.apply(to: &configuration)
         tuning.apply(to: &configuration.classification)
         data.apply(to: &configuration.data)
-        augmentation.apply(to: &configuration.data)
+        augmentation.apply(to: &configuration)
         run.apply(to: &configuration.update)
         configuration.update.precision = precision
         configuration.data.mean = data.mean?.values(channels: channels) ?? saved?.data.mean

@@ -1,4 +1,4 @@
-internal import Safetensors
+package import Safetensors
 package import Layers
 package import Tensors
 
@@ -62,7 +62,7 @@ package final class WeightAverage: TeamJob {
     }
 
     /// Goes on with the average in a checkpoint; one that has none begins with the weights.
-    func load(from file: SafetensorsFile) throws {
+    package func load(from file: SafetensorsFile) throws {
         guard let first = parameters.trainable.first, file[Self.prefix + first.name] != nil else { return begin() }
         for tensor in parameters.trainable {
             try file.read(
