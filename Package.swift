@@ -226,6 +226,13 @@ let package = Package(
             ],
             resources: [.copy("Fixtures")]),
         tests(
+            "FineTuningTests",
+            [
+                "Checkpoints", "Classification", "Communication", "DataParallel", "Evaluation", "FineTuning", "ImageArrays",
+                "ImageCodecs", "ImageData", "ImageSources", "Layers", "Runs", "Safetensors", "Tensors", "TestSupport",
+                "TrainingRuns",
+            ]),
+        tests(
             "FuzzTests",
             [
                 "Datasets", "ImageArrays", "ImageFiles", "ImageShards", "ImageSources", "Host", "ImageCodecs",
