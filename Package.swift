@@ -93,29 +93,47 @@ let package = Package(
                 "Communication", "DataParallel", "Augmentation", "ImageCodecs", "ImageData", "Layers",
                 "Optimization", "Runs", "Tensors",
             ]),
-        // 7: pretraining: its losses and the loop around its steps
+        // 7: the run of any training: epochs, what is kept and what is told
+        module(
+            "TrainingRuns",
+            [
+                "Augmentation", "Checkpoints", "Communication", "DataParallel", "ImageCodecs", "ImageData",
+                "ImageSources",
+                "Layers", "Models", "Optimization", "Runs", "Safetensors", "Tensors", "Training",
+            ]),
+        // 8: pretraining: its losses and what its runs have of their own
         module(
             "Pretraining",
             [
-                "Checkpoints", "Communication", "DataParallel", "Host", "Augmentation", "ImageSources", "ImageCodecs",
+                "Communication", "DataParallel", "Augmentation", "ImageSources", "ImageCodecs",
                 "ImageData", "Layers", "Models", "Optimization",
-                "Regularizers", "Runs", "Safetensors", "Tensors", "Training",
+                "Regularizers", "Runs", "Safetensors", "Tensors", "Training", "TrainingRuns",
             ]),
-        // 7: evaluation: what features are worth; it knows nothing of pretraining but its checkpoints
+        // 8: evaluation: what features are worth; it knows nothing of pretraining but its checkpoints
         module(
             "Evaluation",
             [
                 "Augmentation", "Checkpoints", "Communication", "CVectorKernels", "Host", "ImageCodecs", "ImageData",
                 "ImageSources", "Layers", "LinearAlgebra", "Models", "Optimization", "Runs", "Safetensors", "Tensors",
             ]),
-        // 7: fine-tuning: what is trained and how it is judged, and heads on a frozen encoder
+        // 8: fine-tuning: what is trained and how it is judged, and heads on a frozen encoder
         module(
             "Classification",
             [
                 "Communication", "CVectorKernels", "DataParallel", "Evaluation", "ImageData", "ImageSources", "Layers",
                 "Models", "Optimization", "Runs", "Safetensors", "Tensors", "Training",
             ]),
-        // 8: what is measured of a step: its speed, its gradients, its cost elsewhere
+        // 9: the run that fine-tunes
+        module(
+            "FineTuning",
+            [
+                "Augmentation", "Checkpoints", "Classification", "Communication", "DataParallel", "Evaluation",
+                "ImageCodecs",
+                "ImageData",
+                "ImageSources", "Layers", "Models", "Optimization", "Runs", "Safetensors", "Tensors", "Training",
+                "TrainingRuns",
+            ]),
+        // 9: what is measured of a step: its speed, its gradients, its cost elsewhere
         module(
             "Measurement",
             [
@@ -125,8 +143,9 @@ let package = Package(
                 "ImageCodecs", "ImageData", "Layers",
                 "Models",
                 "Optimization", "Planning", "Pretraining", "Regularizers", "Runs", "Safetensors", "Tensors", "Training",
+                "TrainingRuns",
             ]),
-        // 9: flags, and the configurations that they make
+        // 10: flags, and the configurations that they make
         module(
             "Options",
             [
@@ -134,22 +153,29 @@ let package = Package(
                 "ImageSources", "Host", "ImageCodecs", "ImageData", "LinearAlgebra",
                 "Models",
                 "Optimization", "Pretraining", "Regularizers",
-                "Runs", "Settings", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Runs", "Settings", "Tensors", "TrainingRuns",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
-        // 10: what every command has
-        module("Commands", ["Communication", "Models", "Pretraining", "Runs", "Settings"]),
-        // 11: commands that evaluate checkpoints
+        // 11: what every command has
+        module(
+            "Commands",
+            [
+                "BuildIdentity", "Checkpoints", "Communication", "DataParallel", "Host", "ImageSources", "Models",
+                "Options",
+                "Runs", "Settings", "Tensors", "Training", "TrainingRuns",
+            ]),
+        // 12: commands that evaluate checkpoints
         module(
             "EvaluationCommands",
             [
-                "Augmentation", "Checkpoints", "Commands", "Communication", "Evaluation", "Host", "ImageArrays",
+                "Augmentation", "Checkpoints", "Classification", "Commands", "Communication", "Evaluation",
+                "FineTuning",
+                "Host", "ImageArrays", "ImageCodecs", "ImageData", "ImageFiles", "ImageSources", "Layers",
                 "LinearAlgebra",
-                "Safetensors",
-                "ImageCodecs", "ImageData", "ImageFiles", "ImageSources", "Models", "Optimization", "Options",
-                "Pretraining", "Runs",
-                "Settings", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Models", "Optimization", "Options", "Runs", "Safetensors", "Settings", "Tensors", "TrainingRuns",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
-        // 12: the program and its other commands
+        // 13: the program and its other commands
         .executableTarget(
             name: "umae-dist",
             dependencies: [
@@ -158,7 +184,7 @@ let package = Package(
                 "ImageArrays", "ImageFiles", "ImageSources",
                 "ImageCodecs", "ImageData", "Layers",
                 "Measurement", "Models", "Optimization", "Options", "Planning", "Pretraining", "Regularizers", "Runs",
-                "Settings", "Tensors", "Training",
+                "Settings", "Tensors", "Training", "TrainingRuns",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
@@ -201,6 +227,14 @@ let package = Package(
             ],
             resources: [.copy("Fixtures")]),
         tests(
+            "FineTuningTests",
+            [
+                "Checkpoints", "Classification", "Communication", "DataParallel", "Evaluation", "FineTuning",
+                "ImageArrays",
+                "ImageCodecs", "ImageData", "ImageSources", "Layers", "Runs", "Safetensors", "Tensors", "TestSupport",
+                "TrainingRuns",
+            ]),
+        tests(
             "FuzzTests",
             [
                 "Datasets", "ImageArrays", "ImageFiles", "ImageShards", "ImageSources", "Host", "ImageCodecs",
@@ -240,7 +274,7 @@ let package = Package(
             "MeasurementTests",
             [
                 "Communication", "DataParallel", "Layers", "Measurement", "Models", "Optimization", "Planning",
-                "Pretraining", "Regularizers", "Runs", "Safetensors", "Tensors", "TestSupport",
+                "Pretraining", "Regularizers", "Runs", "Safetensors", "Tensors", "TestSupport", "TrainingRuns",
             ]),
         tests(
             "ModelsTests",
@@ -261,7 +295,7 @@ let package = Package(
                 "Communication", "DataParallel", "Host", "Augmentation", "ImageArrays", "ImageSources", "ImageCodecs",
                 "ImageData",
                 "Layers", "Models", "Optimization", "Pretraining",
-                "Regularizers", "Runs", "Tensors", "TestSupport", "Training",
+                "Regularizers", "Runs", "Tensors", "TestSupport", "Training", "TrainingRuns",
             ]),
         tests(
             "SettingsTests", ["Settings", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
@@ -270,7 +304,7 @@ let package = Package(
         tests(
             "OptionsTests",
             [
-                "DataParallel", "Models", "Options", "Pretraining", "Regularizers", "Settings",
+                "DataParallel", "Models", "Options", "Pretraining", "Regularizers", "Settings", "TrainingRuns",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         tests("TensorsTests", ["Host", "CVectorKernels", "Tensors", "TestSupport"]),

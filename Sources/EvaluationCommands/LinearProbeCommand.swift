@@ -10,7 +10,6 @@ internal import ImageData
 internal import ImageSources
 internal import Models
 internal import Options
-internal import Pretraining
 internal import Runs
 internal import Settings
 internal import Tensors

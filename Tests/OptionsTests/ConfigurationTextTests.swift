@@ -10,6 +10,7 @@ import Pretraining
 import Settings
 import Testing
 import Options
+import TrainingRuns
 
 @Suite("Configurations as text")
 struct ConfigurationTextTests {

@@ -1,6 +1,7 @@
 import Foundation
 import Pretraining
 import Testing
+import TrainingRuns
 
 @Suite("The JSON of a configuration")
 struct ConfigurationCodingTests {

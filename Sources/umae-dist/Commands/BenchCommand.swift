@@ -10,6 +10,7 @@ import Pretraining
 import Runs
 import Settings
 import Tensors
+import TrainingRuns
 
 /// `umae-dist bench`: how fast training steps are here.
 struct BenchCommand: WorldCommand {

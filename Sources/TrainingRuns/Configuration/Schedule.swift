@@ -13,7 +13,7 @@ package struct Schedule: Codable, Equatable, Sendable {
     package init() {}
 
     /// - Parameter epoch: epochs done, a fraction within one.
-    func rate(atEpoch epoch: Double) -> Double {
+    package func rate(atEpoch epoch: Double) -> Double {
         LearningRateSchedule(
             peak: learningRate, minimum: minimumLearningRate, warmupEpochs: warmupEpochs, epochs: Double(epochs),
             kind: lrSchedule
