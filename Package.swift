@@ -229,9 +229,11 @@ let package = Package(
         tests(
             "FineTuningTests",
             [
-                "Checkpoints", "Classification", "Communication", "DataParallel", "Evaluation", "FineTuning",
+                "Augmentation", "Checkpoints", "Classification", "Communication", "DataParallel", "Evaluation",
+                "FineTuning",
                 "ImageArrays",
-                "ImageCodecs", "ImageData", "ImageSources", "Layers", "Runs", "Safetensors", "Tensors", "TestSupport",
+                "ImageCodecs", "ImageData", "ImageSources", "Layers", "Models", "Runs", "Safetensors", "Tensors",
+                "TestSupport",
                 "TrainingRuns",
             ]),
         tests(
