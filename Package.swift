@@ -106,7 +106,7 @@ let package = Package(
             "Evaluation",
             [
                 "Augmentation", "Checkpoints", "Communication", "CVectorKernels", "Host", "ImageCodecs", "ImageData",
-                "ImageSources", "Layers", "LinearAlgebra", "Models", "Runs", "Safetensors", "Tensors",
+                "ImageSources", "Layers", "LinearAlgebra", "Models", "Optimization", "Runs", "Safetensors", "Tensors",
             ]),
         // 7: fine-tuning: what is trained and how it is judged, and heads on a frozen encoder
         module(
@@ -144,7 +144,8 @@ let package = Package(
                 "Augmentation", "Checkpoints", "Commands", "Communication", "Evaluation", "Host", "ImageArrays",
                 "LinearAlgebra",
                 "Safetensors",
-                "ImageCodecs", "ImageData", "ImageFiles", "ImageSources", "Models", "Options", "Pretraining", "Runs",
+                "ImageCodecs", "ImageData", "ImageFiles", "ImageSources", "Models", "Optimization", "Options",
+                "Pretraining", "Runs",
                 "Settings", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         // 12: the program and its other commands
@@ -187,7 +188,7 @@ let package = Package(
             [
                 "Augmentation", "Communication", "Evaluation", "ImageArrays", "ImageCodecs", "ImageData",
                 "ImageSources", "Layers",
-                "Models", "Safetensors", "Tensors", "TestSupport",
+                "Models", "Optimization", "Safetensors", "Tensors", "TestSupport",
             ],
             resources: [.copy("Fixtures")]),
         tests(

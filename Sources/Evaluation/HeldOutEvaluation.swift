@@ -19,8 +19,6 @@ package final class HeldOutEvaluation: FeatureEvaluation {
     /// Images of one pass, and neighbours that vote.
     package static var images: Int { 64 }
     package static var neighbors: Int { 20 }
-    /// Of logistic regression: what most features need, since choosing it would take several times as long.
-    private static var l2: Double { 1e-4 }
 
     /// - Parameters:
     ///   - training, test: images with labels, of the same classes.
@@ -63,7 +61,7 @@ package final class HeldOutEvaluation: FeatureEvaluation {
         let neighbors = try NeighborClassifier(
             neighbors: [min(Self.neighbors, training.count)], vote: .weighted(temperature: 0.07)
         ).run(feature, training: training, test: test, in: world, team)
-        let linear = try LinearProbe(penalties: [Self.l2]).run(
+        let linear = try LinearProbe(penalties: [LinearProbe.fixedPenalty]).run(
             feature, training: training, test: test, in: world, team)
         let spectrum = Spectrum.raw(try FeatureMoments(of: test[feature], in: world))
         return HeldOutFigures(

@@ -39,28 +39,19 @@ package struct EmbedCommand: WorldCommand {
     @Option(help: "Directory to write into.", completion: .directory) var outputDir = "features"
     @Option(help: "Of files: safetensors or npy.") var format = Format.safetensors
     @Option(help: "Images: train, test or both.") var split = Split.both
-    @Option(
-        help:
-            "Features, with commas between: cls (final norm applied twice), cls-once, pooled (mean of the patch tokens)."
-    )
-    var features = FeatureList(values: VisionTransformerConfiguration.Feature.allCases)
-    @Option(help: "Blocks behind which they are taken, counted from the last.") var blocks = 1
+    @OptionGroup(title: "Features") var features: FeatureOptions
     @OptionGroup(title: "Images") var options: EvaluationOptions
-
-    package func validate() throws { try Bounds.check("--blocks", blocks, 1...1 << 10) }
 
     package func run(in world: any Communicator) throws -> Int32 {
         let reporter = Reporter(in: world)
         let resources = try options.resources(in: world)
-        let subject = try options.open(checkpoint, on: resources, note: reporter.note)
-        try world.agree {
-            guard blocks > subject.pretrained.model.depth else { return }
-            throw SettingsError("--blocks is \(blocks), and the model has \(subject.pretrained.model.depth)")
+        let subject = try options.open(checkpoint, on: resources)
+        let wanted = try world.agree {
+            try features.features(of: subject, usual: VisionTransformerConfiguration.Feature.allCases)
         }
         reporter.say(lines: subject.opening)
         for name in split == .both ? [Split.train, .test] : [split] {
             let images = try subject.images(name == .test ? .test : .train)
-            let wanted = (0..<blocks).flatMap { block in features.values.map { ImageFeature($0, block: block) } }
             let found = try subject.features(wanted, of: images, by: subject.transform(for: [images]))
             let file = try FeatureFile(gathering: wanted, of: found, in: world)
             let paths = try world.agree(during: .evaluating) { try file.map { try write($0, name.rawValue) } ?? [] }
@@ -90,20 +81,4 @@ package struct EmbedCommand: WorldCommand {
             }
         }
     }
-}
-
-/// `cls,pooled`
-struct FeatureList: ExpressibleByArgument {
-    let values: [VisionTransformerConfiguration.Feature]
-
-    init(values: [VisionTransformerConfiguration.Feature]) { self.values = values }
-
-    init?(argument: String) {
-        let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
-        let values = parts.compactMap { VisionTransformerConfiguration.Feature(rawValue: String($0)) }
-        guard values.count == parts.count, Set(values).count == values.count, !values.isEmpty else { return nil }
-        self.values = values
-    }
-
-    var defaultValueDescription: String { values.map(\.rawValue).joined(separator: ",") }
 }

@@ -53,16 +53,15 @@ struct EvaluationOptions: ParsableArguments {
     }
 
     /// A model, and what it is given. Collective.
-    func open(
-        _ checkpoint: String, on resources: RankResources, note: @escaping (String) -> Void
-    ) throws -> EvaluationSubject {
+    func open(_ checkpoint: String, on resources: RankResources) throws -> EvaluationSubject {
         let world = resources.communicator
         let element = try ComputeOptions.element(precision, in: world)
         return try world.agree(during: .readingCheckpoint) {
-            let pretrained = try PretrainedModel(try CheckpointStore.open(checkpoint, reportingDamaged: note))
+            let pretrained = try PretrainedModel(
+                try CheckpointStore.open(checkpoint, reportingDamaged: { if world.rank == 0 { Console.note($0) } }))
             return EvaluationSubject(
                 pretrained: pretrained, element: element, statistics: try statistics(of: pretrained), options: self,
-                resources: resources, note: note)
+                resources: resources)
         }
     }
 
@@ -104,20 +103,5 @@ struct EvaluationOptions: ParsableArguments {
                 "\(flag) has \(values.count) values, and the model sees \(counted(channels, "channel"))")
         }
         return ChannelStatistics(mean: mean, standardDeviation: deviation)
-    }
-}
-
-/// The checkpoint of a command that evaluates one, and the feature of it that is evaluated.
-struct SubjectOptions: ParsableArguments {
-    @Argument(help: "Checkpoint, or a run directory for its newest one.", completion: .directory) var checkpoint: String
-    @Option(
-        help: """
-            Feature that is evaluated: cls (class token, final norm applied twice as in the public U-MAE code), cls-once, \
-            pooled (mean of the patch tokens). Default: the one that was trained with.
-            """)
-    var feature: VisionTransformerConfiguration.Feature?
-
-    func feature(of subject: EvaluationSubject) -> ImageFeature {
-        ImageFeature(feature ?? subject.pretrained.model.feature)
     }
 }

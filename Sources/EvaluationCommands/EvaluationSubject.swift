@@ -20,21 +20,23 @@ final class EvaluationSubject {
     let statistics: ChannelStatistics
     let resources: RankResources
     private let options: EvaluationOptions
-    private let note: (String) -> Void
 
     init(
         pretrained: PretrainedModel, element: ElementType, statistics: ChannelStatistics, options: EvaluationOptions,
-        resources: RankResources, note: @escaping (String) -> Void
+        resources: RankResources
     ) {
         self.pretrained = pretrained
         self.element = element
         self.statistics = statistics
         self.options = options
         self.resources = resources
-        self.note = note
     }
 
     private var world: any Communicator { resources.communicator }
+
+    private var size: ImageSize {
+        ImageSize(height: pretrained.model.imageHeight, width: pretrained.model.imageWidth)
+    }
 
     /// Collective.
     func images(_ split: ImageDataset.Split) throws -> any ImageSource {
@@ -50,7 +52,6 @@ final class EvaluationSubject {
 
     /// What becomes of images: the middle of each, as in main_linprobe.py; those of the model's own size are taken whole.
     func transform(for images: [any ImageSource]) -> ImageTransform {
-        let size = ImageSize(height: pretrained.model.imageHeight, width: pretrained.model.imageWidth)
         let augmentation =
             options.resize.map { ImageAugmentation.center(shorterSide: $0) }
             ?? .evaluation(size, of: images.map(\.uniformSize))
@@ -75,17 +76,43 @@ final class EvaluationSubject {
             let encoder = try encoder(lookingBehind: missing.map(\.block).max() ?? 0)
             let taken = try FeatureExtraction(encoder, transform, keeping: missing, plan: resources.memory)
                 .run(images, in: world)
-            if let problem = try cache?.save(taken, in: world) { note("features are not kept: \(problem)") }
+            if let problem = try cache?.save(taken, in: world) { Console.note("features are not kept: \(problem)") }
             found.append(taken)
         }
         return FeatureSet(joining: found)
     }
 
-    private func encoder(lookingBehind blocks: Int) throws -> FrozenEncoder {
+    /// - Parameter images: of one pass; nil for as many as the flags say. Collective.
+    func encoder(images: Int? = nil, lookingBehind blocks: Int) throws -> FrozenEncoder {
         try world.agree(during: .readingCheckpoint) {
             try FrozenEncoder(
-                pretrained.model.encoder, element, weights: pretrained.checkpoint.weights(), images: options.batchSize,
+                pretrained.model.encoder, element, weights: pretrained.checkpoint.weights(),
+                images: images ?? options.batchSize,
                 blocks: blocks, team: resources.team, plan: resources.memory)
+        }
+    }
+
+    /// Batches of images as augmentation makes them, in micro-batches of as many images as fit. Collective.
+    ///
+    /// - Parameters:
+    ///   - batch: images of an update, on all ranks.
+    ///   - epoch: the first.
+    func augmented(
+        _ images: any ImageSource, by augmentation: ImageAugmentation, batch: Int, seed: UInt64, from epoch: Int,
+        workers: Int
+    ) throws -> BatchLoader {
+        try world.agree {
+            // The largest part of a rank's images that is no more than a pass.
+            let own = batch / world.size
+            let most = (1...max(own, 1)).last { own.isMultiple(of: $0) && $0 <= options.batchSize } ?? 1
+            return try BatchLoader(
+                source: images,
+                transform: ImageTransform(size: size, statistics: statistics, augmentation: augmentation),
+                division: EpochDivision(
+                    imageCount: images.count,
+                    BatchPlan(globalBatch: batch, ranks: world.size, accumulation: max(own / most, 1)),
+                    rank: world.rank),
+                seed: seed, epoch: epoch, workers: workers, plan: resources.memory)
         }
     }
 

@@ -26,7 +26,8 @@ package struct KNNCommand: WorldCommand {
         case weighted, uniform
     }
 
-    @OptionGroup(title: "Encoder") var encoder: SubjectOptions
+    @Argument(help: "Checkpoint, or a run directory for its newest one.", completion: .directory) var checkpoint: String
+    @OptionGroup(title: "Feature") var features: FeatureOptions
     @OptionGroup(title: "Images") var options: EvaluationOptions
     @Option(help: "Numbers of neighbours: 1,10,20,200.") var neighbors = NeighborCounts(values: [1, 10, 20, 200])
     @Option(
@@ -45,14 +46,14 @@ package struct KNNCommand: WorldCommand {
     package func run(in world: any Communicator) throws -> Int32 {
         let reporter = Reporter(in: world)
         let resources = try options.resources(in: world)
-        let subject = try options.open(encoder.checkpoint, on: resources, note: reporter.note)
+        let subject = try options.open(checkpoint, on: resources)
+        let feature = try world.agree { try features.feature(of: subject, for: "knn") }
         let images = try subject.labelledImages()
         try world.agree {
             guard let most = neighbors.values.max(), most > images.training.count else { return }
             throw SettingsError(
                 "--neighbors has \(most), and there are \(counted(images.training.count, "training image"))")
         }
-        let feature = encoder.feature(of: subject)
         if !json { reporter.say(lines: subject.opening + [images.line, "feature  \(feature.name)"]) }
         let transform = subject.transform(for: images.all)
         let training = try subject.features([feature], of: images.training, by: transform)

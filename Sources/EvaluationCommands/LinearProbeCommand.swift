@@ -1,12 +1,19 @@
 package import ArgumentParser
+internal import Augmentation
+internal import Checkpoints
 internal import Commands
 package import Communication
 internal import Evaluation
 internal import Foundation
+internal import Host
+internal import ImageData
+internal import ImageSources
+internal import Models
 internal import Options
 internal import Pretraining
 internal import Runs
 internal import Settings
+internal import Tensors
 
 /// `umae-dist linprobe`: how well a linear classifier on a checkpoint's features tells the class of test images.
 package struct LinearProbeCommand: WorldCommand {
@@ -14,51 +21,129 @@ package struct LinearProbeCommand: WorldCommand {
 
     package static let configuration = CommandConfiguration(
         commandName: "linprobe",
-        abstract: "Fit a linear classifier to the features of a checkpoint, and test it.",
+        abstract: "Train linear classifiers on the features of a checkpoint, and test them.",
         discussion: """
-            The encoder stays as it is and sees whole images, once. On its features, brought to mean 0 and variance 1, \
-            logistic regression is fitted to the end by L-BFGS, with the l2 that is best for a tenth of the training images \
+            The encoder stays as it is and sees whole images. --probe linear is the linear probe of facebookresearch/mae: \
+            batch normalisation without parameters and a linear layer, trained by LARS. Several features and learning \
+            rates are trained together, and cost little more than one. --probe logistic is logistic regression, fitted \
+            to its end by L-BFGS: it has neither rate nor length, and its l2 is the best for a tenth of the training images \
             held out. Under mpirun ranks share the images, and the result is the same.
             """)
 
-    @OptionGroup(title: "Encoder") var encoder: SubjectOptions
-    @OptionGroup(title: "Images") var options: EvaluationOptions
-    @Option(help: "Weight of the penalty l2/2 · ‖W‖² (default: the best of 1e-5, 1e-4, 1e-3 and 1e-2).") var l2: Double?
-    @Flag(help: "Print one JSON object instead of lines.") var json = false
-
-    private struct Report: Encodable {
-        let top1: Double
-        let top5: Double
-        let l2: Double
+    enum Probe: String, CaseIterable, ExpressibleByArgument {
+        case linear, logistic
     }
 
-    package func validate() throws { try Bounds.check("--l2", l2, .atLeast(0)) }
+    @Argument(help: "Checkpoint, or a run directory for its newest one.", completion: .directory) var checkpoint: String
+    @Option(help: "linear (MAE's protocol, by LARS) or logistic (regression, by L-BFGS).") var probe = Probe.linear
+    @Option(
+        help: "Weight of the penalty l2/2 · ‖W‖² of --probe logistic (default: the best of 1e-5, 1e-4, 1e-3 and 1e-2).")
+    var l2: Double?
+    @Flag(help: "Print one JSON object instead of lines.") var json = false
+    @OptionGroup(title: "Features") var features: FeatureOptions
+    @OptionGroup(title: "Training, for --probe linear") var training: ProbeTrainingOptions
+    @OptionGroup(title: "Images") var options: EvaluationOptions
+
+    package func validate() throws {
+        try Bounds.check("--l2", l2, .atLeast(0))
+        guard l2 == nil || probe == .logistic else { throw ValidationError("--l2 is for --probe logistic") }
+    }
 
     package func run(in world: any Communicator) throws -> Int32 {
         let reporter = Reporter(in: world)
         let resources = try options.resources(in: world)
-        let subject = try options.open(encoder.checkpoint, on: resources, note: reporter.note)
+        let subject = try options.open(checkpoint, on: resources)
+        let wanted = try world.agree {
+            probe == .linear
+                ? try features.features(of: subject) : [try features.feature(of: subject, for: "--probe logistic")]
+        }
         let images = try subject.labelledImages()
-        let feature = encoder.feature(of: subject)
-        if !json { reporter.say(lines: subject.opening + [images.line, "feature  \(feature.name)"]) }
+        if !json {
+            let names = wanted.map(\.name).joined(separator: ", ")
+            reporter.say(lines: subject.opening + [images.line, "features \(names)"])
+        }
+        let report =
+            switch probe {
+            case .logistic: try logistic(wanted[0], of: subject, on: images)
+            case .linear: try linear(wanted, of: subject, on: images, reporter)
+            }
+        guard world.rank == 0 else { return ExitCode.done }
+        Console.print(json ? try JSONReport.text(report.figures) : report.lines.joined(separator: "\n"))
+        return ExitCode.done
+    }
+
+    /// Collective.
+    private func logistic(
+        _ feature: ImageFeature, of subject: EvaluationSubject, on images: LabelledImages
+    ) throws -> ProbeReport {
+        let (world, team) = (subject.resources.communicator, subject.resources.team)
         let transform = subject.transform(for: images.all)
         let training = try subject.features([feature], of: images.training, by: transform)
         let test = try subject.features([feature], of: images.test, by: transform)
-        let result = try LinearProbe(penalties: l2.map { [$0] } ?? LinearProbe.usualPenalties).run(
-            feature, training: training, test: test, in: world, resources.team)
-        guard world.rank == 0 else { return ExitCode.done }
-        if json {
-            let report = Report(top1: result.test.top1, top5: result.test.top5, l2: result.l2)
-            Console.print(try JSONReport.text(report))
-            return ExitCode.done
+        return ProbeReport(
+            try LinearProbe(penalties: l2.map { [$0] } ?? LinearProbe.usualPenalties).run(
+                feature, training: training, test: test, in: world, team))
+    }
+
+    /// Collective.
+    private func linear(
+        _ wanted: [ImageFeature], of subject: EvaluationSubject, on images: LabelledImages, _ reporter: Reporter
+    ) throws -> ProbeReport {
+        let (world, team) = (subject.resources.communicator, subject.resources.team)
+        let configuration = training.configuration(images: images.training.count)
+        if configuration.batch < training.effectiveBatchSize {
+            reporter.note("all \(configuration.batch) training images make an update: there are no more")
         }
-        for (l2, top1) in result.heldOut {
-            Console.print(String(format: "l2       %-7g %.2f%% of the training images held out", l2, 100 * top1))
+        let place = try world.agree {
+            try training.outputDir.map { try ProbePlace($0, settings(configuration, wanted, subject, images)) }
         }
-        Console.print(
-            String(
-                format: "linear   top-1 %.2f%%, top-5 %.2f%% (l2 %g)", 100 * result.test.top1, 100 * result.test.top5,
-                result.l2))
-        return ExitCode.done
+        let epoch = try place?.epoch(in: world) ?? 0
+        let probe = try self.probe(configuration, wanted, of: subject, on: images, from: epoch)
+        if let place, epoch > 0 {
+            try probe.restore(from: place.path, settings: place.settings, in: world)
+            if !json { reporter.say("probe    goes on after epoch \(epoch)") }
+        }
+        try probe.run { ended in
+            if let place { try probe.save(to: place.path, settings: place.settings, in: world) }
+            guard !json, ended.number % 10 == 0 || ended.number == configuration.epochs else { return }
+            let least = ended.losses.min() ?? 0
+            reporter.say(
+                String(
+                    format: "epoch %d  loss %.4f%@  lr %.3g × blr", ended.number, least,
+                    ended.losses.count > 1 ? " (least of \(ended.losses.count))" : "", ended.rate))
+        }
+        let test = try subject.features(wanted, of: images.test, by: subject.transform(for: images.all))
+        let found = try probe.heads.classifiers().map { head, classifier in
+            (head, try ClassificationAccuracy(of: classifier, on: test, head.feature, in: world, team))
+        }
+        return ProbeReport(found, blr: configuration.baseRates)
+    }
+
+    /// On features that are taken once, or on images that are seen anew in every epoch. Collective.
+    private func probe(
+        _ configuration: ProbeTraining.Configuration, _ wanted: [ImageFeature], of subject: EvaluationSubject,
+        on images: LabelledImages, from epoch: Int
+    ) throws -> ProbeTraining {
+        let resources = subject.resources
+        let (world, team, plan) = (resources.communicator, resources.team, resources.memory)
+        let classes = images.training.classCount ?? 0
+        guard training.augment == .crop else {
+            let features = try subject.features(wanted, of: images.training, by: subject.transform(for: images.all))
+            return ProbeTraining(configuration, on: features, wanted, classes: classes, in: world, team, plan: plan)
+        }
+        let loader = try subject.augmented(
+            images.training, by: .crop(RandomResizedCrop()), batch: configuration.batch, seed: configuration.seed,
+            from: epoch, workers: training.numWorkers)
+        let encoder = try subject.encoder(
+            images: loader.division.microBatch, lookingBehind: wanted.map(\.block).max() ?? 0)
+        return ProbeTraining(configuration, on: loader, encoder, wanted, classes: classes, in: world, team, plan: plan)
+    }
+
+    private func settings(
+        _ configuration: ProbeTraining.Configuration, _ wanted: [ImageFeature], _ subject: EvaluationSubject,
+        _ images: LabelledImages
+    ) -> String {
+        "\(subject.pretrained.checkpoint.path), \(images.training.identity), \(wanted.map(\.name).joined(separator: ",")), "
+            + training.settings(configuration)
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Safetensors
 import TestSupport
 import Tensors
 import Testing
@@ -84,16 +85,78 @@ struct FeatureEvaluationTests {
         _ = try train(folder, "run", data: data)
         let last = try #require(try log(folder, "run").last)
         for ranks in [nil, 2, 3] {
-            let neighbors = try json(["knn", folder.file("run"), "--neighbors", "1,20"], ranks: ranks)
-            #expect(neighbors["20"] == last["test_knn"])
-            let linear = try json(["linprobe", folder.file("run"), "--l2", "1e-4"], ranks: ranks)
-            #expect(linear["top1"] == last["test_linear"])
+            // Each has its features from the images, and then from what the first has kept.
+            for cache in ["", folder.file("features")] {
+                let kept = ["--feature-cache", cache]
+                let neighbors = try json(["knn", folder.file("run"), "--neighbors", "1,20"] + kept, ranks: ranks)
+                #expect(neighbors["20"] == last["test_knn"])
+                let linear = try json(
+                    ["linprobe", folder.file("run"), "--probe", "logistic", "--l2", "1e-4"] + kept, ranks: ranks)
+                #expect(linear["top1"] == last["test_linear"])
+            }
         }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.file("features")).count == 2)
         // Another feature is another one.
         let other = try Program.run([
             "knn", folder.file("run"), "--feature", "pooled", "--batch-size", "5", "--neighbors", "1",
         ])
         #expect(other.exitCode == 0 && other.output.contains("feature  pooled") && other.output.contains("k = 1 "))
+    }
+
+    @Test("embed, analyze and linprobe find the same at any number of ranks, and linprobe goes on where it stood")
+    func otherCommands() throws {
+        let folder = try TemporaryDirectory()
+        let data = try data(folder)
+        _ = try train(folder, "run", data: data, ["--eval-every", "0"])
+        let run = folder.file("run")
+        var embedded: [[Float]] = []
+        var analyses: [[String: Any]] = []
+        var heads: [[String: Any]] = []
+        for ranks in [nil, 2, 3] {
+            let name = "of\(ranks ?? 1)"
+            let common = ["--feature-cache", "", "--threads", "1", "--precision", "fp32"]
+            func output(_ arguments: [String]) throws -> String {
+                let result = try Program.run(arguments + common, ranks: ranks)
+                #expect(result.exitCode == 0, "\(result.errors)")
+                return result.output
+            }
+            let files = try output([
+                "embed", run, "--feature", "cls,pooled", "--blocks", "2", "--output-dir", folder.file(name),
+            ])
+            #expect(
+                files.contains("cls [37, ") && files.contains("pooled-block-1 [96, ") && files.contains("labels [37]"))
+            let file = try SafetensorsFile(path: folder.file("\(name)/test.safetensors"))
+            #expect(file["labels"]?.dtype == .i64 && file["labels"]?.shape == [37])
+            embedded.append(try ["cls", "cls-block-1", "pooled", "labels"].flatMap { try file.floats($0) })
+
+            let analysis = try output(["analyze", run, "--mask-ratios", "0.5", "--lidar-images", "20", "--json"])
+            let objects = try JSONSerialization.jsonObject(with: Data(analysis.utf8)) as? [[String: Any]]
+            analyses.append(try #require(objects?.first))
+
+            let arguments = [
+                "linprobe", run, "--feature", "cls,pooled", "--blr", "1,30", "--effective-batch-size", "32",
+                "--warmup-epochs", "1", "--json", "--output-dir", folder.file("probe-\(name)"),
+            ]
+            let whole = try output(arguments + ["--epochs", "6"])
+            let figures = try JSONSerialization.jsonObject(with: Data(whole.utf8)) as? [String: Any]
+            heads.append(try #require(figures))
+            // Done already: the same again.
+            #expect(try output(arguments + ["--epochs", "6"]) == whole)
+            let other = try Program.run(arguments + ["--epochs", "7"] + common, ranks: ranks)
+            #expect(other.exitCode == 64 && other.messages.count == 1 && other.errors.contains("another probe"))
+        }
+        #expect(embedded.dropFirst().allSatisfy { $0 == embedded[0] })
+        for other in heads.dropFirst() { #expect(other["top1"] as? Double == heads[0]["top1"] as? Double) }
+        let figures = try analyses.map { analysis in
+            let raw = try #require(analysis["raw"] as? [String: Any])
+            let pairs = try #require(analysis["pairs"] as? [String: Any])
+            let sweep = try #require((analysis["sweep"] as? [[String: Any]])?.first)
+            return [
+                raw["rank_me"], analysis["lidar"], pairs["uniformity"], sweep["alignment"], sweep["reconstruction"],
+                sweep["labelling_error"],
+            ].map { $0 as? Double ?? .nan }
+        }
+        for other in figures { #expect(zip(other, figures[0]).allSatisfy { abs($0 - $1) <= 1e-4 * abs($1) }) }
     }
 
     @Test("what cannot be evaluated is said in one line")
@@ -113,6 +176,10 @@ struct FeatureEvaluationTests {
             (["knn", run], "labels"), (["knn", folder.file("nowhere")], "nowhere"), (["linprobe", data], "checkpoint"),
             (["knn", run, "--data-path", "synthetic", "--mean", "0.1,0.2"], "--mean has 2 values"),
             (["knn", run, "--neighbors", "0"], "neighbors"),
+            (["knn", run, "--feature", "cls,pooled"], "--feature"),
+            (["embed", run, "--blocks", "99"], "--blocks is 99"),
+            (["linprobe", run, "--l2", "1"], "--probe logistic"), (["analyze", run, "--mask-ratios", "1.5"], "1.5"),
+            (["linprobe", run, "--epochs", "5", "--warmup-epochs", "5"], "--warmup-epochs"),
         ] {
             let result = try Program.run(arguments, ranks: 2, environment: Program.endingTogether)
             #expect(result.exitCode != 0 && result.messages.count == 1, "\(arguments): \(result.errors)")

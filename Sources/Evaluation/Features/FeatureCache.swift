@@ -55,7 +55,7 @@ package struct FeatureCache: Sendable {
             var metadata = [Self.originKey: origin]
             metadata[Self.classesKey] = features.classCount.map(String.init)
             do {
-                try Directories.create(directory)
+                try Directories.createAll(directory)
                 // Whoever reads meanwhile sees the old file or the new one.
                 let path = path(of: feature)
                 try SafetensorsWriter.write(file.tensors, metadata: metadata, to: path + ".partial")

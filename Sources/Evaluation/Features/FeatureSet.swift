@@ -58,7 +58,12 @@ package struct FeatureSet: Sendable {
 extension Matrix {
     /// These of the rows; the same memory if they are all.
     func selecting(_ chosen: [Int]) -> Matrix {
-        guard chosen.count < rows else { return self }
+        chosen.count < rows ? gathering(chosen) : self
+    }
+
+    /// These of the rows, in this order.
+    func gathering(_ chosen: [Int]) -> Matrix {
+        guard !chosen.isEmpty else { return Matrix(rows: 0, columns: columns) }
         let result = Matrix(rows: chosen.count, columns: columns)
         Operand(result).gather(
             from: Operand(self), IndexMatrix(rows: 1, columns: chosen.count, values: chosen.map { Int32($0) }))

@@ -15,11 +15,9 @@ package struct ClassificationAccuracy: Equatable, Sendable {
         in world: any Communicator, _ team: Team
     ) throws {
         guard let labels = test.labels else { preconditionFailure("images need labels") }
-        let rows = classifier.scaling.scaled(test[feature])
-        let logits = Matrix(rows: rows.rows, columns: classifier.weights.rows)
-        TeamProducts(team).multiply(rows, classifier.weights, transposeB: true, bias: classifier.bias, into: logits)
+        let logits = classifier.logits(of: test[feature], team)
         try self.init(
-            places: (0..<rows.rows).map { Self.place(of: Int(labels[$0]), in: logits.rows($0..<$0 + 1)) }, in: world)
+            places: (0..<logits.rows).map { Self.place(of: Int(labels[$0]), in: logits.rows($0..<$0 + 1)) }, in: world)
     }
 
     /// Collective; every rank returns the same.

@@ -18,6 +18,9 @@ package struct LinearProbe {
     /// Powers of ten around what features of this kind need.
     package static var usualPenalties: [Double] { [1e-5, 1e-4, 1e-3, 1e-2] }
 
+    /// What most features need, where choosing it would take several times as long.
+    package static var fixedPenalty: Double { 1e-4 }
+
     private let penalties: [Double]
 
     /// - Parameter penalties: the values of l2 to choose from; one is taken as it is.

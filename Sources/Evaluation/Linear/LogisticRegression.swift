@@ -92,7 +92,9 @@ extension LogisticRegression {
             let (logits, labels, losses) = (logits, labels, losses)
             products.team.run { member in
                 member.forEachChunk(of: logits.rows) { range in
-                    for row in range { losses[0, row] = Self.softmax(logits.rows(row..<row + 1), Int(labels[row])) }
+                    for row in range {
+                        losses[0, row] = CrossEntropy.differentiate(logits.rows(row..<row + 1), Int(labels[row]))
+                    }
                 }
             }
             products.multiply(logits, transposeA: true, rows, into: dW)
@@ -105,22 +107,6 @@ extension LogisticRegression {
                 sums[parameters] += losses[0, row]
             }
             return sums
-        }
-
-        /// Replaces logits [1, C] by the gradient of their cross-entropy, which it returns.
-        private static func softmax(_ logits: Matrix, _ label: Int) -> Double {
-            logits.withMutableElements { row in
-                var top = row[0]
-                for index in row.indices { top = max(top, row[index]) }
-                let own = Double(row[label] - top)
-                var total = 0.0
-                for index in row.indices {
-                    row[index] = exp(row[index] - top)
-                    total += Double(row[index])
-                }
-                for index in row.indices { row[index] = Float(Double(row[index]) / total) - (index == label ? 1 : 0) }
-                return log(total) - own
-            }
         }
     }
 }

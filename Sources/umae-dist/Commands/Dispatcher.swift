@@ -102,6 +102,6 @@ struct UmaeDist: ParsableCommand {
     /// The first runs where none is named.
     static let commands: [any WorldCommand.Type] = [
         PretrainCommand.self, DebugCommand.self, BenchCommand.self, PlanCommand.self, PackCommand.self,
-        DataCommand.self, EmbedCommand.self, KNNCommand.self, LinearProbeCommand.self,
+        DataCommand.self, EmbedCommand.self, AnalyzeCommand.self, KNNCommand.self, LinearProbeCommand.self,
     ]
 }

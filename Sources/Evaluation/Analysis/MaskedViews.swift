@@ -1,19 +1,16 @@
-package import Communication
-package import Models
-package import Tensors
+internal import Communication
+internal import Models
+internal import Tensors
 
-/// How much two masks of one image leave in common, and how alike the features behind them are.
-package struct ViewPairs: Equatable, Sendable, Codable {
-    /// Mean cosine of the features of two views of an image.
-    package let alignment: Double
-
-    /// Collective; every rank returns the same.
+/// How alike the features behind two masks of one image are.
+enum ViewAlignment {
+    /// The mean cosine. Collective; every rank returns the same.
     ///
     /// - Parameters:
     ///   - first, second: features of the same images, each through a mask of its own.
-    package init(
+    static func mean(
         _ first: FeatureSet, _ second: FeatureSet, _ feature: ImageFeature, in world: any Communicator, _ team: Team
-    ) throws {
+    ) throws -> Double {
         let (a, b) = (first[feature].normalizedRows(by: team), second[feature].normalizedRows(by: team))
         precondition(a.rows == b.rows)
         var sums = [0.0, Double(a.rows)]
@@ -21,7 +18,7 @@ package struct ViewPairs: Equatable, Sendable, Codable {
             for column in 0..<a.columns { sums[0] += Double(a[row, column]) * Double(b[row, column]) }
         }
         try world.allReduce(&sums, .sum)
-        alignment = sums[0] / max(sums[1], 1)
+        return sums[0] / max(sums[1], 1)
     }
 }
 
@@ -30,11 +27,11 @@ extension RandomMasking {
     /// images: how much two views share.
     ///
     /// - Parameter images: the numbers of images in their data set.
-    package static func overlap(
-        of configuration: MaskedAutoencoderConfiguration, views: (Int, Int) = (0, 1), images: [Int]
+    static func overlap(
+        of configuration: MaskedAutoencoderConfiguration, images: [Int]
     ) -> Double {
         let plan = MemoryPlan()
-        let masks = [views.0, views.1].map { view in
+        let masks = [0, 1].map { view in
             let masking = RandomMasking(images: max(images.count, 1), configuration: configuration, plan: plan)
             let samples = MatrixView<Int>(rows: max(images.count, 1), columns: 1)
             for (row, image) in images.enumerated() { samples[row, 0] = image }
