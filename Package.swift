@@ -225,7 +225,7 @@ let package = Package(
             "ImageShardsTests",
             ["Datasets", "ImageFiles", "ImageShards", "ImageSources", "Host", "ImageCodecs", "Tensors", "TestSupport"]),
         tests(
-            "AugmentationTests", ["Augmentation", "ImageCodecs", "Tensors", "TestSupport"],
+            "AugmentationTests", ["Augmentation", "ImageCodecs", "Safetensors", "Tensors", "TestSupport"],
             resources: [.copy("Fixtures")]),
         tests(
             "ImageDataTests",

@@ -1,5 +1,5 @@
 package import ImageCodecs
-internal import Tensors
+package import Tensors
 
 /// What is taken of an image, and how it is resized, before it is normalised.
 package enum ImageAugmentation: Hashable, Sendable {
@@ -30,18 +30,23 @@ package enum ImageAugmentation: Hashable, Sendable {
             self.epoch = epoch
             self.sample = sample
         }
+
+        /// Those that are for one purpose, from the first.
+        package func random(_ purpose: RandomPurpose) -> SampleRandom {
+            SampleRandom(seed: seed, epoch: epoch, sample: sample, purpose: purpose)
+        }
     }
 
     /// The part that is resized.
     package func box(in size: ImageSize, _ draw: Draw) -> CropBox {
         guard case .crop(let crop, _) = self else { return size.whole }
-        var random = SampleRandom(seed: draw.seed, epoch: draw.epoch, sample: draw.sample, purpose: .crop)
+        var random = draw.random(.crop)
         return crop.box(in: size, random: &random)
     }
 
     package func flips(_ draw: Draw) -> Bool {
         guard case .crop(_, let probability) = self else { return false }
-        var random = SampleRandom(seed: draw.seed, epoch: draw.epoch, sample: draw.sample, purpose: .flip)
+        var random = draw.random(.flip)
         return random.uniform() < probability
     }
 

@@ -26,20 +26,29 @@ package struct RandomResizedCrop: Hashable, Sendable {
     }
 
     package func box(in size: ImageSize, random: inout SampleRandom) -> CropBox {
-        let area = Double(size.pixels)
         for _ in 0..<10 {
-            let target = area * random.uniform(scale.lowerBound, scale.upperBound)
+            let part = random.uniform(scale.lowerBound, scale.upperBound)
             let aspect = exp(random.uniform(log(ratio.lowerBound), log(ratio.upperBound)))
-            var width = Self.rounded((target * aspect).squareRoot())
-            var height = Self.rounded((target / aspect).squareRoot())
-            if !retries { (width, height) = (max(1, min(width, size.width)), max(1, min(height, size.height))) }
-            if width > 0 && width <= size.width && height > 0 && height <= size.height {
-                let top = random.integer(below: size.height - height + 1)
-                let left = random.integer(below: size.width - width + 1)
-                return CropBox(top: top, left: left, height: height, width: width)
-            }
+            guard let sides = sides(part: part, ratio: aspect, in: size) else { continue }
+            let top = random.integer(below: size.height - sides.height + 1)
+            let left = random.integer(below: size.width - sides.width + 1)
+            return CropBox(top: top, left: left, height: sides.height, width: sides.width)
         }
         return centralBox(in: size)
+    }
+
+    /// Nil where a crop does not fit and is to be drawn again.
+    ///
+    /// - Parameters:
+    ///   - part: of the area of the image.
+    ///   - ratio: width over height.
+    package func sides(part: Double, ratio: Double, in size: ImageSize) -> ImageSize? {
+        let area = Double(size.pixels) * part
+        var width = Self.rounded((area * ratio).squareRoot())
+        var height = Self.rounded((area / ratio).squareRoot())
+        if !retries { (width, height) = (max(1, min(width, size.width)), max(1, min(height, size.height))) }
+        let fits = width > 0 && width <= size.width && height > 0 && height <= size.height
+        return fits ? ImageSize(height: height, width: width) : nil
     }
 
     /// The largest central part whose ratio is allowed: what is taken after ten attempts that did not fit.

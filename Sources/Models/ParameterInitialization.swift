@@ -26,11 +26,3 @@ extension ParameterSet {
         }
     }
 }
-
-extension SampleRandom {
-    /// Standard normal (Box and Muller 1958).
-    package mutating func normal() -> Float {
-        let radius = (-2 * log(1 - Double(uniform()))).squareRoot()
-        return Float(radius * cos(2 * .pi * Double(uniform())))
-    }
-}

@@ -28,6 +28,8 @@ package enum RandomPurpose: UInt32, Sendable {
     case initialization = 1
     case shuffle, masking, crop, flip, syntheticImage, replacement
     case dropPath = 16
+    case operations = 24
+    case erasing, mixing
 }
 
 /// A stream of random numbers that belongs to one sample of one epoch and one purpose, never to a rank.

@@ -60,6 +60,21 @@ struct ImageAugmentationTests {
         #expect(ImageAugmentation.crop(again).box(in: size, draw) == again.centralBox(in: size))
     }
 
+    @Test("a crop that is not drawn again has the sides that facebookresearch/mae makes of its draws")
+    func sidesWithoutRetries() throws {
+        let crop = RandomResizedCrop(scale: 0.08...1, retries: false)
+        let rows = try FineTuningFixture().rows("crop.box", of: 6)
+        #expect(rows.count == 24)
+        var cut = 0
+        for row in rows {
+            let size = ImageSize(row[2], row[3])
+            #expect(crop.sides(part: row[0], ratio: row[1], in: size) == ImageSize(row[4], row[5]), "\(row)")
+            if RandomResizedCrop(scale: 0.08...1).sides(part: row[0], ratio: row[1], in: size) == nil { cut += 1 }
+        }
+        // Those of long images.
+        #expect(cut >= 16)
+    }
+
     @Test("draws belong to seed, epoch and sample")
     func draws() {
         let augmentation = ImageAugmentation.crop(RandomResizedCrop(), flipProbability: 0.5)

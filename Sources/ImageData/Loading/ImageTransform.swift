@@ -8,16 +8,19 @@ package import Tensors
 package final class AugmentationWorkspace {
     fileprivate let decoded = ImageBuffer()
     fileprivate let resampler = BicubicResampler()
+    fileprivate let canvas = ByteCanvas()
 
     package init() {}
 }
 
-/// Turns the pixels of an image into the row of a batch: crop, resize, flip, normalise.
+/// Turns the pixels of an image into the row of a batch: crop, resize, flip, change bytes, normalise, erase.
 package struct ImageTransform: Sendable {
     package let channels: Int
     package let size: ImageSize
-    package let augmentation: ImageAugmentation
+    package let augmentation: TrainingAugmentation
     private let statistics: ChannelStatistics
+    /// The mean in bytes, which is what lies around an image.
+    private let fill: [UInt8]
     /// (byte / 255 − mean) / deviation for every byte; [channels, 256].
     private let normalized: [Float]
 
@@ -26,11 +29,18 @@ package struct ImageTransform: Sendable {
     ///   - statistics: of the training images, in evaluation too.
     ///   - augmentation: what is taken of an image.
     package init(size: ImageSize, statistics: ChannelStatistics, augmentation: ImageAugmentation) {
+        self.init(size: size, statistics: statistics, augmentation: TrainingAugmentation(augmentation))
+    }
+
+    /// - Parameter augmentation: its operations on bytes have been checked against the images.
+    package init(size: ImageSize, statistics: ChannelStatistics, augmentation: TrainingAugmentation) {
         precondition(size.height > 0 && size.width > 0)
         self.channels = statistics.mean.count
         self.size = size
         self.augmentation = augmentation
         self.statistics = statistics
+        // As timm's `transforms_imagenet_train`.
+        fill = statistics.mean.map { UInt8(clamping: Int((255 * Double($0)).rounded(.toNearestOrEven))) }
         // Float steps in this order are those of torchvision's ToTensor and Normalize.
         normalized = zip(statistics.mean, statistics.standardDeviation).flatMap { mean, deviation in
             (0..<256).map { (Float($0) / 255 - mean) / deviation }
@@ -53,12 +63,20 @@ package struct ImageTransform: Sendable {
         let decoded = try source.decode(
             at: index,
             request: { imageSize in
-                let box = augmentation.box(in: imageSize, draw)
-                (whole, part) = augmentation.resizing(box.size, to: size)
+                let box = augmentation.part.box(in: imageSize, draw)
+                (whole, part) = augmentation.part.resizing(box.size, to: size)
                 return RequestedPart(box, resizedTo: whole)
             }, into: workspace.decoded)
         let resized = workspace.resampler.resample(decoded, to: whole)
-        normalize(resized.part(part), flip: augmentation.flips(draw), into: row)
+        let flips = augmentation.part.flips(draw)
+        if augmentation.bytes == .none {
+            normalize(resized.part(part), flip: flips, into: row)
+        } else {
+            workspace.canvas.take(resized.part(part), mirrored: flips)
+            augmentation.bytes.apply(to: workspace.canvas, draw, fill: fill)
+            normalize(workspace.canvas.view, flip: false, into: row)
+        }
+        augmentation.erasing?.erase(row, size, draw)
     }
 
     /// From the right end of each line if `flip`.
