@@ -93,39 +93,59 @@ let package = Package(
                 "Communication", "DataParallel", "Augmentation", "ImageCodecs", "ImageData", "Layers",
                 "Optimization", "Runs", "Tensors",
             ]),
-        // 7: pretraining: its losses and the loop around its steps
+        // 7: the run of any training: epochs, what is kept and what is told
+        module(
+            "TrainingRuns",
+            [
+                "Augmentation", "Checkpoints", "Communication", "DataParallel", "ImageCodecs", "ImageData",
+                "ImageSources",
+                "Layers", "Models", "Optimization", "Runs", "Safetensors", "Tensors", "Training",
+            ]),
+        // 8: pretraining: its losses and what its runs have of their own
         module(
             "Pretraining",
             [
-                "Checkpoints", "Communication", "DataParallel", "Host", "Augmentation", "ImageSources", "ImageCodecs",
+                "Communication", "DataParallel", "Augmentation", "ImageSources", "ImageCodecs",
                 "ImageData", "Layers", "Models", "Optimization",
-                "Regularizers", "Runs", "Safetensors", "Tensors", "Training",
+                "Regularizers", "Runs", "Safetensors", "Tensors", "Training", "TrainingRuns",
             ]),
-        // 7: evaluation: what features are worth; it knows nothing of pretraining but its checkpoints
+        // 8: evaluation: what features are worth; it knows nothing of pretraining but its checkpoints
         module(
             "Evaluation",
             [
                 "Augmentation", "Checkpoints", "Communication", "CVectorKernels", "Host", "ImageCodecs", "ImageData",
                 "ImageSources", "Layers", "LinearAlgebra", "Models", "Optimization", "Runs", "Safetensors", "Tensors",
             ]),
-        // 7: fine-tuning: what is trained and how it is judged, and heads on a frozen encoder
+        // 8: fine-tuning: what is trained and how it is judged, and heads on a frozen encoder
         module(
             "Classification",
             [
                 "Communication", "CVectorKernels", "DataParallel", "Evaluation", "ImageData", "ImageSources", "Layers",
                 "Models", "Optimization", "Runs", "Safetensors", "Tensors", "Training",
             ]),
-        // 8: what is measured of a step: its speed, its gradients, its cost elsewhere
+        // 9: the run that fine-tunes
+        module(
+            "FineTuning",
+            [
+                "Augmentation", "Checkpoints", "Classification", "Communication", "DataParallel", "Evaluation",
+                "ImageCodecs",
+                "ImageData",
+                "ImageSources", "Layers", "Models", "Optimization", "Runs", "Safetensors", "Tensors", "Training",
+                "TrainingRuns",
+            ]),
+        // 9: what is measured of a step: its speed, its gradients, its cost elsewhere
         module(
             "Measurement",
             [
-                "Checkpoints", "Communication", "CVectorKernels", "DataParallel", "Host", "Augmentation", "ImageArrays",
+                "Checkpoints", "Communication", "CVectorKernels", "DataParallel", "Evaluation", "Host", "Augmentation",
+                "ImageArrays",
                 "ImageSources",
                 "ImageCodecs", "ImageData", "Layers",
                 "Models",
                 "Optimization", "Planning", "Pretraining", "Regularizers", "Runs", "Safetensors", "Tensors", "Training",
+                "TrainingRuns",
             ]),
-        // 9: flags, and the configurations that they make
+        // 10: flags, and the configurations that they make
         module(
             "Options",
             [
@@ -133,22 +153,29 @@ let package = Package(
                 "ImageSources", "Host", "ImageCodecs", "ImageData", "LinearAlgebra",
                 "Models",
                 "Optimization", "Pretraining", "Regularizers",
-                "Runs", "Settings", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Runs", "Settings", "Tensors", "TrainingRuns",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
-        // 10: what every command has
-        module("Commands", ["Communication", "Models", "Pretraining", "Runs", "Settings"]),
-        // 11: commands that evaluate checkpoints
+        // 11: what every command has
+        module(
+            "Commands",
+            [
+                "BuildIdentity", "Checkpoints", "Communication", "DataParallel", "Host", "ImageSources", "Models",
+                "Options",
+                "Runs", "Settings", "Tensors", "Training", "TrainingRuns",
+            ]),
+        // 12: commands that evaluate checkpoints
         module(
             "EvaluationCommands",
             [
-                "Augmentation", "Checkpoints", "Commands", "Communication", "Evaluation", "Host", "ImageArrays",
+                "Augmentation", "Checkpoints", "Classification", "Commands", "Communication", "Evaluation",
+                "FineTuning",
+                "Host", "ImageArrays", "ImageCodecs", "ImageData", "ImageFiles", "ImageSources", "Layers",
                 "LinearAlgebra",
-                "Safetensors",
-                "ImageCodecs", "ImageData", "ImageFiles", "ImageSources", "Models", "Optimization", "Options",
-                "Pretraining", "Runs",
-                "Settings", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Models", "Optimization", "Options", "Runs", "Safetensors", "Settings", "Tensors", "TrainingRuns",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
-        // 12: the program and its other commands
+        // 13: the program and its other commands
         .executableTarget(
             name: "umae-dist",
             dependencies: [
@@ -157,7 +184,7 @@ let package = Package(
                 "ImageArrays", "ImageFiles", "ImageSources",
                 "ImageCodecs", "ImageData", "Layers",
                 "Measurement", "Models", "Optimization", "Options", "Planning", "Pretraining", "Regularizers", "Runs",
-                "Settings", "Tensors", "Training",
+                "Settings", "Tensors", "Training", "TrainingRuns",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
@@ -201,6 +228,16 @@ let package = Package(
             ],
             resources: [.copy("Fixtures")]),
         tests(
+            "FineTuningTests",
+            [
+                "Augmentation", "Checkpoints", "Classification", "Communication", "DataParallel", "Evaluation",
+                "FineTuning",
+                "ImageArrays",
+                "ImageCodecs", "ImageData", "ImageSources", "Layers", "Models", "Runs", "Safetensors", "Tensors",
+                "TestSupport",
+                "TrainingRuns",
+            ]),
+        tests(
             "FuzzTests",
             [
                 "Datasets", "ImageArrays", "ImageFiles", "ImageShards", "ImageSources", "Host", "ImageCodecs",
@@ -231,7 +268,8 @@ let package = Package(
         tests(
             "ImageDataTests",
             [
-                "Augmentation", "Datasets", "ImageArrays", "ImageFiles", "ImageShards", "ImageSources", "ImageCodecs",
+                "AllocationCounter", "Augmentation", "Datasets", "ImageArrays", "ImageFiles", "ImageShards",
+                "ImageSources", "ImageCodecs",
                 "ImageData", "Tensors", "TestSupport",
             ]),
         tests("LayersTests", ["Layers", "Tensors"]),
@@ -239,7 +277,7 @@ let package = Package(
             "MeasurementTests",
             [
                 "Communication", "DataParallel", "Layers", "Measurement", "Models", "Optimization", "Planning",
-                "Pretraining", "Regularizers", "Runs", "Safetensors", "Tensors", "TestSupport",
+                "Pretraining", "Regularizers", "Runs", "Safetensors", "Tensors", "TestSupport", "TrainingRuns",
             ]),
         tests(
             "ModelsTests",
@@ -260,7 +298,7 @@ let package = Package(
                 "Communication", "DataParallel", "Host", "Augmentation", "ImageArrays", "ImageSources", "ImageCodecs",
                 "ImageData",
                 "Layers", "Models", "Optimization", "Pretraining",
-                "Regularizers", "Runs", "Tensors", "TestSupport", "Training",
+                "Regularizers", "Runs", "Tensors", "TestSupport", "Training", "TrainingRuns",
             ]),
         tests(
             "SettingsTests", ["Settings", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
@@ -269,7 +307,7 @@ let package = Package(
         tests(
             "OptionsTests",
             [
-                "DataParallel", "Models", "Options", "Pretraining", "Regularizers", "Settings",
+                "DataParallel", "Models", "Options", "Pretraining", "Regularizers", "Settings", "TrainingRuns",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         tests("TensorsTests", ["Host", "CVectorKernels", "Tensors", "TestSupport"]),

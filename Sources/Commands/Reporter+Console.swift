@@ -1,6 +1,5 @@
 package import Communication
-package import Pretraining
-internal import Runs
+package import Runs
 
 extension Reporter {
     /// Speaks for all ranks to whoever is at the console.

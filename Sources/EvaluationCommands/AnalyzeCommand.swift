@@ -8,7 +8,6 @@ internal import ImageSources
 internal import LinearAlgebra
 internal import Models
 internal import Options
-internal import Pretraining
 internal import Runs
 internal import Settings
 

@@ -7,7 +7,6 @@ internal import Host
 internal import ImageSources
 internal import Models
 internal import Options
-internal import Pretraining
 internal import Runs
 internal import Safetensors
 internal import Settings

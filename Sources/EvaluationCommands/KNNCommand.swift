@@ -6,7 +6,6 @@ internal import Host
 internal import ImageSources
 internal import Foundation
 internal import Options
-internal import Pretraining
 internal import Runs
 internal import Settings
 

@@ -8,6 +8,7 @@ internal import Models
 package import Pretraining
 package import Runs
 internal import Tensors
+internal import TrainingRuns
 internal import Training
 
 /// Measures training steps on synthetic images: speed, share of the machine's peak, time per phase, memory.
@@ -190,7 +191,7 @@ package struct Benchmark {
         try MemoryCheck.run(
             counted, held: layout.source.heldBytes,
             remedies: MemoryCheck.Remedies(
-                c, recomputesActivations: compute.recomputesActivations, ranks: communicator.size),
+                c.update, recomputesActivations: compute.recomputesActivations, ranks: communicator.size),
             in: world)
         return layout
     }

@@ -9,6 +9,7 @@ package import Pretraining
 package import Runs
 internal import Safetensors
 internal import Tensors
+internal import TrainingRuns
 internal import Training
 
 /// One forward and backward pass over a given batch with given weights, everything written to a file: what another

@@ -8,6 +8,7 @@ internal import Runs
 internal import Safetensors
 internal import Tensors
 internal import Training
+internal import TrainingRuns
 
 /// A pass over the batch of a `DebugDump`, and room for what is dumped of this rank's part of it.
 struct DumpedPass {

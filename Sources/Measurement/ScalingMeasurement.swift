@@ -3,6 +3,7 @@ package import Planning
 package import Tensors
 package import Pretraining
 package import Runs
+internal import TrainingRuns
 
 /// Measures what a plan for other machines starts from.
 package enum ScalingMeasurement {

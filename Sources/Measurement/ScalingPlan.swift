@@ -9,6 +9,7 @@ package import Pretraining
 package import Regularizers
 package import Runs
 package import Tensors
+internal import TrainingRuns
 internal import Training
 
 /// A run as it would be on some numbers of nodes: how its batch is divided, how long a step takes, what a rank holds.

@@ -2,8 +2,8 @@ internal import ArgumentParser
 internal import Communication
 internal import Host
 package import ImageSources
-package import Pretraining
 internal import Settings
+package import TrainingRuns
 
 /// A number for each channel of an image, `0.485,0.456,0.406`, or one for all of them.
 package struct ChannelValues: ExpressibleByArgument {
@@ -59,8 +59,8 @@ extension DataOptions {
     }
 
     /// Where mean and deviation of the pixels come from, in this order, if `configuration` is what a run begins with.
-    package func originsOfStatistics(_ configuration: PretrainConfiguration, _ source: any ImageSource) -> [String] {
-        let images = PretrainConfiguration.imagesOfStatistics(source)
+    package func originsOfStatistics(_ configuration: DataConfiguration, _ source: any ImageSource) -> [String] {
+        let images = DataConfiguration.imagesOfStatistics(source)
         let computed = images == source.count ? "computed" : "computed from \(images) images"
         return [(mean, configuration.mean), (std, configuration.standardDeviation)].map { given, known in
             if given != nil { return "given" }

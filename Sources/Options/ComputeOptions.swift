@@ -1,9 +1,9 @@
 package import ArgumentParser
 package import Communication
-package import Pretraining
 package import Runs
 package import Settings
 package import Tensors
+package import TrainingRuns
 
 /// Flags that say how a rank computes.
 package struct ComputeOptions: ParsableArguments {
@@ -114,7 +114,7 @@ package struct ComputeOptions: ParsableArguments {
 }
 
 extension ComputeOptions: ConfiguringOptions {
-    package static var bindings: [FlagBinding<Self, StepConfiguration>] {
+    package static var bindings: [FlagBinding<Self, UpdateConfiguration>] {
         // What is asked for is chosen from with all ranks.
         [FlagBinding("--precision", \.precision, text: \.precision.rawValue)]
     }

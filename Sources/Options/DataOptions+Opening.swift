@@ -4,8 +4,8 @@ internal import ImageCodecs
 internal import ImageFiles
 package import ImageSources
 package import Models
-internal import Pretraining
 internal import Settings
+internal import TrainingRuns
 
 extension DataOptions {
     /// The images, to be trained on; generated ones fit the model. Collective.

@@ -5,8 +5,8 @@ package import ImageCodecs
 package import ImageData
 package import ImageSources
 internal import Models
-package import Pretraining
 package import Settings
+package import TrainingRuns
 
 /// Flags that say on which images.
 package struct DataOptions: ParsableArguments {
@@ -66,13 +66,6 @@ package struct DataOptions: ParsableArguments {
     package var decode = Decoding.Fidelity.exact
     @Option(
         help: """
-            What is made of an image: mae (a random crop and a flip), crop (a random crop), none (the middle of it).
-            """)
-    package var augment = DataConfiguration.Augmentation.mae
-    @Option(help: "Smallest part of an image's area that a random crop may have: 0.2 in MAE, 0.08 usually.")
-    package var cropMin = 0.2
-    @Option(
-        help: """
             Mean of the pixels, bytes scaled to 0 … 1, of each channel (0.485,0.456,0.406) or of all; images are normalised with \
             it (default: the checkpoint's, or that of the training set).
             """)
@@ -114,7 +107,6 @@ extension ImageDataset.Kind: ExpressibleByArgument {}
 extension BadImages.Action: ExpressibleByArgument {}
 extension Decoding.Exif: ExpressibleByArgument {}
 extension Decoding.Fidelity: ExpressibleByArgument {}
-extension DataConfiguration.Augmentation: ExpressibleByArgument {}
 
 extension DataOptions: ConfiguringOptions {
     package static var bindings: [FlagBinding<Self, DataConfiguration>] {
@@ -126,8 +118,6 @@ extension DataOptions: ConfiguringOptions {
                 decidesNumbers: { _ in false }),
             FlagBinding("--exif", \.exif, \.exif),
             FlagBinding("--decode", \.decode, \.fidelity),
-            FlagBinding("--augment", \.augment, \.augmentation),
-            FlagBinding("--crop-min", \.cropMin, \.cropMin, .atLeast(1e-4, most: 1)),
             // One value may stand for all channels, and a run that goes on keeps its checkpoint's.
             FlagBinding("--mean", \.mean, floatMean, text: { ChannelValues.text($0.mean) }),
             FlagBinding(

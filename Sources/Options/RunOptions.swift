@@ -1,8 +1,8 @@
 package import ArgumentParser
 package import Optimization
-package import Pretraining
 package import Runs
 package import Settings
+package import TrainingRuns
 
 /// Flags that say where a run is kept and what is done with it, and what its updates are watched for.
 package struct RunOptions: ParsableArguments {
@@ -27,13 +27,6 @@ package struct RunOptions: ParsableArguments {
     package var checkpointEvery = CheckpointInterval.epochs(20)
     @Option(help: "Newest checkpoints that are kept.") package var keepCheckpoints = 3
     @Option(help: "Epochs between checkpoints that are kept for good besides; 0 for none.") package var keepEvery = 0
-    @Option(
-        help: """
-            Epochs between looks at what the features are worth on the test images, linearly and by k-NN; the last epoch \
-            ends with one in any case; 0 for none (default: after the last epoch, if there are labelled test images).
-            """)
-    package var evalEvery: Int?
-    @Option(help: "Training images that such a look takes features of, at most.") package var evalImages = 60_000
     @Option(help: "Seed of weights, order, crops, flips and masks.") package var seed: UInt64 = 0
     @Option(
         help: """
@@ -53,8 +46,6 @@ package struct RunOptions: ParsableArguments {
 
     package func validate() throws {
         try Bounds.check("--keep-checkpoints", keepCheckpoints, Bounds.count)
-        try Bounds.check("--eval-every", evalEvery, 0...Bounds.count.upperBound)
-        try Bounds.check("--eval-images", evalImages, Bounds.count)
         try Bounds.check("--keep-every", keepEvery, 0...Bounds.count.upperBound)
         try checkLimits()
     }
@@ -67,7 +58,7 @@ package struct RunOptions: ParsableArguments {
 }
 
 extension RunOptions: ConfiguringOptions {
-    package static var bindings: [FlagBinding<Self, StepConfiguration>] {
+    package static var bindings: [FlagBinding<Self, UpdateConfiguration>] {
         [
             FlagBinding("--seed", \.seed, \.seed), FlagBinding("--spike-guard", \.spikeGuard, \.spikeGuard),
             FlagBinding(

@@ -168,7 +168,10 @@ package final class RunDirectory: @unchecked Sendable {
     ///   - remarks: what else there is to know, a line each.
     package func write(settings: String, remarks: [String], note: (String) -> Void) throws {
         let file = Self.configurationPath(path)
-        func lines(_ text: String) -> [Substring] { text.split(separator: "\n").filter { !$0.hasPrefix("#") } }
+        // In any order, which is another in other versions.
+        func lines(_ text: String) -> [Substring] {
+            text.split(separator: "\n").filter { !$0.hasPrefix("#") }.sorted()
+        }
         if let earlier = TextFile.text(of: file), lines(earlier) != lines(settings) {
             let name = Directories.freeName("config.yaml", in: path)
             try TextFile.replace("\(path)/\(name)", by: earlier)

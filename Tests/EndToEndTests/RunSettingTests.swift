@@ -49,6 +49,12 @@ struct RunSettingTests {
         ],
         "what is packed or looked at, and how": ["split", "shard-size", "resize", "encode", "quality", "seconds"],
         "how features are evaluated": ["neighbors", "vote", "temperature", "l2"],
+        "how a classifier is fine-tuned": [
+            "finetune", "drop-path", "global-pool", "cls-token", "nb-classes", "layer-decay", "smoothing", "model-ema",
+            "model-ema-decay", "eval", "dist-eval", "aa", "color-jitter", "reprob", "remode", "recount", "resplit",
+            "mixup",
+            "cutmix", "cutmix-minmax", "mixup-prob", "mixup-switch-prob", "mixup-mode",
+        ],
         "files of a dump": ["weights", "batch", "dump"],
     ]
 

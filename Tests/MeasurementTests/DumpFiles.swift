@@ -9,6 +9,7 @@ import Runs
 import Safetensors
 import Tensors
 import TestSupport
+import TrainingRuns
 
 /// Random weights and a random batch for `DebugDump`, different on every image.
 struct DumpFiles {

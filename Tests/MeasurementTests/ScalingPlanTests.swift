@@ -7,6 +7,7 @@ import Regularizers
 import Runs
 import Tensors
 import Testing
+import TrainingRuns
 import Pretraining
 
 @Suite("A plan divides the batch as a run would")

@@ -12,6 +12,7 @@ import Regularizers
 import Runs
 import Tensors
 import Testing
+import TrainingRuns
 
 /// A run as it would be on one of several ranks, none of which is there.
 @Suite("A plan that is counted has what the run takes, and takes nothing itself")

@@ -12,6 +12,7 @@ import Regularizers
 import Runs
 import Tensors
 import Testing
+import TrainingRuns
 import TestSupport
 import Training
 

@@ -2,6 +2,7 @@ import Foundation
 import Pretraining
 import Regularizers
 import Testing
+import TrainingRuns
 
 @Suite("What earlier versions wrote under other names is read, and written so again")
 struct EarlierKeyTests {
@@ -16,7 +17,7 @@ struct EarlierKeyTests {
 
     @Test("the regulariser's figures of an epoch that a checkpoint interrupts")
     func metrics() throws {
-        let metrics: EpochMetrics = try decoded(
+        let metrics: EpochMetrics<PretrainFigures> = try decoded(
             """
             {"steps": 2, "images": 8, "reconstruction": 1.5, "uniformity": 0.75, "spectral": 0.25, "alignment": 0,
              "crossEntropy": 4, "correct": 3, "learningRate": 0.1, "gradientNorm": 2, "seconds": 1}

@@ -3,10 +3,10 @@ import ImageArrays
 import ImageCodecs
 import ImageData
 import ImageSources
-import Pretraining
 import Synchronization
 import Testing
 import TestSupport
+import TrainingRuns
 
 @Suite("Mean and deviation of the images")
 struct ImageStatisticsTests {
@@ -40,7 +40,7 @@ struct ImageStatisticsTests {
         let source = try WatchedImages(count: 23)
         let expected = try ChannelStatistics(of: source.images)
         let found = try InProcessWorld.run(ranks: ranks) { world in
-            try PretrainConfiguration().statistics(of: source, skipping: BadImages(.fail, of: source.count), in: world)
+            try DataConfiguration().statistics(of: source, skipping: BadImages(.fail, of: source.count), in: world)
         }
         #expect(found == [ChannelStatistics](repeating: expected, count: ranks))
         #expect(source.timesDecoded == [Int](repeating: 1, count: 23))
@@ -52,7 +52,7 @@ struct ImageStatisticsTests {
         let expected = try ChannelStatistics(of: source)
         #expect(!expected.mean.contains(0))
         let found = try InProcessWorld.run(ranks: ranks) { world in
-            try PretrainConfiguration().statistics(of: source, skipping: BadImages(.fail, of: source.count), in: world)
+            try DataConfiguration().statistics(of: source, skipping: BadImages(.fail, of: source.count), in: world)
         }
         #expect(found == [ChannelStatistics](repeating: expected, count: ranks))
     }
@@ -61,7 +61,7 @@ struct ImageStatisticsTests {
     func fewImages() throws {
         let source = try WatchedImages(count: 2)
         let found = try InProcessWorld.run(ranks: 3) { world in
-            try PretrainConfiguration().statistics(of: source, skipping: BadImages(.fail, of: source.count), in: world)
+            try DataConfiguration().statistics(of: source, skipping: BadImages(.fail, of: source.count), in: world)
         }
         #expect(try Set(found) == [ChannelStatistics(of: source.images)])
     }
@@ -69,7 +69,7 @@ struct ImageStatisticsTests {
     @Test("what is known is not computed, and reads no image")
     func known() throws {
         let source = try WatchedImages(count: 9)
-        var configuration = PretrainConfiguration()
+        var configuration = DataConfiguration()
         configuration.mean = [0.25, 0.5]
         let one = try configuration.statistics(
             of: source, skipping: BadImages(.fail, of: source.count), in: SingleProcess())
@@ -88,7 +88,7 @@ struct ImageStatisticsTests {
         let source = try WatchedImages(count: 9, damaged: 8)
         let messages = try InProcessWorld.run(ranks: 3) { world in
             do {
-                _ = try PretrainConfiguration().statistics(
+                _ = try DataConfiguration().statistics(
                     of: source, skipping: BadImages(.fail, of: source.count), in: world)
                 return "no failure"
             } catch let failure as AgreedFailure { return failure.description }

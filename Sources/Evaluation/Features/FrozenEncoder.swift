@@ -1,6 +1,5 @@
 internal import Layers
 package import Models
-package import Safetensors
 package import Tensors
 
 /// An encoder that is not trained: it sees images, whole or masked, and gives their features.
@@ -43,24 +42,16 @@ package final class FrozenEncoder {
                 images: images, tokens: 1 + (masking?.keptPatches ?? configuration.patches)), plan: plan)
     }
 
-    /// An encoder of its own weights, those of a file.
-    ///
-    /// - Throws: `SafetensorsError` naming the first tensor that is missing or has another shape.
-    package convenience init(
-        _ c: VisionTransformerConfiguration, _ element: ElementType, weights file: SafetensorsFile, images: Int,
-        blocks: Int = 0, team: Team, plan: MemoryPlan
-    ) throws {
-        let parameters = ParameterSet(VisionTransformer.specifications(c), plan: plan)
-        let encoder = VisionTransformer(c, parameters, element, plan: plan)
-        encoder.computePositions()
-        try parameters.loadWeights(from: file)
-        self.init(encoder, images: images, blocks: blocks, team: team, plan: plan)
-        refreshWeights()
-    }
-
     /// Takes up weights that have changed.
     package func refreshWeights() {
         team.run { [encoder, contexts] in encoder.packWeights(in: contexts[$0.index]) }
+    }
+
+    /// Encodes images that are there, [`images`, C·H·W], and leaves the feature to nobody: for measuring.
+    package func encode(_ pixels: Matrix, keeping feature: ImageFeature) {
+        let samples = MatrixView<Int>(rows: images, columns: 1)
+        encode(
+            pixels, samples, into: [(feature, Matrix(rows: images, columns: configuration.embedDim))], fill: { _ in })
     }
 
     /// Encodes the images that `fill` prepares.

@@ -26,3 +26,12 @@ package struct ChannelStatistics: Hashable, Sendable {
         self = histogram.statistics
     }
 }
+
+extension ChannelStatistics {
+    /// Any, for steps that are laid out and never run.
+    package static func unknown(channels: Int) -> ChannelStatistics {
+        ChannelStatistics(
+            mean: [Float](repeating: 0.5, count: channels),
+            standardDeviation: [Float](repeating: 0.25, count: channels))
+    }
+}

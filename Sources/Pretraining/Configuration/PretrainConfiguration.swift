@@ -1,3 +1,6 @@
+internal import Regularizers
+package import TrainingRuns
+
 /// Everything that decides what a run computes. Saved with each checkpoint; all ranks must hold the same.
 ///
 /// It is divided by who reads what. A value of a part can be named without the part, and the JSON has no parts either:
@@ -8,11 +11,17 @@ package struct PretrainConfiguration: Equatable, Sendable {
     package var schedule = Schedule()
     package var data = DataConfiguration()
 
-    package init(step: StepConfiguration = StepConfiguration()) { self.step = step }
+    package init() { step = StepConfiguration() }
+    package init(step: StepConfiguration) { self.step = step }
 
     package subscript<Value>(dynamicMember path: WritableKeyPath<StepConfiguration, Value>) -> Value {
         get { step[keyPath: path] }
         set { step[keyPath: path] = newValue }
+    }
+
+    package subscript<Value>(dynamicMember path: WritableKeyPath<UpdateConfiguration, Value>) -> Value {
+        get { step.update[keyPath: path] }
+        set { step.update[keyPath: path] = newValue }
     }
 
     package subscript<Value>(dynamicMember path: WritableKeyPath<Schedule, Value>) -> Value {
@@ -24,6 +33,15 @@ package struct PretrainConfiguration: Equatable, Sendable {
         get { data[keyPath: path] }
         set { data[keyPath: path] = newValue }
     }
+}
+
+extension PretrainConfiguration: RunConfiguration {
+    package static var kind: String? { nil }
+    package var update: UpdateConfiguration {
+        get { step.update }
+        set { step.update = newValue }
+    }
+    package var accumulationDecidesNumbers: Bool { step.loss.weight != 0 && step.loss.negatives == .micro }
 }
 
 extension PretrainConfiguration: Codable {

@@ -1,43 +1,18 @@
-package import DataParallel
-package import ImageData
-package import ImageSources
 package import Models
-package import Optimization
-package import Tensors
-internal import Training
+package import TrainingRuns
 
 /// What a training step computes, but for its images and its rate.
-package struct StepConfiguration: Codable, Equatable, Sendable {
+@dynamicMemberLookup
+package struct StepConfiguration: Equatable, Sendable {
     package var model = MaskedAutoencoderConfiguration()
     package var loss = LossConfiguration()
-    /// What matrix products read; everything else is fp32.
-    package var precision = ElementType.float32
-    /// Images of one update, over all ranks and micro-batches.
-    package var effectiveBatchSize = 256
-    /// Micro-batches of a rank.
-    package var accumulation = 1
-    package var optimizer = AdamW.Configuration()
-    /// Largest gradient norm; nil does not clip.
-    package var clipGradient: Double?
-    package var gradientExchange = GradientSumConfiguration()
-    /// What happens to an update whose loss or gradient norm is a spike, and how far above the mean one is.
-    package var spikeGuard = SpikeGuard.Action.none
-    package var spikeThreshold = 6.0
-    /// Updates between comparisons of the ranks' parameters; 0 for none.
-    package var replicaCheckEvery = 1000
-    package var seed: UInt64 = 0
+    package var update = UpdateConfiguration()
 
     package init() {}
 
-    /// How `ranks` share an update's images.
-    ///
-    /// - Throws: if they cannot have equal parts.
-    package func batchPlan(ranks: Int) throws(ImageDataError) -> BatchPlan {
-        try BatchPlan(globalBatch: effectiveBatchSize, ranks: ranks, accumulation: accumulation)
-    }
-
-    var rules: StepRules {
-        StepRules(clipGradient: clipGradient, spikeAction: spikeGuard, spikeThreshold: spikeThreshold)
+    package subscript<Value>(dynamicMember path: WritableKeyPath<UpdateConfiguration, Value>) -> Value {
+        get { update[keyPath: path] }
+        set { update[keyPath: path] = newValue }
     }
 
     /// Multiplications and additions of a step for each image, in all its views; see
@@ -45,5 +20,23 @@ package struct StepConfiguration: Codable, Equatable, Sendable {
     package var flopsPerImage: Double { Double(loss.masksPerImage) * model.flopsPerImage }
 
     /// How often a step sees its micro-batches: twice where the regulariser spans them all.
-    package var turnsPerStep: Int { loss.encodesTwice(accumulation) ? 2 : 1 }
+    package var turnsPerStep: Int { loss.encodesTwice(update.accumulation) ? 2 : 1 }
+}
+
+extension StepConfiguration: Codable {
+    private enum CodingKeys: CodingKey { case model, loss }
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        model = try container.decode(MaskedAutoencoderConfiguration.self, forKey: .model)
+        loss = try container.decode(LossConfiguration.self, forKey: .loss)
+        update = try UpdateConfiguration(from: decoder)
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(model, forKey: .model)
+        try container.encode(loss, forKey: .loss)
+        try update.encode(to: encoder)
+    }
 }

@@ -1,4 +1,6 @@
-internal import Runs
+internal import Foundation
+package import Runs
+internal import TrainingRuns
 
 /// One epoch of `log.txt`: means over the epoch's steps, keys in the manner of facebookresearch/mae and U-MAE.
 package struct LogLine: EpochRecord, Equatable {
@@ -42,7 +44,7 @@ package struct LogLine: EpochRecord, Equatable {
         case testRankMe = "test_rankme"
     }
 
-    init(_ state: RunState, hasClassifier: Bool, heldOut: HeldOutFigures?) {
+    init(_ state: PretrainState, hasClassifier: Bool, heldOut: HeldOutFigures?) {
         let sums = state.metrics
         let figures = sums.figures
         let steps = Double(max(sums.steps, 1))
@@ -64,5 +66,22 @@ package struct LogLine: EpochRecord, Equatable {
         testKNN = heldOut?.neighbors
         testLinear = heldOut?.linear
         testRankMe = heldOut?.rankMe
+    }
+}
+
+extension LogLine {
+    package var figures: [ProgressLine.Field] {
+        let fields: [ProgressLine.Field?] = [
+            .init(String(format: "loss %.4f", trainLoss), rank: 1),
+            .init(String(format: "mae %.4f", trainLossMAE), rank: 5),
+            .init(String(format: "reg %.4f", trainLossReg), rank: 6),
+            trainAcc.map { .init(String(format: "online accuracy %.1f%%", 100 * $0), rank: 3) },
+            .init(String(format: "effective rank %.1f", effectiveRank), rank: 2),
+            alignment.map { .init(String(format: "alignment %.2f", $0), rank: 8) },
+            testLinear.map { .init(String(format: "test: linear %.1f%%", 100 * $0), rank: 9) },
+            testKNN.map { .init(String(format: "k-NN %.1f%%", 100 * $0), rank: 10) },
+            testRankMe.map { .init(String(format: "RankMe %.1f", $0), rank: 11) },
+        ]
+        return fields.compactMap { $0 }
     }
 }

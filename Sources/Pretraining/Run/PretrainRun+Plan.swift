@@ -4,8 +4,9 @@ internal import ImageSources
 package import Models
 package import Runs
 package import Tensors
+package import TrainingRuns
 
-extension PretrainRun {
+extension TrainingRun<PretrainTask> {
     /// What the run would hold in memory on this rank, its images included: counted, without any of that memory, so that
     /// a run which does not fit is refused at once. Ranks' plans may differ. Collective.
     ///
@@ -25,7 +26,7 @@ extension PretrainRun {
         try MemoryCheck.run(
             plan, held: layout.source.heldBytes,
             remedies: MemoryCheck.Remedies(
-                configuration.step, recomputesActivations: layout.compute.recomputesActivations,
+                configuration.update, recomputesActivations: layout.compute.recomputesActivations,
                 ranks: communicator.size),
             in: communicator)
         return plan

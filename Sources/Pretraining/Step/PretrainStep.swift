@@ -5,6 +5,7 @@ internal import Optimization
 internal import Runs
 internal import Tensors
 package import Training
+internal import TrainingRuns
 
 /// A step of pretraining.
 ///
@@ -29,7 +30,7 @@ extension TrainStep<PretrainObjective> {
         // What is only counted takes no memory for a timeline either.
         let timeline = compute.timeline != nil && memory.isBacked ? Timeline() : nil
         self.init(
-            objective, optimizer: optimizer, loader: loader, rules: configuration.rules,
+            objective, optimizer: optimizer, loader: loader, rules: configuration.update.rules,
             gradientSum: configuration.gradientExchange, timeline: timeline, communicator: communicator, team: team,
             plan: memory)
     }

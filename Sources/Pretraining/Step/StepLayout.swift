@@ -10,6 +10,7 @@ internal import Optimization
 package import Runs
 package import Tensors
 internal import Training
+package import TrainingRuns
 
 /// Makes all that training steps need, for a run, for a measurement, or only to count the memory.
 package struct StepLayout {
@@ -35,25 +36,15 @@ package struct StepLayout {
         self.badImages = BadImages(badImages, of: source.count)
     }
 
-    /// A step and what it was made of.
-    package struct Parts {
-        package let step: PretrainStep
-        /// Gives the step its images; its thread runs until it is stopped.
-        package let loader: BatchLoader
-        let optimizer: AdamW
-
-        package var model: MaskedAutoencoder { step.pass.objective.model }
-    }
-
     /// The parts of a run of `c`; its weights are not yet initialised.
     ///
     /// - Parameter position: the step of an epoch that comes first.
     package func make(
         _ c: StepConfiguration, at position: (epoch: Int, step: Int) = (0, 0), on resources: RankResources
-    ) throws -> Parts {
+    ) throws -> TrainingParts<PretrainObjective> {
         let (world, memory) = (resources.communicator, resources.memory)
         let division = try EpochDivision(
-            imageCount: source.count, c.batchPlan(ranks: world.size), rank: world.rank)
+            imageCount: source.count, c.update.batchPlan(ranks: world.size), rank: world.rank)
         let loader = try BatchLoader(
             source: source,
             transform: ImageTransform(
@@ -71,7 +62,7 @@ package struct StepLayout {
             configuration: c.optimizer, plan: memory)
         let step = PretrainStep(
             c, model: model, optimizer: optimizer, classes: classes, loader: loader, compute, on: resources)
-        return Parts(step: step, loader: loader, optimizer: optimizer)
+        return TrainingParts(step: step, loader: loader)
     }
 
     /// The memory of a run on this rank, of which nothing is asked for, and the step that was laid out to count it, which
@@ -88,25 +79,13 @@ package struct StepLayout {
     ) throws -> (step: PretrainStep, memory: MemoryPlan) {
         let counting = resources.counting
         let parts = try make(c, on: counting)
-        if saves && resources.communicator.rank == 0 { _ = parts.snapshot(in: counting.memory) }
+        if saves && resources.communicator.rank == 0 { parts.countSnapshot(in: counting.memory) }
         others(parts.model, counting.memory)
         counting.memory.add(.data, "images", bytes: heldBytes ?? source.heldBytes)
         return (parts.step, counting.memory)
     }
 }
 
-extension StepLayout.Parts {
-    /// Room for a copy of weights and moments that checkpoints are written from.
-    func snapshot(in memory: MemoryPlan) -> OptimizerSnapshot {
-        OptimizerSnapshot(count: model.parameters.values.count, names: AdamW.momentNames, plan: memory)
-    }
-}
-
-extension ChannelStatistics {
-    /// Any, for steps that are laid out and never run.
-    package static func unknown(channels: Int) -> ChannelStatistics {
-        ChannelStatistics(
-            mean: [Float](repeating: 0.5, count: channels),
-            standardDeviation: [Float](repeating: 0.25, count: channels))
-    }
+extension TrainingParts<PretrainObjective> {
+    package var model: MaskedAutoencoder { step.pass.objective.model }
 }

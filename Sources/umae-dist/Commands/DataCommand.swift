@@ -13,6 +13,7 @@ import Pretraining
 import Runs
 import Settings
 import Tensors
+import TrainingRuns
 
 /// `umae-dist data`: what a data set holds, and how fast it can be read.
 struct DataCommand: WorldCommand {
@@ -25,6 +26,7 @@ struct DataCommand: WorldCommand {
             """)
 
     @OptionGroup(title: "Data") var data: DataOptions
+    @OptionGroup(title: "Crops") var crops: CropOptions
     @OptionGroup(title: "Model") var model: ModelOptions
     @Option(help: "Images of each rank in a batch.") var batchSize = 64
     @Option(help: "Seconds to measure for.") var seconds = 5.0
@@ -42,6 +44,7 @@ struct DataCommand: WorldCommand {
             .train, of: shape.encoder, seed: seed, keepsListing: true, in: world, say: { Console.error($0) })
         var configuration = DataConfiguration()
         data.apply(to: &configuration)
+        crops.apply(to: &configuration)
         let size = ImageSize(height: shape.imageHeight, width: shape.imageWidth)
         // Any will do: what images are normalised with makes no difference to the time, and is the same for all forms.
         let statistics = ChannelStatistics(

@@ -8,6 +8,7 @@ import Options
 import Pretraining
 import Runs
 import Settings
+import TrainingRuns
 
 /// `umae-dist debug`: one pass over a given batch, or a check of everything that can be checked without one.
 struct DebugCommand: WorldCommand {

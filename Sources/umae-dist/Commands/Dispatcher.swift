@@ -102,6 +102,7 @@ struct UmaeDist: ParsableCommand {
     /// The first runs where none is named.
     static let commands: [any WorldCommand.Type] = [
         PretrainCommand.self, DebugCommand.self, BenchCommand.self, PlanCommand.self, PackCommand.self,
-        DataCommand.self, EmbedCommand.self, AnalyzeCommand.self, KNNCommand.self, LinearProbeCommand.self,
+        DataCommand.self, EmbedCommand.self, AnalyzeCommand.self, FineTuneCommand.self, KNNCommand.self,
+        LinearProbeCommand.self,
     ]
 }

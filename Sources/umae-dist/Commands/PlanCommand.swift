@@ -16,6 +16,7 @@ import Regularizers
 import Runs
 import Settings
 import Tensors
+import TrainingRuns
 
 /// `umae-dist plan`: what a run would be on machines that are not here.
 struct PlanCommand: WorldCommand {

@@ -18,7 +18,7 @@ extension PretrainCommand {
     func testImages(
         beside data: any ImageSource, of model: VisionTransformerConfiguration, in world: any Communicator
     ) throws -> (any ImageSource)? {
-        let every = options.run.evalEvery
+        let every = options.heldOut.evalEvery
         guard every != 0, every != nil || options.data.dataPath != ImageDataset.syntheticName else { return nil }
         var other = options.data
         // That number is of training images.
@@ -70,6 +70,6 @@ extension PretrainCommand {
             transform: ImageTransform(
                 size: size, statistics: layout.statistics,
                 augmentation: .evaluation(size, of: [layout.source.uniformSize, test.uniformSize])),
-            badImages: options.data.onBadImage, trainingImages: options.run.evalImages, on: resources)
+            badImages: options.data.onBadImage, trainingImages: options.heldOut.evalImages, on: resources)
     }
 }

@@ -8,6 +8,7 @@ import Planning
 import Pretraining
 import Regularizers
 import Tensors
+import TrainingRuns
 
 /// A plan as a table for people, or as JSON.
 struct PlanReport {

@@ -12,6 +12,7 @@ import Optimization
 import Pretraining
 import Regularizers
 import Tensors
+import TrainingRuns
 
 /// What a run says of itself at its beginning and its end.
 struct RunSummary {
@@ -20,14 +21,14 @@ struct RunSummary {
     let threads: Int
     let ranks: Int
     let hosts: HostLayout
-    /// Nil where nothing is kept.
-    var directory: String?
     let resume: Checkpoint?
     /// Where mean and deviation of the pixels come from.
     let origins: [String]
 
     /// A line for each thing, which begins with a word for it.
-    var opening: [String] {
+    ///
+    /// - Parameter directory: nil where nothing is kept.
+    func opening(_ directory: String?) -> [String] {
         let c = run.configuration
         let model = c.model
         let millions = Double(run.model.parameters.values.count) / 1e6
@@ -90,8 +91,9 @@ struct RunSummary {
         return text
     }
 
-    func closing(epochs: [LogLine]) -> String {
-        guard let first = epochs.first, let last = epochs.last else { return "nothing was trained" }
+    /// What came of it, line by line.
+    func closing(_ directory: String?) -> [String] {
+        guard let first = run.epochs.first, let last = run.epochs.last else { return ["nothing was trained"] }
         // One value where there was one epoch, otherwise from the first to the last.
         func change(_ format: String, _ value: (LogLine) -> Double) -> String {
             let start = String(format: format, value(first))
@@ -128,7 +130,7 @@ struct RunSummary {
                     + String(format: "%.1f%%", 100 / Double(classes)))
         }
         if let directory { lines.append("run directory: \(directory)") }
-        return lines.joined(separator: "\n")
+        return lines
     }
 
     private var size: String {

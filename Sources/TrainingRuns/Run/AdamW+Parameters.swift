@@ -1,8 +1,7 @@
-internal import Safetensors
 internal import Checkpoints
 package import Layers
-internal import Models
 package import Optimization
+internal import Safetensors
 package import Tensors
 
 extension AdamW {
@@ -16,10 +15,13 @@ extension AdamW {
             values: parameters.values,
             tensors: parameters.trainable.map {
                 ParameterGroup(
-                    parameters.range(of: $0.name), decays: weightDecays(name: $0.name, shape: $0.shape))
+                    parameters.range(of: $0.name),
+                    decays: configuration.decaysAll || weightDecays(name: $0.name, shape: $0.shape))
             }, owned: owned, configuration: configuration, plan: plan)
     }
+}
 
+extension Optimizer {
     /// Fills the moments of what is owned.
     func loadMoments(from file: SafetensorsFile, of parameters: ParameterSet) throws {
         for (kind, moment) in zip(Self.momentNames, moments) {
@@ -43,7 +45,12 @@ extension AdamW {
         }
     }
 
-    /// Two moments [1, n] of all trained tensors, by name.
+    /// Memory for a copy of weights and moments that checkpoints are written from.
+    func snapshot(of parameters: ParameterSet, in plan: MemoryPlan) -> OptimizerSnapshot {
+        OptimizerSnapshot(count: parameters.values.count, names: Self.momentNames, plan: plan)
+    }
+
+    /// The moments [1, n] of all trained tensors, by name.
     static func namedTensors(_ moments: [Matrix], of parameters: ParameterSet) -> [NamedTensor] {
         zip(momentNames, moments).flatMap { kind, moment in
             parameters.trainable.map {

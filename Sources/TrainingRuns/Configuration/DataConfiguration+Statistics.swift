@@ -2,7 +2,7 @@ package import Communication
 package import ImageData
 package import ImageSources
 
-extension PretrainConfiguration {
+extension DataConfiguration {
     /// Mean and standard deviation that images are normalised with: those of this configuration; what it lacks is computed
     /// from the images, of which each rank has its share, with the same result at any number of ranks. Collective.
     ///
@@ -11,7 +11,6 @@ extension PretrainConfiguration {
     package func statistics(
         of source: any ImageSource, skipping badImages: BadImages, in communicator: any Communicator
     ) throws -> ChannelStatistics {
-        let (mean, standardDeviation) = (data.mean, data.standardDeviation)
         if let mean, let standardDeviation {
             return ChannelStatistics(mean: mean, standardDeviation: standardDeviation)
         }

@@ -1,6 +1,4 @@
 import Foundation
-internal import Runs
-internal import Training
 
 /// What a person sees of a run: a line that renews itself on a terminal, plain lines elsewhere. Silent off rank 0.
 package final class Reporter {
@@ -17,8 +15,6 @@ package final class Reporter {
     /// Seconds that this rank had waited for images by then.
     private var waitedBefore = 0.0
     private var lineIsOpen = false
-    /// The first and the last epoch, for the closing words.
-    package private(set) var epochs: [LogLine] = []
 
     private static var terminalInterval: Duration { .milliseconds(200) }
     private static var plainInterval: Duration { .seconds(10) }
@@ -36,7 +32,10 @@ package final class Reporter {
         self.write = write
     }
 
-    func begin(at step: Int, of total: Int) {
+    /// - Parameters:
+    ///   - step: steps made so far.
+    ///   - total: steps of the whole run.
+    package func begin(at step: Int, of total: Int) {
         totalSteps = total
         firstStep = step
         lastStep = step
@@ -44,39 +43,45 @@ package final class Reporter {
         lastReport = started
     }
 
-    func step(
-        _ outcome: StepOutcome<PretrainFigures>, state: RunState, stepsPerEpoch: Int, hasClassifier: Bool,
+    /// Counts the images of a step.
+    ///
+    /// - Parameter step: steps made so far, this one included.
+    /// - Returns: whether it is time for a line about it.
+    package func isDue(after images: Int, step: Int) -> Bool {
+        guard !isSilent else { return false }
+        imagesSinceReport += images
+        let isFirst = step == firstStep + 1
+        return isFirst
+            || ContinuousClock.now - lastReport >= (isTerminal ? Self.terminalInterval : Self.plainInterval)
+    }
+
+    /// A line about a step.
+    ///
+    /// - Parameters:
+    ///   - figures: what the run says of it; of their ranks, 0, 1, 3, 4, 8 and 9 are taken.
+    ///   - waited: seconds that this rank has waited for images so far.
+    package func step(
+        _ progress: some RunProgress, of stepsPerEpoch: Int, _ figures: [ProgressLine.Field], learningRate: Double,
         waited: Double
     ) {
-        guard !isSilent else { return }
-        imagesSinceReport += outcome.images
         let now = ContinuousClock.now
-        let isFirst = state.step == firstStep + 1
-        guard isFirst || now - lastReport >= (isTerminal ? Self.terminalInterval : Self.plainInterval) else { return }
         let seconds = (now - lastReport) / .seconds(1)
         let rate = Double(imagesSinceReport) / max(seconds, 1e-9)
-        let perStep = ((now - started) / .seconds(1)) / Double(max(state.step - firstStep, 1))
-        let remaining = perStep * Double(totalSteps - state.step)
-        let loss = state.configuration.loss
-        let figures = outcome.figures
-        let total = figures.reconstruction + loss.weight * figures.regularizer
-        let accuracy =
-            hasClassifier
-            ? String(format: "acc %4.1f%%", 100 * figures.correct / Double(outcome.images)) : nil
-        let fields: [ProgressLine.Field?] = [
-            .init("epoch \(state.epoch)", rank: 0), .init("step \(state.stepInEpoch)/\(stepsPerEpoch)", rank: 1),
-            .init(String(format: "loss %.4f", total), rank: 2),
-            .init(String(format: "mae %.4f", figures.reconstruction), rank: 5),
-            .init(String(format: "reg %.4f", figures.regularizer), rank: 6),
-            accuracy.map { .init($0, rank: 7) },
-            .init(String(format: "lr %.2e", outcome.learningRate), rank: 8),
-            .init(String(format: "%.0f images/s", rate), rank: 4), .init("ETA \(Self.time(remaining))", rank: 3),
-            .init(Self.wait((waited - waitedBefore) / max(seconds, 1e-9)), rank: 9),
-        ]
+        let perStep = ((now - started) / .seconds(1)) / Double(max(progress.step - firstStep, 1))
+        let remaining = perStep * Double(totalSteps - progress.step)
+        let fields =
+            [
+                .init("epoch \(progress.epoch)", rank: 0),
+                .init("step \(progress.stepInEpoch)/\(stepsPerEpoch)", rank: 1),
+            ] + figures + [
+                ProgressLine.Field(String(format: "lr %.2e", learningRate), rank: 8),
+                .init(String(format: "%.0f images/s", rate), rank: 4), .init("ETA \(Self.time(remaining))", rank: 3),
+                .init(Self.wait((waited - waitedBefore) / max(seconds, 1e-9)), rank: 9),
+            ]
         // A line that is wrapped cannot be renewed.
-        let text = ProgressLine(fields: fields.compactMap { $0 }).text(width: isTerminal ? width().map { $0 - 1 } : nil)
+        let text = ProgressLine(fields: fields).text(width: isTerminal ? width().map { $0 - 1 } : nil)
         lastReport = now
-        lastStep = state.step
+        lastStep = progress.step
         imagesSinceReport = 0
         waitedBefore = waited
         if isTerminal {
@@ -87,22 +92,18 @@ package final class Reporter {
         }
     }
 
-    /// - Parameter dataWait: the share of the time that went by waiting for images.
-    func epoch(_ line: LogLine, dataWait: Double) {
-        epochs = epochs.isEmpty ? [line] : [epochs[0], line]
-        let fields: [ProgressLine.Field?] = [
-            .init("epoch \(line.epoch) done", rank: 0), .init(String(format: "loss %.4f", line.trainLoss), rank: 1),
-            .init(String(format: "mae %.4f", line.trainLossMAE), rank: 5),
-            .init(String(format: "reg %.4f", line.trainLossReg), rank: 6),
-            line.trainAcc.map { .init(String(format: "online accuracy %.1f%%", 100 * $0), rank: 3) },
-            .init(String(format: "effective rank %.1f", line.effectiveRank), rank: 2),
-            line.alignment.map { .init(String(format: "alignment %.2f", $0), rank: 8) },
-            line.testLinear.map { .init(String(format: "test: linear %.1f%%", 100 * $0), rank: 9) },
-            line.testKNN.map { .init(String(format: "k-NN %.1f%%", 100 * $0), rank: 10) },
-            line.testRankMe.map { .init(String(format: "RankMe %.1f", $0), rank: 11) },
-            .init(String(format: "%.0f images/s", line.imagesPerSecond), rank: 4), .init(Self.wait(dataWait), rank: 7),
-        ]
-        say(ProgressLine(fields: fields.compactMap { $0 }).text(width: width()))
+    /// A line about an epoch.
+    ///
+    /// - Parameters:
+    ///   - record: of the ranks of its figures, 0, 4 and 7 are taken.
+    ///   - dataWait: the share of the time that went by waiting for images.
+    package func epoch(_ record: some EpochRecord, dataWait: Double) {
+        let fields =
+            [.init("epoch \(record.epoch) done", rank: 0)] + record.figures + [
+                ProgressLine.Field(String(format: "%.0f images/s", record.imagesPerSecond), rank: 4),
+                .init(Self.wait(dataWait), rank: 7),
+            ]
+        say(ProgressLine(fields: fields).text(width: width()))
         // What was done between epochs is no time of the next one's steps.
         (lastReport, imagesSinceReport) = (.now, 0)
     }

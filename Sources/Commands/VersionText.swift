@@ -1,10 +1,10 @@
-import BuildIdentity
-import Communication
-import Tensors
+internal import BuildIdentity
+internal import Communication
+internal import Tensors
 
 /// What `--version` prints: all that decides how this program computes, whatever it is asked to.
-enum VersionText {
-    static var text: String {
+package enum VersionText {
+    package static var text: String {
         """
         umae-dist \(BuildIdentity.version)
         commit    \(BuildIdentity.commit() ?? "unknown")
