@@ -1,4 +1,5 @@
 import Classification
+import Foundation
 import Layers
 import Models
 import Optimization
@@ -35,6 +36,25 @@ struct ClassifierWeightsTests {
         return (try SafetensorsFile(path: path), parameters)
     }
 
+    @Test("all of a pretrained encoder's shape is kept, and survives a file")
+    func shape() throws {
+        var encoder = VisionTransformerConfiguration()
+        (encoder.imageHeight, encoder.imageWidth, encoder.patchSize, encoder.channels) = (8, 12, 4, 2)
+        (encoder.embedDim, encoder.depth, encoder.heads, encoder.mlpRatio) = (20, 3, 5, 2.5)
+        (encoder.qkvBias, encoder.normEpsilon, encoder.clsPosition) = (false, 1e-5, false)
+        var c = ClassifierConfiguration(of: encoder, classes: 4)
+        (c.pooling, c.dropPath) = (.cls, 0.2)
+        encoder.positions = .learned
+        encoder.feature = .clsOnce
+        #expect(c.encoder == encoder)
+        #expect(try JSONDecoder().decode(ClassifierConfiguration.self, from: JSONEncoder().encode(c)) == c)
+        // A class token without a position has none from scratch either.
+        let model = model(c)
+        #expect(values(model, "pos_embed").prefix(20).allSatisfy { $0 == 0 })
+        #expect(values(model, "pos_embed").dropFirst(20).contains { $0 != 0 })
+        #expect(!model.parameters.specifications.contains { $0.name.hasSuffix("qkv.bias") })
+    }
+
     @Test("the head begins with nearly nothing, and fc_norm as it is made")
     func initialization() {
         let model = model()
@@ -45,11 +65,15 @@ struct ClassifierWeightsTests {
         #expect(values(model, "fc_norm.weight").allSatisfy { $0 == 1 })
     }
 
-    @Test("the encoder is pretraining's; head and fc_norm stay", arguments: ClassifierConfiguration.Pooling.allCases)
-    func fromPretraining(pooling: ClassifierConfiguration.Pooling) throws {
+    @Test(
+        "the encoder is pretraining's, fc_norm too where it had one; the head stays",
+        arguments: ClassifierConfiguration.Pooling.allCases, VisionTransformerConfiguration.Feature.allCases)
+    func fromPretraining(
+        pooling: ClassifierConfiguration.Pooling, feature: VisionTransformerConfiguration.Feature
+    ) throws {
         let directory = try TemporaryDirectory()
         var encoder = ClassificationFixture.configuration(pooling).encoder
-        encoder.feature = .cls
+        encoder.feature = feature
         encoder.finalNorm = true
         let (file, parameters) = try pretrained(encoder, in: directory)
         let (model, before) = (
@@ -58,7 +82,7 @@ struct ClassifierWeightsTests {
         try model.loadEncoder(from: file)
         for specification in model.parameters.specifications {
             let name = specification.name
-            let isOwn = name.hasPrefix("head.") || name.hasPrefix("fc_norm.")
+            let isOwn = name.hasPrefix("head.") || (name.hasPrefix("fc_norm.") && feature != .pooled)
             #expect(
                 values(model, name) == (isOwn ? values(before, name) : parameters[name].value.array), "\(name)")
         }

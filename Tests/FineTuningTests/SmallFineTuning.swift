@@ -7,6 +7,7 @@ import ImageCodecs
 import ImageData
 import ImageSources
 import Layers
+import Models
 import Runs
 import Tensors
 import TestSupport
