@@ -229,7 +229,7 @@ let package = Package(
             "FineTuningTests",
             [
                 "Checkpoints", "Classification", "Communication", "DataParallel", "Evaluation", "FineTuning", "ImageArrays",
-                "ImageCodecs", "ImageData", "ImageSources", "Layers", "Runs", "Safetensors", "Tensors", "TestSupport",
+                "ImageCodecs", "ImageData", "ImageSources", "Layers", "Models", "Runs", "Safetensors", "Tensors", "TestSupport",
                 "TrainingRuns",
             ]),
         tests(
