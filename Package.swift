@@ -137,7 +137,8 @@ let package = Package(
         module(
             "Measurement",
             [
-                "Checkpoints", "Communication", "CVectorKernels", "DataParallel", "Host", "Augmentation", "ImageArrays",
+                "Checkpoints", "Communication", "CVectorKernels", "DataParallel", "Evaluation", "Host", "Augmentation",
+                "ImageArrays",
                 "ImageSources",
                 "ImageCodecs", "ImageData", "Layers",
                 "Models",
@@ -228,8 +229,9 @@ let package = Package(
         tests(
             "FineTuningTests",
             [
-                "Checkpoints", "Classification", "Communication", "DataParallel", "Evaluation", "FineTuning", "ImageArrays",
-                "ImageCodecs", "ImageData", "ImageSources", "Layers", "Models", "Runs", "Safetensors", "Tensors", "TestSupport",
+                "Checkpoints", "Classification", "Communication", "DataParallel", "Evaluation", "FineTuning",
+                "ImageArrays", "ImageCodecs", "ImageData", "ImageSources", "Layers", "Models", "Runs", "Safetensors",
+                "Tensors", "TestSupport",
                 "TrainingRuns",
             ]),
         tests(
@@ -263,7 +265,8 @@ let package = Package(
         tests(
             "ImageDataTests",
             [
-                "Augmentation", "Datasets", "ImageArrays", "ImageFiles", "ImageShards", "ImageSources", "ImageCodecs",
+                "AllocationCounter", "Augmentation", "Datasets", "ImageArrays", "ImageFiles", "ImageShards",
+                "ImageSources", "ImageCodecs",
                 "ImageData", "Tensors", "TestSupport",
             ]),
         tests("LayersTests", ["Layers", "Tensors"]),

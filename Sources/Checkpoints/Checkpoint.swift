@@ -98,7 +98,8 @@ enum StateCoding {
             guard var complete = try JSONSerialization.jsonObject(with: Data(encoded)) as? [String: Any],
                 let found = try JSONSerialization.jsonObject(with: saved) as? [String: Any]
             else { throw CocoaError(.coderReadCorrupt) }
-            for key in required { complete[key] = nil }
+            // What stands below one that is there may be incomplete all the same.
+            for key in required where found[key] == nil { complete[key] = nil }
             let data = try JSONSerialization.data(withJSONObject: overlaid(complete, found))
             return try decoder().decode(State.self, from: data)
         }

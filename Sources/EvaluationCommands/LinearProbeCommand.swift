@@ -53,8 +53,7 @@ package struct LinearProbeCommand: WorldCommand {
         let resources = try options.resources(in: world)
         let subject = try options.open(checkpoint, on: resources)
         let wanted = try world.agree {
-            probe == .linear
-                ? try features.features(of: subject) : [try features.feature(of: subject, for: "--probe logistic")]
+            try features.features(of: subject)
         }
         let images = try subject.labelledImages()
         if !json {
@@ -63,7 +62,7 @@ package struct LinearProbeCommand: WorldCommand {
         }
         let report =
             switch probe {
-            case .logistic: try logistic(wanted[0], of: subject, on: images)
+            case .logistic: try logistic(wanted, of: subject, on: images)
             case .linear: try linear(wanted, of: subject, on: images, reporter)
             }
         guard world.rank == 0 else { return ExitCode.done }
@@ -73,15 +72,15 @@ package struct LinearProbeCommand: WorldCommand {
 
     /// Collective.
     private func logistic(
-        _ feature: ImageFeature, of subject: EvaluationSubject, on images: LabelledImages
+        _ wanted: [ImageFeature], of subject: EvaluationSubject, on images: LabelledImages
     ) throws -> ProbeReport {
         let (world, team) = (subject.resources.communicator, subject.resources.team)
         let transform = subject.transform(for: images.all)
-        let training = try subject.features([feature], of: images.training, by: transform)
-        let test = try subject.features([feature], of: images.test, by: transform)
+        let training = try subject.features(wanted, of: images.training, by: transform)
+        let test = try subject.features(wanted, of: images.test, by: transform)
+        let probe = LinearProbe(penalties: l2.map { [$0] } ?? LinearProbe.usualPenalties)
         return ProbeReport(
-            try LinearProbe(penalties: l2.map { [$0] } ?? LinearProbe.usualPenalties).run(
-                feature, training: training, test: test, in: world, team))
+            try wanted.map { ($0, try probe.run($0, training: training, test: test, in: world, team)) })
     }
 
     /// Collective.
@@ -115,7 +114,7 @@ package struct LinearProbeCommand: WorldCommand {
         let found = try probe.heads.classifiers().map { head, classifier in
             (head, try ClassificationAccuracy(of: classifier, on: test, head.feature, in: world, team))
         }
-        return ProbeReport(found, blr: configuration.baseRates)
+        return ProbeReport(found)
     }
 
     /// On features that are taken once, or on images that are seen anew in every epoch. Collective.
@@ -131,7 +130,8 @@ package struct LinearProbeCommand: WorldCommand {
             return ProbeTraining(configuration, on: features, wanted, classes: classes, in: world, team, plan: plan)
         }
         let loader = try subject.augmented(
-            images.training, by: .crop(RandomResizedCrop()), batch: configuration.batch, seed: configuration.seed,
+            images.training, by: .crop(RandomResizedCrop(scale: 0.08...1, retries: false)), batch: configuration.batch,
+            seed: configuration.seed,
             from: epoch, workers: training.numWorkers)
         let encoder = try subject.encoder(
             images: loader.division.microBatch, lookingBehind: wanted.map(\.block).max() ?? 0)

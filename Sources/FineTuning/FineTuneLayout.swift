@@ -67,7 +67,8 @@ package struct FineTuneLayout {
             options: options, team: team, memory: memory)
         let optimizer = AdamW(
             values: model.parameters.values,
-            tensors: model.parameterGroups(layerDecay: c.classification.layerDecay),
+            tensors: model.parameterGroups(
+                layerDecay: c.classification.layerDecay, decaysAll: c.update.optimizer.decaysAll),
             owned: update.gradientExchange.owned(
                 count: model.parameters.values.count, rank: world.rank, ranks: world.size),
             configuration: update.optimizer, plan: memory)

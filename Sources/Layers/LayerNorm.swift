@@ -1,14 +1,16 @@
 package import Tensors
 internal import CVectorKernels
 
-/// Layer normalisation over the last axis, ε = 1e-6 as in ViT and MAE (Ba, Kiros and Hinton 2016).
+/// Layer normalisation over the last axis (Ba, Kiros and Hinton 2016).
 package struct LayerNorm: Sendable {
-    package static let epsilon: Float = 1e-6
+    /// ε of ViT and MAE.
+    package static let usualEpsilon = 1e-6
 
     /// γ [1, D]
     package let weight: Parameter
     /// β [1, D]
     package let bias: Parameter
+    private let epsilon: Float
 
     /// What backward needs: the normalised input and each row's reciprocal standard deviation. The input itself, which
     /// is fp32, need not be kept.
@@ -23,7 +25,8 @@ package struct LayerNorm: Sendable {
         }
     }
 
-    package init(_ parameters: ParameterSet, _ name: String) {
+    package init(_ parameters: ParameterSet, _ name: String, epsilon: Double = usualEpsilon) {
+        self.epsilon = Float(epsilon)
         weight = parameters["\(name).weight"]
         bias = parameters["\(name).bias"]
     }
@@ -43,7 +46,7 @@ package struct LayerNorm: Sendable {
             unsafe umae_layernorm_forward(
                 y.element.kernel, x.rows(range).pointer, x.stride, weight.value.pointer, bias.value.pointer,
                 y.rows(range).pointer, y.stride, hat.rows(range).pointer, hat.stride,
-                kept.rstd.columns(range).pointer, range.count, x.columns, Self.epsilon)
+                kept.rstd.columns(range).pointer, range.count, x.columns, epsilon)
         }
     }
 

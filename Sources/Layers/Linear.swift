@@ -4,8 +4,8 @@ package import Tensors
 package struct Linear: Sendable {
     /// [outFeatures, inFeatures]
     package let weight: Parameter
-    /// [1, outFeatures]
-    package let bias: Parameter
+    /// [1, outFeatures]; nil for a layer without one.
+    package let bias: Parameter?
     /// Wᵀ [inFeatures, outFeatures], as forward reads it.
     private let forwardFactor: PackedOperand
     /// W [outFeatures, inFeatures], as the gradient of the input reads it; nil where nobody asks for that.
@@ -18,11 +18,12 @@ package struct Linear: Sendable {
     ///   - space: where the weights are packed for each product; nil to keep them packed, so that `pack` is called once
     ///     per change of them.
     package init(
-        _ parameters: ParameterSet, _ name: String, _ element: ElementType, hasInputGradient: Bool = true,
+        _ parameters: ParameterSet, _ name: String, _ element: ElementType, hasBias: Bool = true,
+        hasInputGradient: Bool = true,
         packing space: PackingSpace? = nil, plan: MemoryPlan
     ) {
         weight = parameters["\(name).weight"]
-        bias = parameters["\(name).bias"]
+        bias = hasBias ? parameters["\(name).bias"] : nil
         func factor(_ name: String, _ rows: Int, _ columns: Int) -> PackedOperand {
             if let space { return PackedOperand(rows: rows, columns: columns, element, in: space) }
             return PackedOperand(name, rows: rows, columns: columns, element, plan: plan)
@@ -49,11 +50,11 @@ package struct Linear: Sendable {
         return PackingSpace("weights of a layer", bytes: bytes.reduce(0, max), .workspace, plan: plan)
     }
 
-    package static func specifications(_ name: String, inFeatures: Int, outFeatures: Int) -> [ParameterSpecification] {
-        [
-            ParameterSpecification("\(name).weight", [outFeatures, inFeatures], .xavierUniform),
-            ParameterSpecification("\(name).bias", [outFeatures], .zeros),
-        ]
+    package static func specifications(
+        _ name: String, inFeatures: Int, outFeatures: Int, hasBias: Bool = true
+    ) -> [ParameterSpecification] {
+        let weight = ParameterSpecification("\(name).weight", [outFeatures, inFeatures], .xavierUniform)
+        return hasBias ? [weight, ParameterSpecification("\(name).bias", [outFeatures], .zeros)] : [weight]
     }
 
     /// Scratch memory for a layer of these sizes.
@@ -110,7 +111,7 @@ package struct Linear: Sendable {
     private func product(of x: Operand, in context: LayerContext) -> MatrixProduct {
         if sharesPacking { forwardFactor.pack(weight.value, transposed: true, by: context.member) }
         var product = MatrixProduct(x, .packed(forwardFactor))
-        product.bias = bias.value
+        product.bias = bias?.value
         return product
     }
 
@@ -119,7 +120,7 @@ package struct Linear: Sendable {
         var product = MatrixProduct(dY, transposeA: true, .operand(x, transposed: false))
         product.result = weight.gradient
         product.residual = context.addsToWeightGradients ? weight.gradient : nil
-        product.sumsOfA = bias.gradient
+        product.sumsOfA = bias?.gradient
         product.run(by: context.member, scratch: context.scratch)
     }
 

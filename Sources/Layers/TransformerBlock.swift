@@ -19,11 +19,19 @@ package struct TransformerBlock: Sendable {
         package var heads: Int
         package var width: Int
         package var hiddenWidth: Int
+        /// Whether queries, keys and values have biases.
+        package var qkvBias: Bool
+        /// ε of its norms.
+        package var normEpsilon: Double
 
-        package init(heads: Int, width: Int, hiddenWidth: Int) {
+        package init(
+            heads: Int, width: Int, hiddenWidth: Int, qkvBias: Bool = true, normEpsilon: Double = LayerNorm.usualEpsilon
+        ) {
             self.heads = heads
             self.width = width
             self.hiddenWidth = hiddenWidth
+            self.qkvBias = qkvBias
+            self.normEpsilon = normEpsilon
         }
     }
 
@@ -32,14 +40,14 @@ package struct TransformerBlock: Sendable {
         _ parameters: ParameterSet, _ name: String, _ shape: Shape, _ element: ElementType,
         packing space: PackingSpace? = nil, plan: MemoryPlan
     ) {
-        func linear(_ part: String) -> Linear {
-            Linear(parameters, "\(name).\(part)", element, packing: space, plan: plan)
+        func linear(_ part: String, hasBias: Bool = true) -> Linear {
+            Linear(parameters, "\(name).\(part)", element, hasBias: hasBias, packing: space, plan: plan)
         }
-        norm1 = LayerNorm(parameters, "\(name).norm1")
-        qkv = linear("attn.qkv")
+        norm1 = LayerNorm(parameters, "\(name).norm1", epsilon: shape.normEpsilon)
+        qkv = linear("attn.qkv", hasBias: shape.qkvBias)
         attention = Attention(heads: shape.heads, width: shape.width)
         proj = linear("attn.proj")
-        norm2 = LayerNorm(parameters, "\(name).norm2")
+        norm2 = LayerNorm(parameters, "\(name).norm2", epsilon: shape.normEpsilon)
         fc1 = linear("mlp.fc1")
         fc2 = linear("mlp.fc2")
     }
@@ -73,9 +81,11 @@ package struct TransformerBlock: Sendable {
 
     package var linearLayers: [Linear] { [qkv, proj, fc1, fc2] }
 
-    package static func specifications(_ name: String, width: Int, hiddenWidth: Int) -> [ParameterSpecification] {
-        LayerNorm.specifications("\(name).norm1", width: width)
-            + Linear.specifications("\(name).attn.qkv", inFeatures: width, outFeatures: 3 * width)
+    package static func specifications(_ name: String, _ shape: Shape) -> [ParameterSpecification] {
+        let (width, hiddenWidth) = (shape.width, shape.hiddenWidth)
+        return LayerNorm.specifications("\(name).norm1", width: width)
+            + Linear.specifications(
+                "\(name).attn.qkv", inFeatures: width, outFeatures: 3 * width, hasBias: shape.qkvBias)
             + Linear.specifications("\(name).attn.proj", inFeatures: width, outFeatures: width)
             + LayerNorm.specifications("\(name).norm2", width: width)
             + Linear.specifications("\(name).mlp.fc1", inFeatures: width, outFeatures: hiddenWidth)

@@ -15,7 +15,7 @@ extension MaskedAutoencoderConfiguration {
         return ForwardFLOPs(
             patchEmbed: encoder.patchEmbedFlops,
             encoderBlock: encoder.blockShape.flops(tokens: encoderTokens),
-            decoderEmbed: productFlops(Double(encoderTokens), width, decoderWidth),
+            decoderEmbed: !decoderEmbed ? 0 : productFlops(Double(encoderTokens), width, decoderWidth),
             decoderBlock: decoderShape.flops(tokens: decoderTokens),
             decoderPred: productFlops(Double(decoderTokens), decoderWidth, Double(encoder.patchValues)))
     }

@@ -9,6 +9,8 @@ package final class AdamW: Optimizer {
         package var beta2: Double
         package var epsilon: Double
         package var weightDecay: Double
+        /// Whether tensors of one dimension and biases decay too.
+        package var decaysAll = false
 
         /// MAE's: β (0.9, 0.95), ε 1e-8.
         package init(beta1: Double = 0.9, beta2: Double = 0.95, epsilon: Double = 1e-8, weightDecay: Double = 0.05) {

@@ -30,6 +30,14 @@ package struct ModelOptions: ParsableArguments {
     @Option(help: "Position embeddings: sincos (fixed) or learned (default: the preset's).")
     package var posEmbed: VisionTransformerConfiguration.Positions?
 
+    @Flag(inversion: .prefixedNo, help: "Biases of queries, keys and values.") package var qkvBias = true
+    @Option(help: "ε of all norms.") package var normEps = 1e-6
+    @Flag(inversion: .prefixedNo, help: "A position of the class token's own, where positions are learned.")
+    package var clsPosition = true
+    @Flag(inversion: .prefixedNo, help: "A layer from the encoder's width to the decoder's.")
+    package var decoderEmbed = true
+    @Flag(inversion: .prefixedNo, help: "A norm before pixels are predicted.") package var decoderNorm = true
+
     @Option(
         help: """
             Feature of the uniformity loss: cls (class token, final norm applied twice as in the public code), \
@@ -77,6 +85,11 @@ extension ModelOptions: ConfiguringOptions {
             FlagBinding("--mlp-ratio", \.mlpRatio, \.mlpRatio, .above(0, most: 64)),
             FlagBinding("--mask-ratio", \.maskRatio, \.maskRatio, share),
             FlagBinding("--norm-pix-loss", \.normPixLoss, \.normPixLoss),
+            FlagBinding("--qkv-bias", \.qkvBias, \.qkvBias),
+            FlagBinding("--norm-eps", \.normEps, \.normEpsilon, .above(0, most: 1)),
+            FlagBinding("--cls-position", \.clsPosition, \.clsPosition),
+            FlagBinding("--decoder-embed", \.decoderEmbed, \.decoderEmbed),
+            FlagBinding("--decoder-norm", \.decoderNorm, \.decoderNorm),
             FlagBinding("--pos-embed", \.posEmbed, \.positions),
             FlagBinding("--feature", \.feature, \.feature),
         ]

@@ -1,6 +1,6 @@
 package import ArgumentParser
 internal import Communication
-internal import Optimization
+package import Optimization
 internal import Regularizers
 package import Settings
 package import TrainingRuns
@@ -30,7 +30,14 @@ package struct OptimisationOptions<Defaults: OptimisationDefaults>: ParsableArgu
     @Option(help: "Learning rate, instead of --blr.") package var lr: Double?
     @Option(help: "Lowest learning rate of the cosine.") package var minLr = Defaults.minimumLearningRate
     @Option(help: "Epochs of linear warm-up.") package var warmupEpochs = Defaults.warmupEpochs
+    @Option(
+        help: """
+            When the rate changes: steps (at each, the cosine after the warm-up, as in MAE) or epochs (at each, the smaller of \
+            warm-up and a cosine over all epochs, as in IcarusWizard/MAE).
+            """)
+    package var lrSchedule = LearningRateSchedule.Kind.steps
     @Option(help: "AdamW weight decay; none on tensors of one dimension.") package var weightDecay = 0.05
+    @Flag(inversion: .prefixedNo, help: "Weight decay on tensors of one dimension too.") package var decayAll = false
     @Option(help: "Clip the gradient to this norm (default: none).") package var clipGrad: Double?
     @Option(help: "First epoch, counted from 0; --resume knows it by itself.") package var startEpoch = 0
 
@@ -61,6 +68,8 @@ extension OptimisationOptions: ConfiguringOptions {
             FlagBinding("--min-lr", \.minLr, \.schedule.minimumLearningRate, .atLeast(0)),
             FlagBinding("--warmup-epochs", \.warmupEpochs, \.schedule.warmupEpochs, .atLeast(0)),
             FlagBinding("--weight-decay", \.weightDecay, \.update.optimizer.weightDecay, .atLeast(0)),
+            FlagBinding("--decay-all", \.decayAll, \.update.optimizer.decaysAll),
+            FlagBinding("--lr-schedule", \.lrSchedule, \.schedule.lrSchedule),
             FlagBinding("beta1 of AdamW", text: { "\($0.update.optimizer.beta1)" }),
             FlagBinding("beta2 of AdamW", text: { "\($0.update.optimizer.beta2)" }),
             FlagBinding("epsilon of AdamW", text: { "\($0.update.optimizer.epsilon)" }),
@@ -76,3 +85,5 @@ extension OptimisationOptions: ConfiguringOptions {
         ]
     }
 }
+
+extension LearningRateSchedule.Kind: ExpressibleByArgument {}

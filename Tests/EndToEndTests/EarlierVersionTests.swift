@@ -50,6 +50,18 @@ struct EarlierVersionTests {
         #expect(state.contains("\"dataIdentity\"") && state.contains("\"mean\"") && !state.contains("dataFingerprint"))
     }
 
+    /// Settings that came later stand below one that every version has written.
+    @Test("features of such a checkpoint are evaluated")
+    func isEvaluated() throws {
+        let folder = try TemporaryDirectory()
+        let run = try copyOfRun(in: folder)
+        let result = try Program.run([
+            "knn", run, "--data-path", "synthetic", "--neighbors", "1", "--mean", "0.5", "--std", "0.25", "--threads",
+            "1",
+        ])
+        #expect(result.exitCode == 0 && result.output.contains("k-NN     k = 1"), "\(result.errors)")
+    }
+
     @Test("other images than those of the earlier version's run are noticed")
     func otherImages() throws {
         let folder = try TemporaryDirectory()

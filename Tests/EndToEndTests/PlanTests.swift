@@ -142,7 +142,7 @@ struct PlanTests {
         "a recipe is found by its name, from the directory of the checkout and from elsewhere, its flags read in layers"
     )
     func recipeByName() throws {
-        let flags = Self.given + ["--recipe", "imagenet1k-vit-b", "--nodes", "1,2,4,...,1024"]
+        let flags = Self.given + ["--recipe", "imagenet1k-vit-b-mae", "--nodes", "1,2,4,...,1024"]
         let elsewhere = try TemporaryDirectory()
         let document = try plan(flags, directory: elsewhere.path)
         #expect(document.model == "mae_vit_base_patch16" && document.images == 1_281_167)

@@ -56,7 +56,8 @@ struct FiniteDifferenceTests {
     @Test("transformer block, and one whose branches have factors", arguments: [1, 3], [false, true])
     func block(threads: Int, hasFactors: Bool) throws {
         let bench = try LayerBench(
-            TransformerBlock.specifications("b", width: 8, hiddenWidth: 20), rows: 10, threads: threads,
+            TransformerBlock.specifications("b", TransformerBlock.Shape(heads: 2, width: 8, hiddenWidth: 20)), rows: 10,
+            threads: threads,
             scratchBytes: 1 << 20)
         let shape = TransformerBlock.Shape(heads: 2, width: 8, hiddenWidth: 20)
         let layer = TransformerBlock(bench.parameters, "b", shape, .float32, plan: bench.plan)

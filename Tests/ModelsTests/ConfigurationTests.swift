@@ -68,9 +68,10 @@ struct ConfigurationTests {
 
     /// As every checkpoint's state.json has it.
     private static let saved = """
-        {"channels":2,"decoderDepth":3,"decoderEmbedDim":12,"decoderHeads":1,"depth":4,"embedDim":24,
-        "feature":"cls-once","heads":6,"imageHeight":8,"imageWidth":16,"maskRatio":0.625,"mlpRatio":2.5,
-        "normPixLoss":false,"patchSize":4,"positions":"learned"}
+        {"channels":2,"clsPosition":false,"decoderDepth":3,"decoderEmbed":false,"decoderEmbedDim":12,"decoderHeads":1,
+        "decoderNorm":false,"depth":4,"embedDim":24,"feature":"cls-once","heads":6,"imageHeight":8,"imageWidth":16,
+        "maskRatio":0.625,"mlpRatio":2.5,"normEpsilon":0.5,"normPixLoss":false,"patchSize":4,"positions":"learned",
+        "qkvBias":false}
         """
 
     @Test("values of encoder and decoder are saved side by side, none missing and none more")
@@ -82,6 +83,8 @@ struct ConfigurationTests {
         (expected.positions, expected.feature) = (.learned, .clsOnce)
         (expected.decoderEmbedDim, expected.decoderDepth, expected.decoderHeads) = (12, 3, 1)
         (expected.maskRatio, expected.normPixLoss) = (0.625, false)
+        (expected.qkvBias, expected.clsPosition, expected.normEpsilon) = (false, false, 0.5)
+        (expected.decoderEmbed, expected.decoderNorm) = (false, false)
         #expect(c == expected)
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys

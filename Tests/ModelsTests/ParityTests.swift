@@ -62,6 +62,16 @@ struct ParityTests {
         Case(
             "plain", size: (16, 8), patch: 4, channels: 3, encoder: (16, 2, 2), decoder: (12, 2, 2),
             adjust: { _, loss in loss.regularizer.kind = .none }),
+        Case(
+            "bare", size: (8, 8), patch: 2, channels: 3, encoder: (12, 2, 3), decoder: (12, 2, 3),
+            adjust: { model, loss in
+                model.normPixLoss = false
+                model.positions = .learned
+                model.feature = .clsOnce
+                (model.qkvBias, model.clsPosition, model.normEpsilon) = (false, false, 1e-5)
+                (model.decoderEmbed, model.decoderNorm) = (false, false)
+                loss.lamb = 0.2
+            }),
     ]
 
     /// fp32 against a double-precision reference rounded to fp32.

@@ -30,6 +30,10 @@ struct ConfigurationTextTests {
         }
     }
 
+    private static let switches: Set<String> = [
+        "normPixLoss", "shardsOptimizer", "qkvBias", "clsPosition", "decoderEmbed", "decoderNorm", "decaysAll",
+    ]
+
     private static func changed(_ object: [String: Any], _ path: ArraySlice<String>) -> [String: Any] {
         var object = object
         guard let key = path.first else { return object }
@@ -43,11 +47,11 @@ struct ConfigurationTextTests {
                 uniqueKeysWithValues: [
                     ("fp32", "bf16"), ("sincos", "learned"), ("cls", "pooled"), ("spectral", "koleo"),
                     ("auto", "direct"), ("mae", "crop"), ("ignore", "apply"),
-                    ("exact", "reference"), ("effective", "micro"), ("none", "skip"),
+                    ("steps", "epochs"), ("exact", "reference"), ("effective", "micro"), ("none", "skip"),
                 ])
             let others = ["exchange": "gather", "fidelity": "fast"]
             object[key] = others[key] ?? words[text] ?? text + "x"
-        case let number as NSNumber where key == "normPixLoss" || key == "shardsOptimizer":
+        case let number as NSNumber where switches.contains(key):
             object[key] = !number.boolValue
         case let number as NSNumber: object[key] = number.doubleValue + 1
         case let numbers as [NSNumber]: object[key] = numbers.map { $0.doubleValue + 0.125 }

@@ -19,7 +19,8 @@ struct ConfigurationCodingTests {
             "exif", "fidelity",
             "gradientExchange",
             "learningRate",
-            "loss", "minimumLearningRate", "model", "optimizer", "precision", "replicaCheckEvery", "seed", "spikeGuard",
+            "loss", "lrSchedule", "minimumLearningRate", "model", "optimizer", "precision", "replicaCheckEvery", "seed",
+            "spikeGuard",
             "spikeThreshold", "startEpoch", "syntheticImages", "warmupEpochs",
         ]
         #expect(object.keys.sorted() == keys)

@@ -47,12 +47,13 @@ def measure(case: Case, setup: Setup, steps: int, python: str | None) -> dict[st
     """What `umae-dist bench --json` or `pytorch_worker.py` says of training steps."""
     if setup.program == OURS:
         return run_json([
-            "mpirun", "-n", str(setup.ranks), *_placement(setup.ranks, setup.threads), PROGRAM, "bench", "--json",
+            "mpirun", "-n", str(setup.ranks), *_placement(setup.ranks, setup.threads), PROGRAM, "bench", "--json", "--work", case.work,
             *case.flags, "--batch-size", str(case.batch // setup.ranks), "--threads", str(setup.threads),
             "--precision", setup.precision, "--steps", str(steps), "--warmup-steps", "2",
         ])
     assert python
-    return launch(python, "train", setup, case.flags, batch=case.batch, steps=steps)
+    task = {"pretraining": "train", "features": "features", "fine-tuning": "finetune"}[case.work]
+    return launch(python, task, setup, case.flags, batch=case.batch, steps=steps)
 
 
 def build() -> None:

@@ -82,6 +82,37 @@ class MaskedAutoencoder(nn.Module):
         return (loss * mask).sum() / mask.sum(), self.norm(latent[:, :1])[:, 0]
 
 
+class Classifier(nn.Module):
+    """The encoder on whole images: their features [N, D], or, fine-tuned, what classes they are [N, C].
+
+    As facebookresearch/mae fine-tunes: the mean of the patch tokens through a norm, a linear layer, and branches that are
+    dropped, more of them in later blocks.
+    """
+
+    def __init__(self, model: dict, classes: int = 0, drop_path: float = 0.0) -> None:
+        super().__init__()
+        norm = partial(nn.LayerNorm, eps=1e-6)
+        width, depth = model["embed_dim"], model["depth"]
+        self.patch_embed = PatchEmbed(image_size(model), model["patch_size"], model["in_chans"], width)
+        self.cls_token = nn.Parameter(torch.randn(1, 1, width) * 0.02)
+        self.pos_embed = nn.Parameter(torch.randn(1, 1 + self.patch_embed.num_patches, width) * 0.02)
+        self.blocks = nn.ModuleList(
+            Block(width, model["num_heads"], model["mlp_ratio"], qkv_bias=True, norm_layer=norm,
+                  drop_path=drop_path * index / max(depth - 1, 1)) for index in range(depth))
+        self.norm = norm(width)
+        self.head = nn.Linear(width, classes) if classes else None
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Of `images` [N, C, H, W]."""
+        x = self.patch_embed(images)
+        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1) + self.pos_embed
+        for block in self.blocks:
+            x = block(x)
+        if self.head is None:
+            return self.norm(x)[:, 0]
+        return self.head(self.norm(x[:, 1:].mean(1)))
+
+
 def uniformity(features: Tensor) -> Tensor:
     """The mean squared similarity over all pairs of the global batch."""
     z = normalize(features.float())

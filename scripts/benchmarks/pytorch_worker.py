@@ -18,7 +18,7 @@ if OPTIONS["bind"]:
 # pylint: disable=wrong-import-position, import-outside-toplevel
 import torch
 import torch.distributed
-from pytorch_umae import MaskedAutoencoder, image_size, uniformity
+from pytorch_umae import Classifier, MaskedAutoencoder, image_size, uniformity
 
 
 def adamw(model: torch.nn.Module, implementation: str) -> torch.optim.Optimizer:
@@ -99,12 +99,55 @@ def train() -> dict[str, float]:
         optimizer.zero_grad(set_to_none=True)
         losses.append(total.item())
 
+    return timed(step) | {"loss": losses[-1]}
+
+
+def timed(step: Callable[[], object]) -> dict[str, float]:
+    """What is said of a step: the slowest rank's median."""
     largest = torch.tensor([median_seconds(step, 3, OPTIONS["steps"]), peak_resident_bytes()], dtype=torch.float64)
     if RANKS > 1:
         torch.distributed.all_reduce(largest, torch.distributed.ReduceOp.MAX)
     seconds, memory = largest.tolist()
     return {"images_per_second": BATCH / seconds, "seconds_per_step": seconds, "peak_memory_bytes": int(memory),
-            "loss": losses[-1], "torch": torch.__version__}
+            "torch": torch.__version__}
+
+
+def features() -> dict[str, float]:
+    """Seconds of the encoder on whole images. Weights are bf16 beforehand, where that is the precision."""
+    if RANKS > 1:
+        torch.distributed.init_process_group("gloo")
+    kind = torch.bfloat16 if OPTIONS["precision"] == "bf16" else torch.float32
+    model = Classifier(MODEL).to(kind).eval()
+    if OPTIONS["compiles"]:
+        model = torch.compile(model)
+    images = torch.randn(BATCH // RANKS, MODEL["in_chans"], *image_size(MODEL)).to(kind)
+
+    def step() -> None:
+        with torch.inference_mode():
+            model(images)
+
+    return timed(step)
+
+
+def finetune() -> dict[str, float]:
+    """Seconds of a step of fine-tuning: smoothed labels of 1000 classes, branches dropped, AdamW."""
+    torch.manual_seed(0)
+    model = Classifier(MODEL, classes=1000, drop_path=0.1)
+    optimizer = adamw(model, OPTIONS["optimizer"])
+    trained = replicated(model)
+    if OPTIONS["compiles"]:
+        trained = torch.compile(trained)
+    images = torch.randn(BATCH // RANKS, MODEL["in_chans"], *image_size(MODEL))
+    labels = torch.randint(1000, (len(images),))
+
+    def step() -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=OPTIONS["precision"] == "bf16"):
+            logits = trained(images)
+        torch.nn.functional.cross_entropy(logits.float(), labels, label_smoothing=0.1).backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return timed(step)
 
 
 def write() -> dict[str, float]:
@@ -148,7 +191,7 @@ def compare() -> dict[str, float]:
 
 
 torch.set_num_threads(THREADS)
-RESULT = {task.__name__: task for task in (optimizers, train, write, compare)}[OPTIONS["task"]]()
+RESULT = {task.__name__: task for task in (optimizers, train, features, finetune, write, compare)}[OPTIONS["task"]]()
 if RANKS > 1:
     torch.distributed.destroy_process_group()
 if RANK == 0:

@@ -27,18 +27,21 @@ extension ByteCanvas {
         let (dx, dy) = (x - 0.5 - left, y - 0.5 - top)
         let (column, row) = (Int(left), Int(top))
         // Beyond the border are the pixels of the border.
-        let c0 = max(column - 1, 0)
-        let c1 = max(column, 0)
-        let c2 = min(column + 1, width - 1)
-        let c3 = min(column + 2, width - 1)
-        func line(_ row: Int) -> Double {
-            let first = min(max(row, 0), height - 1) * width
-            return Self.cubic(
-                Double(plane[first + c0]), Double(plane[first + c1]), Double(plane[first + c2]),
-                Double(plane[first + c3]), dx)
-        }
-        let value = Self.cubic(line(row - 1), line(row), line(row + 1), line(row + 2), dy)
-        return UInt8(min(max(value, 0), 255))
+        let columns = (max(column - 1, 0), max(column, 0), min(column + 1, width - 1), min(column + 2, width - 1))
+        let v1 = Self.cubic(plane, from: max(row - 1, 0) * width, columns, dx)
+        let v2 = Self.cubic(plane, from: max(row, 0) * width, columns, dx)
+        let v3 = Self.cubic(plane, from: min(row + 1, height - 1) * width, columns, dx)
+        let v4 = Self.cubic(plane, from: min(row + 2, height - 1) * width, columns, dx)
+        return UInt8(min(max(Self.cubic(v1, v2, v3, v4, dy), 0), 255))
+    }
+
+    /// Within the line that begins at `first`.
+    private static func cubic(
+        _ plane: Span<UInt8>, from first: Int, _ columns: (Int, Int, Int, Int), _ d: Double
+    ) -> Double {
+        cubic(
+            Double(plane[first + columns.0]), Double(plane[first + columns.1]), Double(plane[first + columns.2]),
+            Double(plane[first + columns.3]), d)
     }
 
     /// Between the second and the third of four values. The order of operations is Pillow's: another one rounds differently,

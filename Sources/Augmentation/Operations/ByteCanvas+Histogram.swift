@@ -47,8 +47,9 @@ extension ByteCanvas {
             guard step > 0 else { continue }
             var sum = step / 2
             replace(channel) { byte in
-                defer { sum += counts[byte] }
-                return sum / step
+                let new = sum / step
+                sum += counts[byte]
+                return new
             }
         }
     }

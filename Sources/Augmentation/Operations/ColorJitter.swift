@@ -17,9 +17,9 @@ package struct ColorJitter: Hashable, Sendable {
     ) -> (first: ByteOperation, second: ByteOperation, third: ByteOperation) {
         var random = draw.random(.operations)
         let order = random.integer(below: 6)
-        func factor() -> Double { random.uniform(max(0, 1 - strength), 1 + strength) }
-        let (brightness, contrast) = (ByteOperation.brightness(factor()), ByteOperation.contrast(factor()))
-        let color = ByteOperation.color(factor())
+        let brightness = ByteOperation.brightness(factor(&random))
+        let contrast = ByteOperation.contrast(factor(&random))
+        let color = ByteOperation.color(factor(&random))
         switch order {
         case 0: return (brightness, contrast, color)
         case 1: return (brightness, color, contrast)
@@ -28,5 +28,9 @@ package struct ColorJitter: Hashable, Sendable {
         case 4: return (color, brightness, contrast)
         default: return (color, contrast, brightness)
         }
+    }
+
+    private func factor(_ random: inout SampleRandom) -> Double {
+        random.uniform(max(0, 1 - strength), 1 + strength)
     }
 }

@@ -21,10 +21,12 @@ package struct RandAugment: Hashable, Sendable {
     }
 
     private static var probability: Float { 0.5 }
+    /// Made once: `allCases` is a new array each time.
+    private static let kinds = Kind.allCases
 
     /// The next operation of an image; nil where it is left out.
     package func operation(_ random: inout SampleRandom) -> ByteOperation? {
-        let kind = Kind.allCases[random.integer(below: Kind.allCases.count)]
+        let kind = Self.kinds[random.integer(below: Self.kinds.count)]
         let applies = random.uniform() < Self.probability
         let level = level(&random)
         let isNegative = random.uniform() < 0.5

@@ -10,13 +10,16 @@ extension VisionTransformerClassifier {
     /// depth + 1, whose rate is not scaled. Weight decay leaves out tensors of one dimension, the class token and the
     /// positions.
     ///
-    /// - Parameter decay: factor from a layer to the one before; 1 for one rate of all.
-    package func parameterGroups(layerDecay decay: Double) -> [ParameterGroup] {
+    /// - Parameters:
+    ///   - decay: factor from a layer to the one before; 1 for one rate of all.
+    ///   - decaysAll: whether weight decay leaves out nothing.
+    package func parameterGroups(layerDecay decay: Double, decaysAll: Bool = false) -> [ParameterGroup] {
         let last = configuration.depth + 1
         return parameters.trainable.map { tensor in
             ParameterGroup(
                 parameters.range(of: tensor.name),
-                decays: tensor.shape.count > 1 && !["cls_token", "pos_embed"].contains(tensor.name),
+                decays: decaysAll
+                    || (tensor.shape.count > 1 && !["cls_token", "pos_embed"].contains(tensor.name)),
                 rateScale: pow(decay, Double(last - layer(of: tensor.name))))
         }
     }

@@ -63,6 +63,13 @@ package final class FrozenEncoder {
         team.run { [encoder, contexts] in encoder.packWeights(in: contexts[$0.index]) }
     }
 
+    /// Encodes images that are there, [`images`, C·H·W], and leaves the feature to nobody: for measuring.
+    package func encode(_ pixels: Matrix, keeping feature: ImageFeature) {
+        let samples = MatrixView<Int>(rows: images, columns: 1)
+        encode(
+            pixels, samples, into: [(feature, Matrix(rows: images, columns: configuration.embedDim))], fill: { _ in })
+    }
+
     /// Encodes the images that `fill` prepares.
     ///
     /// - Parameters:

@@ -9,6 +9,10 @@ package struct MaskedAutoencoderConfiguration: Equatable, Sendable {
     package var decoderEmbedDim = 512
     package var decoderDepth = 8
     package var decoderHeads = 16
+    /// Whether a layer brings the latent to the decoder's width; without one both widths are the same.
+    package var decoderEmbed = true
+    /// Whether the decoder's tokens pass a norm before pixels are predicted.
+    package var decoderNorm = true
     package var maskRatio = 0.75
     package var normPixLoss = true
 
@@ -28,7 +32,9 @@ package struct MaskedAutoencoderConfiguration: Equatable, Sendable {
     package var decoderHiddenWidth: Int { Int(Double(decoderEmbedDim) * encoder.mlpRatio) }
 
     var decoderShape: TransformerBlock.Shape {
-        TransformerBlock.Shape(heads: decoderHeads, width: decoderEmbedDim, hiddenWidth: decoderHiddenWidth)
+        TransformerBlock.Shape(
+            heads: decoderHeads, width: decoderEmbedDim, hiddenWidth: decoderHiddenWidth, qkvBias: encoder.qkvBias,
+            normEpsilon: encoder.normEpsilon)
     }
 
     /// Throws `ModelError` naming the first value that cannot be.
@@ -39,6 +45,11 @@ package struct MaskedAutoencoderConfiguration: Equatable, Sendable {
             ("--decoder-num-heads", decoderHeads),
         ])
         try encoder.validate("--decoder-embed-dim", decoderEmbedDim, heads: decoderHeads)
+        guard decoderEmbed || decoderEmbedDim == encoder.embedDim else {
+            throw ModelError(
+                "--no-decoder-embed leaves the latent its width \(encoder.embedDim), and --decoder-embed-dim is "
+                    + "\(decoderEmbedDim): they must be equal")
+        }
         guard decoderHiddenWidth >= 1 else {
             throw ModelError("--mlp-ratio \(encoder.mlpRatio) leaves the decoder's MLPs no width: choose a larger one")
         }
@@ -64,7 +75,7 @@ package struct MaskedAutoencoderConfiguration: Equatable, Sendable {
 /// has them.
 extension MaskedAutoencoderConfiguration: Codable {
     private enum CodingKeys: CodingKey {
-        case decoderEmbedDim, decoderDepth, decoderHeads, maskRatio, normPixLoss
+        case decoderEmbedDim, decoderDepth, decoderHeads, decoderEmbed, decoderNorm, maskRatio, normPixLoss
     }
 
     package init(from decoder: any Decoder) throws {
@@ -73,6 +84,8 @@ extension MaskedAutoencoderConfiguration: Codable {
         decoderEmbedDim = try values.decode(Int.self, forKey: .decoderEmbedDim)
         decoderDepth = try values.decode(Int.self, forKey: .decoderDepth)
         decoderHeads = try values.decode(Int.self, forKey: .decoderHeads)
+        decoderEmbed = try values.decode(Bool.self, forKey: .decoderEmbed)
+        decoderNorm = try values.decode(Bool.self, forKey: .decoderNorm)
         maskRatio = try values.decode(Double.self, forKey: .maskRatio)
         normPixLoss = try values.decode(Bool.self, forKey: .normPixLoss)
     }
@@ -83,6 +96,8 @@ extension MaskedAutoencoderConfiguration: Codable {
         try values.encode(decoderEmbedDim, forKey: .decoderEmbedDim)
         try values.encode(decoderDepth, forKey: .decoderDepth)
         try values.encode(decoderHeads, forKey: .decoderHeads)
+        try values.encode(decoderEmbed, forKey: .decoderEmbed)
+        try values.encode(decoderNorm, forKey: .decoderNorm)
         try values.encode(maskRatio, forKey: .maskRatio)
         try values.encode(normPixLoss, forKey: .normPixLoss)
     }

@@ -13,10 +13,14 @@ extension MaskedDecoder {
         let kept = a.distinct.values.rows(0..<latent.rows)
         let masked = a.distinct.values.rows(latent.rows..<a.distinct.values.rows)
         let table = positions.values
-        if element != .float32 {
-            context.forEachChunk(of: latent.rows) { a.latent.rows($0).convert(from: latent.rows($0)) }
+        if let embed {
+            if element != .float32 {
+                context.forEachChunk(of: latent.rows) { a.latent.rows($0).convert(from: latent.rows($0)) }
+            }
+            embed.forward(a.latent, into: kept, in: context)
+        } else {
+            context.forEachChunk(of: latent.rows) { kept.rows($0).copy(from: latent.rows($0)) }
         }
-        embed.forward(a.latent, into: kept, in: context)
         context.forEachChunk(of: kept.rows) { range in
             for row in range {
                 let position = a.position(ofKeptRow: row)
@@ -39,8 +43,10 @@ extension MaskedDecoder {
     func embedTokensBackward(_ a: Activations, into dLatent: Matrix, in context: LayerContext) {
         let d = a.distinct.values
         let kept = a.latent.rows
-        context.forEachChunk(of: kept) { range in
-            a.dEmbedded.rows(range).convert(from: d.rows(range))
+        if embed != nil {
+            context.forEachChunk(of: kept) { range in
+                a.dEmbedded.rows(range).convert(from: d.rows(range))
+            }
         }
         context.member.serially {
             let masked = d.rows(kept..<d.rows)
@@ -52,6 +58,9 @@ extension MaskedDecoder {
                 unsafe umae_add(d.rows(row..<row + 1).pointer, table.rows(position..<position + 1).pointer, d.columns)
             }
             unsafe umae_add(masked.pointer, table.rows(1..<table.rows).pointer, masked.count)
+        }
+        guard let embed else {
+            return context.forEachChunk(of: kept) { dLatent.rows($0).copy(from: d.rows($0)) }
         }
         embed.weightBackward(a.dEmbedded, x: a.latent, in: context)
         embed.inputBackward(a.dEmbedded, into: dLatent, in: context)

@@ -15,11 +15,12 @@ struct MaskedDecoder: Sendable {
     /// The trained parameters that are the decoder's, among those of its owner.
     let range: Range<Int>
 
-    let embed: Linear
+    /// Nil where the latent has the decoder's width as it is.
+    let embed: Linear?
     let maskToken: Parameter
     let positions: PositionTable
     let blocks: [TransformerBlock]
-    let norm: LayerNorm
+    let norm: LayerNorm?
     let pred: Linear
     private let blockStarts: [BlockStart]
     private let linearLayers: [Linear]
@@ -35,29 +36,33 @@ struct MaskedDecoder: Sendable {
         self.configuration = c
         self.element = element
         range = parameters.range(of: Self.specifications(c))
-        embed = Linear(parameters, "decoder_embed", element, packing: space, plan: plan)
+        embed =
+            c.decoderEmbed
+            ? Linear(parameters, "decoder_embed", element, packing: space, plan: plan) : nil
         maskToken = parameters["mask_token"]
         positions = PositionTable(parameters, "decoder_pos_embed", c.encoder)
         blocks = (0..<c.decoderDepth).map {
             TransformerBlock(parameters, "decoder_blocks.\($0)", c.decoderShape, element, packing: space, plan: plan)
         }
-        norm = LayerNorm(parameters, "decoder_norm")
+        norm = c.decoderNorm ? LayerNorm(parameters, "decoder_norm", epsilon: c.encoder.normEpsilon) : nil
         pred = Linear(parameters, "decoder_pred", element, packing: space, plan: plan)
         blockStarts = (0..<c.decoderDepth).map { BlockStart(parameters, "decoder_blocks.\($0)") }
-        linearLayers = [embed, pred] + blocks.flatMap(\.linearLayers)
+        linearLayers = [embed, pred].compactMap { $0 } + blocks.flatMap(\.linearLayers)
     }
 
     /// Every tensor in forward order.
     static func specifications(_ c: MaskedAutoencoderConfiguration) -> [ParameterSpecification] {
         let width = c.decoderEmbedDim
-        var all = Linear.specifications("decoder_embed", inFeatures: c.encoder.embedDim, outFeatures: width)
+        var all: [ParameterSpecification] = []
+        if c.decoderEmbed {
+            all += Linear.specifications("decoder_embed", inFeatures: c.encoder.embedDim, outFeatures: width)
+        }
         all.append(ParameterSpecification("mask_token", [1, 1, width], .normal(0.02)))
         all.append(PositionTable.specification("decoder_pos_embed", width: width, c.encoder))
         for index in 0..<c.decoderDepth {
-            all += TransformerBlock.specifications(
-                "decoder_blocks.\(index)", width: width, hiddenWidth: c.decoderHiddenWidth)
+            all += TransformerBlock.specifications("decoder_blocks.\(index)", c.decoderShape)
         }
-        all += LayerNorm.specifications("decoder_norm", width: width)
+        if c.decoderNorm { all += LayerNorm.specifications("decoder_norm", width: width) }
         all += Linear.specifications("decoder_pred", inFeatures: width, outFeatures: c.encoder.patchValues)
         return all
     }
@@ -72,7 +77,7 @@ struct MaskedDecoder: Sendable {
                 element, rows: rows, inFeatures: layer.weight.value.columns, outFeatures: layer.weight.value.rows)
         }
         return [
-            linear(embed, keptRows), linear(pred, rows),
+            embed.map { linear($0, keptRows) } ?? 0, linear(pred, rows),
             // The first block may be given more distinct tokens than there are tokens.
             blocks.first?.scratchBytes(element, tokens: tokens, rows: max(rows, keptRows + c.encoder.patches)) ?? 0,
             // A row of sums of queries, keys and values.
@@ -99,8 +104,15 @@ struct MaskedDecoder: Sendable {
             block.attend(a.stack.blocks[index], in: context)
             finish(index, a, in: context)
         }
-        norm.forward(a.predictedStream.values, into: a.normed, a.norm, in: context)
+        normalize(a, in: context)
         pred.forward(a.normed, into: a.predictions, in: context)
+    }
+
+    /// From the predicted tokens to what pixels are predicted from.
+    private func normalize(_ a: Activations, in context: LayerContext) {
+        let stream = a.predictedStream.values
+        if let norm { return norm.forward(stream, into: a.normed, a.norm, in: context) }
+        context.forEachChunk(of: stream.rows) { a.normed.rows($0).convert(from: stream.rows($0)) }
     }
 
     /// Forms the gradients of all parameters from that of the predictions, which `reconstructionLoss` has left; last layer
@@ -112,8 +124,16 @@ struct MaskedDecoder: Sendable {
         let predicted = a.predictedStream
         let normed = a.stack.workspace.narrow.rows(0..<predicted.values.rows)
         pred.weightBackward(a.dPredictions, x: a.normed, in: context)
-        pred.inputBackward(a.dPredictions, into: normed, in: context)
-        norm.backward(normed, a.norm, into: predicted.values, copy: predicted.copy, accumulate: false, in: context)
+        if let norm {
+            pred.inputBackward(a.dPredictions, into: normed, in: context)
+            norm.backward(
+                normed, a.norm, into: predicted.values, copy: predicted.copy, accumulate: false, in: context)
+        } else {
+            pred.inputBackward(a.dPredictions, into: predicted.values, in: context)
+            if let copy = predicted.copy {
+                context.forEachChunk(of: copy.rows) { copy.rows($0).convert(from: predicted.values.rows($0)) }
+            }
+        }
         var unfinished = UnfinishedGradients(range)
         for index in blocks.indices.reversed() {
             a.stack.recompute(blocks[index], index, in: context)

@@ -8,8 +8,14 @@ struct PositionTable: Sendable {
     /// Nil where positions are fixed.
     let gradient: Matrix?
     private let configuration: VisionTransformerConfiguration
+    /// Whether the class token has a position.
+    let hasClassToken: Bool
 
-    init(_ parameters: ParameterSet, _ name: String, _ configuration: VisionTransformerConfiguration) {
+    init(
+        _ parameters: ParameterSet, _ name: String, _ configuration: VisionTransformerConfiguration,
+        hasClassToken: Bool = true
+    ) {
+        self.hasClassToken = hasClassToken
         let parameter = parameters[name]
         let (rows, count) = (1 + configuration.patches, parameter.value.count)
         func table(_ matrix: Matrix) -> Matrix { matrix.reshaped(rows: rows, columns: count / rows) }
@@ -26,12 +32,13 @@ struct PositionTable: Sendable {
             name, [1, 1 + configuration.patches, width], isLearned ? .normal(0.02) : .computed, isTrainable: isLearned)
     }
 
-    /// Fills fixed positions; trained ones are left alone.
+    /// Fills fixed positions; trained ones are left alone, but for that of a class token that has none.
     ///
     /// Sines and cosines of two dimensions (facebookresearch/mae `util/pos_embed.py`): the class token's row is zero; of a
     /// patch's row the first half encodes its column and the second its row, each as D/4 sines and D/4 cosines of falling
     /// frequency.
     func compute() {
+        if !hasClassToken { values.rows(0..<1).clear() }
         guard configuration.positions == .sincos else { return }
         let quarter = values.columns / 4
         precondition(values.columns % 4 == 0)

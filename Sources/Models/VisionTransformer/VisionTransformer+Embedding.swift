@@ -45,6 +45,7 @@ extension VisionTransformer {
                 let (from, to) = (d.columns(columns), table.columns(columns))
                 for row in 0..<a.images * tokens {
                     let position = a.selection.position(ofToken: row % tokens, of: row / tokens)
+                    guard position > 0 || positions.hasClassToken else { continue }
                     unsafe umae_add(
                         from.rows(row..<row + 1).pointer, to.rows(position..<position + 1).pointer, columns.count)
                 }

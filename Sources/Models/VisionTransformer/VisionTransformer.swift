@@ -38,12 +38,12 @@ package struct VisionTransformer: Sendable {
         patchEmbed = Linear(
             parameters, "patch_embed.proj", element, hasInputGradient: false, packing: space, plan: plan)
         clsToken = parameters["cls_token"]
-        positions = PositionTable(parameters, "pos_embed", c)
+        positions = PositionTable(parameters, "pos_embed", c, hasClassToken: c.clsPosition)
         blocks = (0..<c.depth).map {
             TransformerBlock(parameters, "blocks.\($0)", c.blockShape, element, packing: space, plan: plan)
         }
-        norm = c.finalNorm ? LayerNorm(parameters, "norm") : nil
-        fcNorm = c.feature == .pooled ? LayerNorm(parameters, "fc_norm") : nil
+        norm = c.finalNorm ? LayerNorm(parameters, "norm", epsilon: c.normEpsilon) : nil
+        fcNorm = c.feature == .pooled ? LayerNorm(parameters, "fc_norm", epsilon: c.normEpsilon) : nil
         blockStarts = (0..<c.depth).map { BlockStart(parameters, "blocks.\($0)") }
         linearLayers = [patchEmbed] + blocks.flatMap(\.linearLayers)
     }
@@ -58,7 +58,7 @@ package struct VisionTransformer: Sendable {
             PositionTable.specification("pos_embed", width: c.embedDim, c),
         ]
         for index in 0..<c.depth {
-            all += TransformerBlock.specifications("blocks.\(index)", width: c.embedDim, hiddenWidth: c.hiddenWidth)
+            all += TransformerBlock.specifications("blocks.\(index)", c.blockShape)
         }
         if c.finalNorm { all += LayerNorm.specifications("norm", width: c.embedDim) }
         if c.feature == .pooled { all += LayerNorm.specifications("fc_norm", width: c.embedDim) }

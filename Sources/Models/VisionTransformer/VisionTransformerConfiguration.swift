@@ -30,6 +30,12 @@ package struct VisionTransformerConfiguration: Codable, Equatable, Sendable {
     package var mlpRatio = 4.0
     package var positions = Positions.sincos
     package var feature = Feature.cls
+    /// Whether queries, keys and values have biases, in a decoder too.
+    package var qkvBias = true
+    /// ε of all norms, in a decoder too.
+    package var normEpsilon = LayerNorm.usualEpsilon
+    /// Whether the class token has a position of its own; where positions are fixed that is zero in any case.
+    package var clsPosition = true
     /// Whether the tokens of the last block pass a norm. A classifier of their mean has one behind the mean instead, as
     /// facebookresearch/mae's `models_vit.py`; what was pretrained always has it, so files do not say.
     package var finalNorm = true
@@ -38,6 +44,7 @@ package struct VisionTransformerConfiguration: Codable, Equatable, Sendable {
 
     private enum CodingKeys: CodingKey {
         case imageHeight, imageWidth, patchSize, channels, embedDim, depth, heads, mlpRatio, positions, feature
+        case qkvBias, normEpsilon, clsPosition
     }
 
     package var gridHeight: Int { imageHeight / patchSize }
@@ -50,7 +57,8 @@ package struct VisionTransformerConfiguration: Codable, Equatable, Sendable {
     package var hiddenWidth: Int { Int(Double(embedDim) * mlpRatio) }
 
     var blockShape: TransformerBlock.Shape {
-        TransformerBlock.Shape(heads: heads, width: embedDim, hiddenWidth: hiddenWidth)
+        TransformerBlock.Shape(
+            heads: heads, width: embedDim, hiddenWidth: hiddenWidth, qkvBias: qkvBias, normEpsilon: normEpsilon)
     }
 
     /// Throws `ModelError` naming the first value that cannot be.

@@ -15,7 +15,8 @@ extension AdamW {
             values: parameters.values,
             tensors: parameters.trainable.map {
                 ParameterGroup(
-                    parameters.range(of: $0.name), decays: weightDecays(name: $0.name, shape: $0.shape))
+                    parameters.range(of: $0.name),
+                    decays: configuration.decaysAll || weightDecays(name: $0.name, shape: $0.shape))
             }, owned: owned, configuration: configuration, plan: plan)
     }
 }

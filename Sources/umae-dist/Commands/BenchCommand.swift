@@ -4,6 +4,7 @@ import ArgumentParser
 import Communication
 import Foundation
 import Measurement
+import Models
 import Options
 import Pretraining
 import Runs
@@ -15,12 +16,18 @@ import TrainingRuns
 struct BenchCommand: WorldCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench",
-        abstract: "Measure training steps on synthetic images: images/s, share of peak, time per phase, memory.",
+        abstract: "Measure work on synthetic images: images/s, share of peak, time per phase, memory.",
         discussion: """
             The peak is the rate of multiply-adds on registers, measured in the same run on all ranks and threads at \
             once. FLOPs are those of the published model's matrix products and attention, backward twice forward.
             """)
 
+    enum Work: String, CaseIterable, ExpressibleByArgument {
+        case pretraining, features
+    }
+
+    @Option(help: "What is measured: pretraining (steps), or features (the encoder's of whole images).")
+    var work = Work.pretraining
     @OptionGroup(title: "Model") var model: ModelOptions
     @OptionGroup(title: "Losses") var loss: LossOptions
     @OptionGroup(title: "Messages") var exchange: ExchangeOptions
@@ -58,6 +65,7 @@ struct BenchCommand: WorldCommand {
         try compute.checkTimeline(in: world)
         try compute.watchForStalls(in: world)
         let team = try compute.team(in: world)
+        guard work == .pretraining else { return try measureFeatures(configuration, on: RankResources(world, team)) }
         let result = try Benchmark(
             name: model.model, configuration: configuration, steps: steps, warmupSteps: warmupSteps,
             compute: compute.computing()
@@ -69,6 +77,30 @@ struct BenchCommand: WorldCommand {
             Console.print(table(result))
         }
         return 0
+    }
+
+    private func measureFeatures(_ configuration: StepConfiguration, on resources: RankResources) throws -> Int32 {
+        let r = try FeatureBenchmark(
+            name: model.model, configuration: configuration.model.encoder, precision: configuration.precision,
+            images: batchSize, steps: steps, warmupSteps: warmupSteps
+        ).run(on: resources)
+        guard resources.communicator.rank == 0 else { return ExitCode.done }
+        if json {
+            Console.print(try JSONReport.text(r, usesSnakeCase: true))
+            return ExitCode.done
+        }
+        Console.print(
+            """
+            model           \(r.model), \(r.precision), features of whole images
+            world           \(counted(r.ranks, "rank")) × \(counted(r.threadsPerRank, "thread")), \
+            \(counted(r.batchSizePerRank, "image")) per rank
+            images/s        \(String(format: "%.2f", r.imagesPerSecond))
+            GFLOP/s         \(String(
+                format: "%.1f of %.1f peak (%.1f%%); %.3f GFLOP per image", r.flopsPerSecond / 1e9,
+                r.peakFlopsPerSecond / 1e9, 100 * r.fractionOfPeak, r.flopsPerImage / 1e9))
+            pass            \(String(format: "%.2f ms, median of %d", 1e3 * r.secondsPerStep, r.steps))
+            """)
+        return ExitCode.done
     }
 
     private func table(_ r: Benchmark.Result) -> String {
