@@ -202,9 +202,10 @@ let package = Package(
         tests(
             "ClassificationTests",
             [
-                "Augmentation", "Classification", "Communication", "DataParallel", "Evaluation", "ImageArrays",
+                "AllocationCounter", "Augmentation", "Classification", "Communication", "DataParallel", "Evaluation",
+                "ImageArrays",
                 "ImageCodecs",
-                "ImageData", "ImageSources", "Layers", "Models", "Optimization", "Safetensors", "Tensors",
+                "ImageData", "ImageSources", "Layers", "Models", "Optimization", "Runs", "Safetensors", "Tensors",
                 "TestSupport", "Training",
             ],
             resources: [.copy("Fixtures")]),

@@ -1,8 +1,5 @@
 package import Augmentation
-package import Classification
 package import ImageCodecs
-package import ImageData
-package import Tensors
 
 /// What is made of training images and their labels besides a crop and a flip, as the flags of `main_finetune.py` give it.
 package struct AugmentationSettings: Codable, Equatable, Sendable {
@@ -50,11 +47,5 @@ package struct AugmentationSettings: Codable, Equatable, Sendable {
             probability: Float(mixingProbability), switchProbability: Float(switchProbability), mode: mixingMode)
         try mixing.check(size: size)
         return mixing
-    }
-}
-
-extension ImageMixing: BatchMixing {
-    package func mix(_ batch: Batch, _ labels: MixedLabels, by member: TeamMember) {
-        mix(batch, labels: labels.first, partners: labels.second, weights: labels.weight, by: member)
     }
 }

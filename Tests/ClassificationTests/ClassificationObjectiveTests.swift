@@ -1,5 +1,8 @@
+import Augmentation
 import Classification
 import DataParallel
+import ImageCodecs
+import ImageData
 import Layers
 import Models
 import Tensors
@@ -33,7 +36,7 @@ struct ClassificationObjectiveTests {
         }
         // It learns something, and what is mixed and dropped matters.
         #expect(losses(alone)[4] < losses(alone)[0])
-        for other in [run { $0.mixes = false }, run { $0.configuration.dropPath = 0 }] {
+        for other in [run { $0.mixes = .none }, run { $0.configuration.dropPath = 0 }] {
             #expect(relativeError(try other.train(steps: 5, ranks: 1)[0].weights, alone.weights) > 5e-3)
         }
     }
@@ -50,10 +53,40 @@ struct ClassificationObjectiveTests {
         #expect(together.weights == alone.weights && losses(together) == losses(alone))
     }
 
-    @Test("threads change no bit")
-    func threads() throws {
-        let outcomes = try [1, 3].map { threads in try run { $0.threads = threads }.train(steps: 3, ranks: 1)[0] }
+    @Test("threads change no bit", arguments: [FineTuningRun.Mixes.fading, .mixup])
+    func threads(mixes: FineTuningRun.Mixes) throws {
+        let outcomes = try [1, 3].map { threads in
+            try run { ($0.threads, $0.mixes) = (threads, mixes) }.train(steps: 3, ranks: 1)[0]
+        }
         #expect(outcomes[0].weights == outcomes[1].weights && losses(outcomes[0]) == losses(outcomes[1]))
+    }
+
+    @Test("by mixup each image becomes its partner's class by as much as it becomes its pixels", arguments: [4, 5])
+    func mixup(count: Int) {
+        let size = FineTuningRun.size
+        let images = Matrix(
+            rows: count, columns: 3 * size.pixels,
+            values: (0..<count * 3 * size.pixels).map { Float($0 * 37 % 101) / 101 })
+        let before = images.array
+        let batch = Batch(
+            images: images, samples: MatrixView<Int>(rows: count, columns: 1, values: Array(0..<count)), micro: 0)
+        let labels = MixedLabels(images: count, plan: MemoryPlan())
+        labels.first.copy(from: (0..<Int32(count)).map { $0 })
+        let mixing: any BatchMixing = ImageMixing(
+            Mixing(mixupAlpha: 0.8, cutmixAlpha: 0, mode: .elem), size: size, seed: 1)
+        mixing.mix(batch, labels, by: .alone)
+        #expect(labels.second.array == (0..<Int32(count)).reversed())
+        #expect(labels.weight.array.contains { $0 < 0.9 } && labels.weight.array.allSatisfy { $0 >= 0 && $0 <= 1 })
+        for row in 0..<count {
+            let weight = labels.weight[row, 0]
+            let partner = count - 1 - row
+            for column in 0..<images.columns {
+                let expected =
+                    weight * before[row * images.columns + column]
+                    + (1 - weight) * before[partner * images.columns + column]
+                #expect(abs(images[row, column] - expected) < 1e-5)
+            }
+        }
     }
 
     @Test(

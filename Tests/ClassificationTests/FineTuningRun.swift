@@ -22,7 +22,9 @@ struct FineTuningRun: Sendable {
     var configuration = ClassificationFixture.configuration(.mean, dropPath: 0.3)
     var accumulation = 1
     var threads = 1
-    var mixes = true
+    /// Who mixes images: nobody, a rule that knows no ranks, or mixup and CutMix.
+    var mixes = Mixes.fading
+    enum Mixes { case none, fading, mixup }
     var exchange = GradientSumConfiguration()
 
     struct Outcome: Sendable {
@@ -51,7 +53,7 @@ struct FineTuningRun: Sendable {
         model.initialize(seed: Self.seed)
         let objective = ClassificationObjective(
             model, smoothing: 0.1, batch: plan, rank: world.rank, seed: Self.seed,
-            mixing: mixes ? Fading(classes: configuration.classes) : nil, team: team, memory: memory)
+            mixing: mixing, team: team, memory: memory)
         let optimizer = AdamW(
             values: model.parameters.values, tensors: model.parameterGroups(layerDecay: 0.75),
             owned: exchange.owned(count: model.parameters.values.count, rank: world.rank, ranks: world.size),
@@ -63,6 +65,15 @@ struct FineTuningRun: Sendable {
         return TrainStep(
             objective, optimizer: optimizer, loader: loader, rules: StepRules(), gradientSum: exchange,
             communicator: world, team: team, plan: memory)
+    }
+
+    private var mixing: (any BatchMixing)? {
+        switch mixes {
+        case .none: nil
+        case .fading: Fading(classes: configuration.classes)
+        case .mixup:
+            ImageMixing(Mixing(mixupAlpha: 0.8, cutmixAlpha: 1, mode: .elem), size: Self.size, seed: Self.seed)
+        }
     }
 
     static let size = ImageSize(height: 8, width: 12)

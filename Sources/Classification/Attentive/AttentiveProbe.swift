@@ -22,7 +22,7 @@ package struct AttentiveProbeConfiguration: Codable, Equatable, Sendable {
 
     /// Throws `ModelError` naming the first value that cannot be.
     package func validate() throws {
-        for (flag, value) in [("--queries", queries), ("--narrowing", narrowing), ("--nb_classes", classes)]
+        for (flag, value) in [("--queries", queries), ("--narrowing", narrowing), ("--nb-classes", classes)]
         where value < 1 || value > 1 << 20 {
             throw ModelError("\(flag) is \(value): it must be at least 1 and at most \(1 << 20)")
         }

@@ -20,7 +20,7 @@ package struct ClassifierConfiguration: Codable, Equatable, Sendable {
     package var mlpRatio = 4.0
     package var pooling = Pooling.mean
     package var classes = 1000
-    /// Of the last block's branches, the share of images that go without; less in the blocks before (`--drop_path`).
+    /// Of the last block's branches, the share of images that go without; less in the blocks before (`--drop-path`).
     package var dropPath = 0.1
 
     package init() {}
@@ -52,10 +52,10 @@ package struct ClassifierConfiguration: Codable, Equatable, Sendable {
     package func validate() throws {
         try encoder.validate()
         guard classes >= 1 && classes <= 1 << 20 else {
-            throw ModelError("--nb_classes is \(classes): it must be at least 1 and at most \(1 << 20)")
+            throw ModelError("--nb-classes is \(classes): it must be at least 1 and at most \(1 << 20)")
         }
         guard dropPath >= 0 && dropPath < 1 else {
-            throw ModelError("--drop_path is \(dropPath): it must be at least 0 and below 1")
+            throw ModelError("--drop-path is \(dropPath): it must be at least 0 and below 1")
         }
     }
 }
