@@ -106,6 +106,10 @@ struct FineTuneTests {
         let again = try Program.run(["finetune", "--recipe", folder.file("recipe.yaml"), "--print-config"])
         #expect(again.output == printed.output && printed.output.contains("finetune: \(folder.file("pretrained"))"))
         #expect(printed.output.contains("epochs: 7\n") && printed.output.contains("aa: none\n"))
+        for recipe in ["finetune-mae-vit-b", "finetune-mae-vit-l", "finetune-cifar10"] {
+            let published = try Program.run(["finetune", "--recipe", recipe, "--print-config"])
+            #expect(published.exitCode == 0 && published.output.contains("\nwarmup_epochs: 5"), "\(published.errors)")
+        }
     }
 
     @Test("and refuses what cannot be, with what to do")

@@ -240,6 +240,23 @@ struct PretrainedEncoderTests {
         #expect(parameters["pos_embed"].value.count == 5 * 16)
     }
 
+    @Test("has no biases, another ε and no position of the class token where pretraining had it so")
+    func switches() throws {
+        var encoder = VisionTransformerConfiguration()
+        (encoder.qkvBias, encoder.normEpsilon, encoder.clsPosition) = (false, 1e-5, false)
+        let made = ClassifierConfiguration(of: encoder, classes: 3).encoder
+        #expect(!made.qkvBias && made.normEpsilon == 1e-5 && !made.clsPosition)
+        var small = SmallFineTuning()
+        small.configuration.model.clsPosition = false
+        small.configuration.model.qkvBias = false
+        small.configuration.schedule.epochs = 1
+        let run = try small.run()
+        _ = try run.run(in: nil, savingEvery: .epochs(1))
+        let positions = run.task.model.parameters["pos_embed"].value
+        // The row of the class token stays zero, and those of the patches are trained.
+        #expect(positions.array[..<16].allSatisfy { $0 == 0 } && positions.array[16...].allSatisfy { $0 != 0 })
+    }
+
     @Test("must have every tensor of an encoder")
     func lacking() throws {
         let folder = try TemporaryDirectory()

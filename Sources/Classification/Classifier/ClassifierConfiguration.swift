@@ -1,3 +1,4 @@
+internal import Layers
 package import Models
 
 /// The shape of a classifier that is fine-tuned from a pretrained encoder (facebookresearch/mae `main_finetune.py`).
@@ -18,6 +19,10 @@ package struct ClassifierConfiguration: Codable, Equatable, Sendable {
     package var depth = 12
     package var heads = 12
     package var mlpRatio = 4.0
+    package var qkvBias = true
+    package var normEpsilon = LayerNorm.usualEpsilon
+    /// Whether the class token has a position of its own.
+    package var clsPosition = true
     package var pooling = Pooling.mean
     package var classes = 1000
     /// Of the last block's branches, the share of images that go without; less in the blocks before (`--drop-path`).
@@ -30,6 +35,7 @@ package struct ClassifierConfiguration: Codable, Equatable, Sendable {
         (imageHeight, imageWidth) = (encoder.imageHeight, encoder.imageWidth)
         (patchSize, channels) = (encoder.patchSize, encoder.channels)
         (embedDim, depth, heads, mlpRatio) = (encoder.embedDim, encoder.depth, encoder.heads, encoder.mlpRatio)
+        (qkvBias, normEpsilon, clsPosition) = (encoder.qkvBias, encoder.normEpsilon, encoder.clsPosition)
         self.classes = classes
     }
 
@@ -39,6 +45,7 @@ package struct ClassifierConfiguration: Codable, Equatable, Sendable {
         (encoder.imageHeight, encoder.imageWidth) = (imageHeight, imageWidth)
         (encoder.patchSize, encoder.channels) = (patchSize, channels)
         (encoder.embedDim, encoder.depth, encoder.heads, encoder.mlpRatio) = (embedDim, depth, heads, mlpRatio)
+        (encoder.qkvBias, encoder.normEpsilon, encoder.clsPosition) = (qkvBias, normEpsilon, clsPosition)
         encoder.positions = .learned
         encoder.feature = pooling == .mean ? .pooled : .clsOnce
         encoder.finalNorm = pooling == .cls

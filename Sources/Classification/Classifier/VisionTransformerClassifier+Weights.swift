@@ -5,7 +5,10 @@ package import Tensors
 
 extension VisionTransformerClassifier {
     /// Fills all tensors as the public code initialises them, from the seed alone.
-    package func initialize(seed: UInt64) { parameters.initialize(seed: seed) }
+    package func initialize(seed: UInt64) {
+        parameters.initialize(seed: seed)
+        encoder.computePositions()
+    }
 
     /// The tensors of a weights file.
     ///
