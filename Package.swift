@@ -230,9 +230,9 @@ let package = Package(
         tests(
             "FineTuningTests",
             [
-                "Checkpoints", "Classification", "Communication", "DataParallel", "Evaluation", "FineTuning",
-                "ImageArrays", "ImageCodecs", "ImageData", "ImageSources", "Layers", "Models", "Runs", "Safetensors",
-                "Tensors", "TestSupport",
+                "Augmentation", "Checkpoints", "Classification", "Communication", "DataParallel", "Evaluation",
+                "FineTuning", "ImageArrays", "ImageCodecs", "ImageData", "ImageSources", "Layers", "Models", "Runs",
+                "Safetensors", "Tensors", "TestSupport",
                 "TrainingRuns",
             ]),
         tests(

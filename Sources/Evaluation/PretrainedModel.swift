@@ -1,8 +1,10 @@
 package import Checkpoints
 package import ImageCodecs
 package import ImageData
+internal import Layers
 package import Models
 internal import Runs
+package import Tensors
 
 /// What evaluation needs to know of a pretraining run: the model, and what its images were normalised with.
 package struct PretrainedModel: Sendable {
@@ -26,6 +28,18 @@ package struct PretrainedModel: Sendable {
         }
 
         var configuration = Configuration()
+    }
+
+    /// An encoder with the checkpoint's weights, which are not yet packed.
+    ///
+    /// - Throws: `SafetensorsError` naming the first tensor that is missing or has another shape.
+    package func encoder(_ element: ElementType, plan: MemoryPlan) throws -> VisionTransformer {
+        let c = model.encoder
+        let parameters = ParameterSet(VisionTransformer.specifications(c), plan: plan)
+        let encoder = VisionTransformer(c, parameters, element, plan: plan)
+        encoder.computePositions()
+        try parameters.loadWeights(from: checkpoint.weights())
+        return encoder
     }
 
     /// - Throws: if the state of the checkpoint cannot be read, or is of another kind of run.

@@ -84,12 +84,11 @@ final class EvaluationSubject {
 
     /// - Parameter images: of one pass; nil for as many as the flags say. Collective.
     func encoder(images: Int? = nil, lookingBehind blocks: Int) throws -> FrozenEncoder {
-        try world.agree(during: .readingCheckpoint) {
-            try FrozenEncoder(
-                pretrained.model.encoder, element, weights: pretrained.checkpoint.weights(),
-                images: images ?? options.batchSize,
-                blocks: blocks, team: resources.team, plan: resources.memory)
-        }
+        let frozen = FrozenEncoder(
+            try world.agree(during: .readingCheckpoint) { try pretrained.encoder(element, plan: resources.memory) },
+            images: images ?? options.batchSize, blocks: blocks, team: resources.team, plan: resources.memory)
+        frozen.refreshWeights()
+        return frozen
     }
 
     /// Batches of images as augmentation makes them, in micro-batches of as many images as fit. Collective.

@@ -4,6 +4,7 @@ internal import Checkpoints
 internal import Commands
 package import Communication
 internal import Evaluation
+internal import FineTuning
 internal import Foundation
 internal import Host
 internal import ImageData
@@ -26,15 +27,17 @@ package struct LinearProbeCommand: WorldCommand {
             batch normalisation without parameters and a linear layer, trained by LARS. Several features and learning \
             rates are trained together, and cost little more than one. --probe logistic is logistic regression, fitted \
             to its end by L-BFGS: it has neither rate nor length, and its l2 is the best for a tenth of the training images \
-            held out. Under mpirun ranks share the images, and the result is the same.
+            held out. --probe attentive trains queries that pool the patch tokens, and a linear layer, by AdamW: it shows \
+            whether features are worth more than their mean or class token says. Under mpirun ranks share the images, and the result is the same.
             """)
 
     enum Probe: String, CaseIterable, ExpressibleByArgument {
-        case linear, logistic
+        case linear, logistic, attentive
     }
 
     @Argument(help: "Checkpoint, or a run directory for its newest one.", completion: .directory) var checkpoint: String
-    @Option(help: "linear (MAE's protocol, by LARS) or logistic (regression, by L-BFGS).") var probe = Probe.linear
+    @Option(help: "linear (MAE's protocol, by LARS), logistic (regression, by L-BFGS) or attentive.") var probe = Probe
+        .linear
     @Option(
         help: "Weight of the penalty l2/2 · ‖W‖² of --probe logistic (default: the best of 1e-5, 1e-4, 1e-3 and 1e-2).")
     var l2: Double?
@@ -57,13 +60,14 @@ package struct LinearProbeCommand: WorldCommand {
         }
         let images = try subject.labelledImages()
         if !json {
-            let names = wanted.map(\.name).joined(separator: ", ")
+            let names = probe == .attentive ? "patch tokens" : wanted.map(\.name).joined(separator: ", ")
             reporter.say(lines: subject.opening + [images.line, "features \(names)"])
         }
         let report =
             switch probe {
             case .logistic: try logistic(wanted, of: subject, on: images)
             case .linear: try linear(wanted, of: subject, on: images, reporter)
+            case .attentive: try attentive(of: subject, on: images, reporter)
             }
         guard world.rank == 0 else { return ExitCode.done }
         Console.print(json ? try JSONReport.text(report.figures) : report.lines.joined(separator: "\n"))
@@ -89,11 +93,13 @@ package struct LinearProbeCommand: WorldCommand {
     ) throws -> ProbeReport {
         let (world, team) = (subject.resources.communicator, subject.resources.team)
         let configuration = training.configuration(images: images.training.count)
-        if configuration.batch < training.effectiveBatchSize {
+        if configuration.batch == images.training.count && !json {
             reporter.note("all \(configuration.batch) training images make an update: there are no more")
         }
         let place = try world.agree {
-            try training.outputDir.map { try ProbePlace($0, settings(configuration, wanted, subject, images)) }
+            try training.outputDir.map {
+                try ProbePlace($0, "linprobe", settings(configuration, wanted, subject, images))
+            }
         }
         let epoch = try place?.epoch(in: world) ?? 0
         let probe = try self.probe(configuration, wanted, of: subject, on: images, from: epoch)
@@ -130,13 +136,59 @@ package struct LinearProbeCommand: WorldCommand {
             return ProbeTraining(configuration, on: features, wanted, classes: classes, in: world, team, plan: plan)
         }
         let loader = try subject.augmented(
-            images.training, by: .crop(RandomResizedCrop(scale: 0.08...1, retries: false)), batch: configuration.batch,
+            images.training, by: Self.crop, batch: configuration.batch,
             seed: configuration.seed,
             from: epoch, workers: training.numWorkers)
         let encoder = try subject.encoder(
             images: loader.division.microBatch, lookingBehind: wanted.map(\.block).max() ?? 0)
         return ProbeTraining(configuration, on: loader, encoder, wanted, classes: classes, in: world, team, plan: plan)
     }
+
+    /// Collective.
+    private func attentive(
+        of subject: EvaluationSubject, on images: LabelledImages, _ reporter: Reporter
+    ) throws -> ProbeReport {
+        let (resources, world) = (subject.resources, subject.resources.communicator)
+        let batch = min(training.effectiveBatchSize ?? 1024, images.training.count)
+        let configuration = training.attentive(width: subject.pretrained.model.embedDim)
+        let place = try world.agree {
+            guard training.blr?.values.count ?? 1 == 1 else {
+                throw SettingsError(
+                    "--probe attentive takes one learning rate, and --blr has \(training.blr?.values.count ?? 0)")
+            }
+            return try training.outputDir.map {
+                try ProbePlace(
+                    $0, "attentive",
+                    "\(subject.pretrained.checkpoint.path), \(images.training.identity), "
+                        + training.settings(configuration, batch: batch))
+            }
+        }
+        let epoch = try place?.epoch(in: world) ?? 0
+        let transform = subject.transform(for: images.all)
+        let loader = try subject.augmented(
+            images.training, by: training.augment == .crop ? Self.crop : transform.augmentation.part, batch: batch,
+            seed: configuration.seed, from: epoch, workers: training.numWorkers)
+        let probe = try world.agree(during: .readingCheckpoint) {
+            try AttentiveProbeTraining(
+                configuration, subject.pretrained.encoder(subject.element, plan: resources.memory),
+                classes: images.training.classCount ?? 0, on: loader, resources)
+        }
+        if let place, epoch > 0 {
+            try probe.restore(from: place.path, settings: place.settings, in: world)
+            if !json { reporter.say("probe    goes on after epoch \(epoch)") }
+        }
+        try probe.run { epoch, loss, accuracy in
+            if let place { try probe.save(to: place.path, settings: place.settings, in: world) }
+            guard !json else { return }
+            reporter.say(
+                String(format: "epoch %d  loss %.4f  training accuracy %.2f%%", epoch, loss, 100 * accuracy))
+        }
+        let accuracy = try probe.test(on: images.test, by: transform, resources)
+        return ProbeReport(attentive: accuracy, blr: configuration.baseRate)
+    }
+
+    /// As main_linprobe.py crops.
+    private static var crop: ImageAugmentation { .crop(RandomResizedCrop(scale: 0.08...1, retries: false)) }
 
     private func settings(
         _ configuration: ProbeTraining.Configuration, _ wanted: [ImageFeature], _ subject: EvaluationSubject,

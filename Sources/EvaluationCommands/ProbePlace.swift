@@ -8,14 +8,14 @@ struct ProbePlace {
     /// All that decides what is learnt.
     let settings: String
 
-    init(_ directory: String, _ settings: String) throws {
+    init(_ directory: String, _ name: String, _ settings: String) throws {
         try Directories.createAll(directory)
-        path = Directories.child(directory, "linprobe.safetensors")
+        path = Directories.child(directory, "\(name).safetensors")
         self.settings = settings
     }
 
     /// Epochs that were done; 0 where there is none. Collective.
     func epoch(in world: any Communicator) throws -> Int {
-        try ProbeTraining.epoch(in: path, settings: settings, in: world)
+        try ProbeFile.epoch(in: path, settings: settings, in: world)
     }
 }

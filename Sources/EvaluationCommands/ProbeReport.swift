@@ -52,6 +52,12 @@ struct ProbeReport {
             })
     }
 
+    init(attentive accuracy: ClassificationAccuracy, blr: Double) {
+        self.init(
+            "attentive", [],
+            [Classifier(feature: "patch tokens", blr: blr, top1: accuracy.top1, top5: accuracy.top5)])
+    }
+
     private init(_ word: String, _ before: [String], _ classifiers: [Classifier]) {
         guard let best = classifiers.max(by: { $0.top1 < $1.top1 }) else {
             preconditionFailure("there is a classifier at least")

@@ -117,6 +117,7 @@ struct FeatureEvaluationTests {
             let other = try Program.run(arguments + ["--epochs", "7"] + common, ranks: ranks)
             #expect(other.exitCode == 64 && other.messages.count == 1 && other.errors.contains("another probe"))
         }
+        try attentive(folder, run)
         #expect(embedded.dropFirst().allSatisfy { $0 == embedded[0] })
         for other in heads.dropFirst() { #expect(other["top1"] as? Double == heads[0]["top1"] as? Double) }
         let figures = try analyses.map { analysis in
@@ -129,6 +130,26 @@ struct FeatureEvaluationTests {
             ].map { $0 as? Double ?? .nan }
         }
         for other in figures { #expect(zip(other, figures[0]).allSatisfy { abs($0 - $1) <= 1e-4 * abs($1) }) }
+    }
+
+    /// Alone and by two ranks.
+    private func attentive(_ folder: TemporaryDirectory, _ run: String) throws {
+        var weights: [[Float]] = []
+        for ranks in [nil, 2] {
+            let directory = folder.file("attentive-\(ranks ?? 1)")
+            let arguments = [
+                "linprobe", run, "--probe", "attentive", "--effective-batch-size", "32", "--warmup-epochs", "1",
+                "--epochs",
+                "3", "--blr", "0.02", "--json", "--threads", "1", "--precision", "fp32", "--output-dir", directory,
+            ]
+            let first = try Program.run(arguments, ranks: ranks)
+            #expect(first.exitCode == 0, "\(first.errors)")
+            weights.append(
+                try SafetensorsFile(path: "\(directory)/attentive.safetensors").floats("head.weight"))
+            // Done already: the same again.
+            #expect(try Program.run(arguments, ranks: ranks).output == first.output)
+        }
+        #expect(weights[0].contains { $0 != 0 } && zip(weights[0], weights[1]).allSatisfy { abs($0 - $1) < 1e-3 })
     }
 
     @Test("what cannot be evaluated is said in one line")

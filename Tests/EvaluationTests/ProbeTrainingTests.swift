@@ -64,8 +64,8 @@ struct ProbeTrainingTests {
                 }
             } catch is Stop {}
             let second = try probe(in: world)
-            #expect(try ProbeTraining.epoch(in: path, settings: "these", in: world) == 5)
-            #expect(throws: (any Error).self) { try ProbeTraining.epoch(in: path, settings: "others", in: world) }
+            #expect(try ProbeFile.epoch(in: path, settings: "these", in: world) == 5)
+            #expect(throws: (any Error).self) { try ProbeFile.epoch(in: path, settings: "others", in: world) }
             try second.restore(from: path, settings: "these", in: world)
             try second.run { _ in }
             return (whole.heads.values.array, second.heads.values.array)

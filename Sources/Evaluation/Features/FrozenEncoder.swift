@@ -1,6 +1,5 @@
 internal import Layers
 package import Models
-package import Safetensors
 package import Tensors
 
 /// An encoder that is not trained: it sees images, whole or masked, and gives their features.
@@ -41,21 +40,6 @@ package final class FrozenEncoder {
             team: team, maximumWidth: encoder.maximumWidth,
             scratchBytes: encoder.scratchBytes(
                 images: images, tokens: 1 + (masking?.keptPatches ?? configuration.patches)), plan: plan)
-    }
-
-    /// An encoder of its own weights, those of a file.
-    ///
-    /// - Throws: `SafetensorsError` naming the first tensor that is missing or has another shape.
-    package convenience init(
-        _ c: VisionTransformerConfiguration, _ element: ElementType, weights file: SafetensorsFile, images: Int,
-        blocks: Int = 0, team: Team, plan: MemoryPlan
-    ) throws {
-        let parameters = ParameterSet(VisionTransformer.specifications(c), plan: plan)
-        let encoder = VisionTransformer(c, parameters, element, plan: plan)
-        encoder.computePositions()
-        try parameters.loadWeights(from: file)
-        self.init(encoder, images: images, blocks: blocks, team: team, plan: plan)
-        refreshWeights()
     }
 
     /// Takes up weights that have changed.
