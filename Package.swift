@@ -231,10 +231,8 @@ let package = Package(
             "FineTuningTests",
             [
                 "Augmentation", "Checkpoints", "Classification", "Communication", "DataParallel", "Evaluation",
-                "FineTuning",
-                "ImageArrays",
-                "ImageCodecs", "ImageData", "ImageSources", "Layers", "Models", "Runs", "Safetensors", "Tensors",
-                "TestSupport",
+                "FineTuning", "ImageArrays", "ImageCodecs", "ImageData", "ImageSources", "Layers", "Models", "Runs",
+                "Safetensors", "Tensors", "TestSupport",
                 "TrainingRuns",
             ]),
         tests(

@@ -3,6 +3,7 @@ package import ImageCodecs
 package import ImageData
 internal import Layers
 package import Models
+internal import Runs
 package import Tensors
 
 /// What evaluation needs to know of a pretraining run: the model, and what its images were normalised with.
@@ -41,8 +42,12 @@ package struct PretrainedModel: Sendable {
         return encoder
     }
 
-    /// - Throws: if the state of the checkpoint cannot be read.
+    /// - Throws: if the state of the checkpoint cannot be read, or is of another kind of run.
     package init(_ checkpoint: Checkpoint) throws {
+        if let kind = try checkpoint.kindOfRun() {
+            throw RunDirectoryError(
+                description: "\(checkpoint.path) is of a run of \(kind): give a checkpoint of pretraining")
+        }
         let state = try checkpoint.state(completedFrom: State(), requiring: ["configuration"])
         self.checkpoint = checkpoint
         model = state.configuration.model

@@ -6,36 +6,6 @@ import Testing
 
 @Suite("What features are worth on test images", .serialized)
 struct FeatureEvaluationTests {
-    /// 96 training and 37 test images of 16×16 in three classes that can be told apart, as IDX.
-    private func data(_ folder: TemporaryDirectory, testLabels: Bool = true) throws -> String {
-        let directory = folder.file("data")
-        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-        func write(_ name: String, _ bytes: [UInt8]) throws {
-            try Data(bytes).write(to: URL(fileURLWithPath: "\(directory)/\(name)"))
-        }
-        for (stem, count, salt) in [("train", 96, 0), ("t10k", 37, 1000)] {
-            var pixels: [UInt8] = []
-            var labels: [UInt8] = []
-            for image in 0..<count {
-                let label = image * 7 % 3
-                var random = SampleRandom(seed: 4, epoch: 0, sample: salt + image, purpose: .syntheticImage)
-                // Stripes of a direction and width for each class, and noise.
-                for place in 0..<256 {
-                    let (x, y) = (place % 16, place / 16)
-                    let stripe = [x / 2, y / 2, (x + y) / 3][label] % 2
-                    pixels.append(UInt8(stripe * 150 + Int(random.uniform() * 100)))
-                }
-                labels.append(UInt8(label))
-            }
-            let size = [UInt8](repeating: 0, count: 3) + [UInt8(count)]
-            try write("\(stem)-images-idx3-ubyte", [0, 0, 8, 3] + size + [0, 0, 0, 16, 0, 0, 0, 16] + pixels)
-            if stem == "train" || testLabels {
-                try write("\(stem)-labels-idx1-ubyte", [0, 0, 8, 1] + size + labels)
-            }
-        }
-        return directory
-    }
-
     private func train(
         _ folder: TemporaryDirectory, _ name: String, data: String, ranks: Int? = nil, _ more: [String] = []
     ) throws -> Program.Result {
@@ -61,7 +31,7 @@ struct FeatureEvaluationTests {
     @Test("are looked at after the last epoch, or more often, and training is the same")
     func whileTraining() throws {
         let folder = try TemporaryDirectory()
-        let data = try data(folder)
+        let data = try StripedImages.write(to: folder)
         let usual = try train(folder, "usual", data: data)
         #expect(usual.output.contains("test accuracy     linear "))
         #expect(
@@ -81,7 +51,7 @@ struct FeatureEvaluationTests {
     @Test("are the same by the commands knn and linprobe, at any number of ranks, 37 test images among them")
     func commands() throws {
         let folder = try TemporaryDirectory()
-        let data = try data(folder)
+        let data = try StripedImages.write(to: folder)
         _ = try train(folder, "run", data: data)
         let last = try #require(try log(folder, "run").last)
         for ranks in [nil, 2, 3] {
@@ -108,7 +78,7 @@ struct FeatureEvaluationTests {
     @Test("embed, analyze and linprobe find the same at any number of ranks, and linprobe goes on where it stood")
     func otherCommands() throws {
         let folder = try TemporaryDirectory()
-        let data = try data(folder)
+        let data = try StripedImages.write(to: folder)
         _ = try train(folder, "run", data: data, ["--eval-every", "0"])
         let run = folder.file("run")
         var embedded: [[Float]] = []
@@ -185,7 +155,7 @@ struct FeatureEvaluationTests {
     @Test("what cannot be evaluated is said in one line")
     func refusals() throws {
         let folder = try TemporaryDirectory()
-        let data = try data(folder, testLabels: false)
+        let data = try StripedImages.write(to: folder, testLabels: false)
         // Without labels nothing is looked at, unless it is asked for.
         let quiet = try train(folder, "run", data: data)
         #expect(!quiet.output.contains("test accuracy"))
@@ -213,7 +183,7 @@ struct FeatureEvaluationTests {
     @Test("more neighbours than training images are refused")
     func tooManyNeighbors() throws {
         let folder = try TemporaryDirectory()
-        _ = try train(folder, "run", data: try data(folder), ["--eval-every", "0"])
+        _ = try train(folder, "run", data: try StripedImages.write(to: folder), ["--eval-every", "0"])
         let result = try Program.run(["knn", folder.file("run"), "--neighbors", "20,200"])
         #expect(result.exitCode != 0 && result.messages.count == 1)
         #expect(result.errors.contains("--neighbors has 200, and there are 96 training images"))

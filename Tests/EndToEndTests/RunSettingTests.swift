@@ -48,7 +48,10 @@ struct RunSettingTests {
             "steps", "warmup-steps", "seconds-per-image", "seconds-per-update", "bench-json", "json",
         ],
         "what is packed or looked at, and how": ["split", "shard-size", "resize", "encode", "quality", "seconds"],
-        "how features are evaluated": ["neighbors", "vote", "temperature", "l2"],
+        "how features are evaluated": [
+            "neighbors", "vote", "temperature", "l2", "probe", "batch-statistics", "blocks", "feature-cache", "format",
+            "lidar-images", "lidar-views", "mask-ratios",
+        ],
         "how a classifier is fine-tuned": [
             "finetune", "drop-path", "global-pool", "cls-token", "nb-classes", "layer-decay", "smoothing", "model-ema",
             "model-ema-decay", "eval", "dist-eval", "aa", "color-jitter", "reprob", "remode", "recount", "resplit",

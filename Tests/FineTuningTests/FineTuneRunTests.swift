@@ -3,6 +3,7 @@ import Classification
 import Communication
 import DataParallel
 import Evaluation
+import Models
 import FineTuning
 import Foundation
 import Layers
@@ -199,5 +200,68 @@ struct FineTuneCheckpointTests {
         configuration.classification.pretrained = "/runs/a"
         let data = try JSONEncoder().encode(configuration)
         #expect(try JSONDecoder().decode(FineTuneConfiguration.self, from: data) == configuration)
+    }
+}
+
+@Suite("What fine-tuning begins with")
+struct PretrainedEncoderTests {
+    private struct State: Encodable {
+        struct Configuration: Encodable {
+            let model: MaskedAutoencoderConfiguration
+            let dataPath = "synthetic"
+            let exif = "ignore"
+        }
+        let configuration: Configuration
+    }
+
+    /// A checkpoint of an encoder of 12 × 8 pixels that is filled with a number for each tensor.
+    private func checkpoint(in folder: TemporaryDirectory, without missing: String = "") throws -> PretrainedModel {
+        var shape = SmallFineTuning().configuration.model.encoder
+        (shape.imageHeight, shape.finalNorm, shape.feature) = (12, true, .cls)
+        var model = MaskedAutoencoderConfiguration()
+        model.encoder = shape
+        let parameters = ParameterSet(VisionTransformer.specifications(shape), plan: MemoryPlan())
+        for (index, tensor) in parameters.trainable.enumerated() { parameters[tensor.name].value.fill(Float(index)) }
+        let store = try CheckpointStore(runDirectory: folder.path, keep: 1)
+        let saved = try store.save(
+            step: 1, weights: parameters.namedTensors(parameters.values).filter { $0.name != missing }, optimizer: [],
+            state: State(configuration: .init(model: model)))
+        return try PretrainedModel(saved.checkpoint)
+    }
+
+    @Test("is the encoder of the checkpoint, its positions brought to the size of the images, and a head of its own")
+    func begins() throws {
+        let folder = try TemporaryDirectory()
+        let parameters = try SmallFineTuning().run(from: checkpoint(in: folder)).task.model.parameters
+        func value(_ name: String) -> Set<Float> { Set(parameters[name].value.array) }
+        #expect(value("patch_embed.proj.weight") == [0] && value("blocks.1.attn.qkv.weight").count == 1)
+        #expect(value("pos_embed").allSatisfy { abs($0 - 3) < 1e-5 })
+        #expect(value("head.weight").count > 100 && value("fc_norm.weight") == [1])
+        #expect(parameters["pos_embed"].value.count == 5 * 16)
+    }
+
+    @Test("has no biases, another ε and no position of the class token where pretraining had it so")
+    func switches() throws {
+        var encoder = VisionTransformerConfiguration()
+        (encoder.qkvBias, encoder.normEpsilon, encoder.clsPosition) = (false, 1e-5, false)
+        let made = ClassifierConfiguration(of: encoder, classes: 3).encoder
+        #expect(!made.qkvBias && made.normEpsilon == 1e-5 && !made.clsPosition)
+        var small = SmallFineTuning()
+        small.configuration.model.clsPosition = false
+        small.configuration.model.qkvBias = false
+        small.configuration.schedule.epochs = 1
+        let run = try small.run()
+        _ = try run.run(in: nil, savingEvery: .epochs(1))
+        let positions = run.task.model.parameters["pos_embed"].value
+        // The row of the class token stays zero, and those of the patches are trained.
+        #expect(positions.array[..<16].allSatisfy { $0 == 0 } && positions.array[16...].allSatisfy { $0 != 0 })
+    }
+
+    @Test("must have every tensor of an encoder")
+    func lacking() throws {
+        let folder = try TemporaryDirectory()
+        let start = try checkpoint(in: folder, without: "blocks.1.attn.qkv.weight")
+        let error = thrownError(AgreedFailure.self) { try SmallFineTuning().run(from: start) }
+        #expect(error?.description.contains("blocks.1.attn.qkv.weight") == true, "\(error as Any)")
     }
 }

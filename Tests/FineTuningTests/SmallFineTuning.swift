@@ -1,6 +1,7 @@
 import Checkpoints
 import Classification
 import Communication
+import Evaluation
 import FineTuning
 import ImageArrays
 import ImageCodecs
@@ -78,10 +79,11 @@ struct SmallFineTuning: Sendable {
     }
 
     func run(
-        on communicator: any Communicator = SingleProcess(), saves: Bool = false, resuming resume: String? = nil
+        from pretrained: PretrainedModel? = nil, on communicator: any Communicator = SingleProcess(),
+        saves: Bool = false, resuming resume: String? = nil
     ) throws -> FineTuneRun {
         try FineTuneRun(
-            configuration, try layout(), pretrained: nil, saves: saves,
+            configuration, try layout(), pretrained: pretrained, saves: saves,
             resume: try resume.map { try FineTuneResumePoint(try CheckpointStore.open($0) { _ in }) },
             on: RankResources(communicator, try Team(threads: 1)),
             reporter: Reporter(isSilent: true, isTerminal: false, write: { _ in }))

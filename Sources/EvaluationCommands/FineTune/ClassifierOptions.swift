@@ -28,6 +28,9 @@ struct ClassifierOptions: ParsableArguments {
     @Option(help: "Blocks.") var depth: Int?
     @Option(help: "Heads.") var numHeads: Int?
     @Option(help: "Hidden width of the MLPs over the width.") var mlpRatio: Double?
+    @Flag(inversion: .prefixedNo, help: "Biases of queries, keys and values.") var qkvBias: Bool?
+    @Option(help: "ε of the norms.") var normEps: Double?
+    @Flag(inversion: .prefixedNo, help: "A position of the class token.") var clsPosition: Bool?
     @Option(help: "Share of images for which a branch of the last block is left out; less in the blocks before.")
     var dropPath = 0.1
     @Flag(inversion: .prefixedNo, help: "Classify the mean of the patch tokens.") var globalPool = true
@@ -99,7 +102,8 @@ struct ClassifierOptions: ParsableArguments {
     }
 
     private static let shapeFlags: Set<String> = [
-        "--patch-size", "--embed-dim", "--depth", "--num-heads", "--mlp-ratio",
+        "--patch-size", "--embed-dim", "--depth", "--num-heads", "--mlp-ratio", "--qkv-bias", "--norm-eps",
+        "--cls-position",
     ]
 }
 
@@ -121,6 +125,9 @@ extension ClassifierOptions: ConfiguringOptions {
             FlagBinding("--depth", \.depth, \.depth, size),
             FlagBinding("--num-heads", \.numHeads, \.heads, size),
             FlagBinding("--mlp-ratio", \.mlpRatio, \.mlpRatio, .above(0, most: 64)),
+            FlagBinding("--qkv-bias", \.qkvBias, \.qkvBias),
+            FlagBinding("--norm-eps", \.normEps, \.normEpsilon, .above(0, most: 1)),
+            FlagBinding("--cls-position", \.clsPosition, \.clsPosition),
             FlagBinding("--drop-path", \.dropPath, \.dropPath, .atLeast(0, most: 0.99)),
             FlagBinding(
                 "--global-pool", \.globalPool,

@@ -48,7 +48,7 @@ extension RunState {
     ///
     /// - Throws: also if it is of another kind of run.
     package init(of checkpoint: Checkpoint) throws {
-        let found = try checkpoint.state(completedFrom: KindOfRun(), requiring: []).kind
+        let found = try checkpoint.kindOfRun()
         guard found == Configuration.kind else {
             throw RunDirectoryError(
                 description: "cannot resume from \(checkpoint.path): it is of a run of "
@@ -64,11 +64,6 @@ extension RunState {
         if let dataIdentity { return dataIdentity == source.identity }
         return dataFingerprint != nil && dataFingerprint == source.earlierFingerprint
     }
-}
-
-/// The part of a state that every kind of run writes alike.
-private struct KindOfRun: Codable {
-    var kind: String?
 }
 
 /// Sums of a step's figures over an epoch.
