@@ -1,4 +1,5 @@
 import Classification
+import Foundation
 import Layers
 import Models
 import Optimization
@@ -33,6 +34,25 @@ struct ClassifierWeightsTests {
         try SafetensorsWriter.write(
             parameters.namedTensors(parameters.values).filter { $0.name != leavingOut }, to: path)
         return (try SafetensorsFile(path: path), parameters)
+    }
+
+    @Test("all of a pretrained encoder's shape is kept, and survives a file")
+    func shape() throws {
+        var encoder = VisionTransformerConfiguration()
+        (encoder.imageHeight, encoder.imageWidth, encoder.patchSize, encoder.channels) = (8, 12, 4, 2)
+        (encoder.embedDim, encoder.depth, encoder.heads, encoder.mlpRatio) = (20, 3, 5, 2.5)
+        (encoder.qkvBias, encoder.normEpsilon, encoder.clsPosition) = (false, 1e-5, false)
+        var c = ClassifierConfiguration(of: encoder, classes: 4)
+        (c.pooling, c.dropPath) = (.cls, 0.2)
+        encoder.positions = .learned
+        encoder.feature = .clsOnce
+        #expect(c.encoder == encoder)
+        #expect(try JSONDecoder().decode(ClassifierConfiguration.self, from: JSONEncoder().encode(c)) == c)
+        // A class token without a position has none from scratch either.
+        let model = model(c)
+        #expect(values(model, "pos_embed").prefix(20).allSatisfy { $0 == 0 })
+        #expect(values(model, "pos_embed").dropFirst(20).contains { $0 != 0 })
+        #expect(!model.parameters.specifications.contains { $0.name.hasSuffix("qkv.bias") })
     }
 
     @Test("the head begins with nearly nothing, and fc_norm as it is made")

@@ -8,6 +8,7 @@ import ImageCodecs
 import ImageData
 import ImageSources
 import Layers
+import Models
 import Runs
 import Tensors
 import TestSupport

@@ -1,8 +1,10 @@
-internal import Layers
 package import Models
 
 /// The shape of a classifier that is fine-tuned from a pretrained encoder (facebookresearch/mae `main_finetune.py`).
-package struct ClassifierConfiguration: Codable, Equatable, Sendable {
+///
+/// What it has of an encoder's shape is read and set as its own: `configuration.embedDim`.
+@dynamicMemberLookup
+package struct ClassifierConfiguration: Equatable, Sendable {
     /// What the head is given of an image.
     package enum Pooling: String, Codable, CaseIterable, Sendable {
         /// The mean of the last block's patch tokens, through a norm of its own (`--global_pool`).
@@ -11,18 +13,8 @@ package struct ClassifierConfiguration: Codable, Equatable, Sendable {
         case cls
     }
 
-    package var imageHeight = 224
-    package var imageWidth = 224
-    package var patchSize = 16
-    package var channels = 3
-    package var embedDim = 768
-    package var depth = 12
-    package var heads = 12
-    package var mlpRatio = 4.0
-    package var qkvBias = true
-    package var normEpsilon = LayerNorm.usualEpsilon
-    /// Whether the class token has a position of its own.
-    package var clsPosition = true
+    /// Of the encoder; which feature and positions it has is the classifier's.
+    private var shape = VisionTransformerConfiguration()
     package var pooling = Pooling.mean
     package var classes = 1000
     /// Of the last block's branches, the share of images that go without; less in the blocks before (`--drop-path`).
@@ -32,20 +24,22 @@ package struct ClassifierConfiguration: Codable, Equatable, Sendable {
 
     /// As a pretrained encoder, for images of its size; another size may be set afterwards.
     package init(of encoder: VisionTransformerConfiguration, classes: Int) {
-        (imageHeight, imageWidth) = (encoder.imageHeight, encoder.imageWidth)
-        (patchSize, channels) = (encoder.patchSize, encoder.channels)
-        (embedDim, depth, heads, mlpRatio) = (encoder.embedDim, encoder.depth, encoder.heads, encoder.mlpRatio)
-        (qkvBias, normEpsilon, clsPosition) = (encoder.qkvBias, encoder.normEpsilon, encoder.clsPosition)
+        shape = encoder
         self.classes = classes
+    }
+
+    package subscript<Value>(dynamicMember keyPath: KeyPath<VisionTransformerConfiguration, Value>) -> Value {
+        shape[keyPath: keyPath]
+    }
+
+    package subscript<Value>(dynamicMember keyPath: WritableKeyPath<VisionTransformerConfiguration, Value>) -> Value {
+        get { shape[keyPath: keyPath] }
+        set { shape[keyPath: keyPath] = newValue }
     }
 
     /// Its positions are trained, whatever pretraining had: `pos_embed` is an ordinary parameter of timm's.
     package var encoder: VisionTransformerConfiguration {
-        var encoder = VisionTransformerConfiguration()
-        (encoder.imageHeight, encoder.imageWidth) = (imageHeight, imageWidth)
-        (encoder.patchSize, encoder.channels) = (patchSize, channels)
-        (encoder.embedDim, encoder.depth, encoder.heads, encoder.mlpRatio) = (embedDim, depth, heads, mlpRatio)
-        (encoder.qkvBias, encoder.normEpsilon, encoder.clsPosition) = (qkvBias, normEpsilon, clsPosition)
+        var encoder = shape
         encoder.positions = .learned
         encoder.feature = pooling == .mean ? .pooled : .clsOnce
         encoder.finalNorm = pooling == .cls
@@ -53,7 +47,7 @@ package struct ClassifierConfiguration: Codable, Equatable, Sendable {
     }
 
     /// Multiplications and additions of an image's training step; backward is twice forward.
-    package var flopsPerImage: Double { 3 * (encoder.forwardFlops + 2 * Double(embedDim * classes)) }
+    package var flopsPerImage: Double { 3 * (encoder.forwardFlops + 2 * Double(shape.embedDim * classes)) }
 
     /// Throws `ModelError` naming the first value that cannot be.
     package func validate() throws {
@@ -64,5 +58,26 @@ package struct ClassifierConfiguration: Codable, Equatable, Sendable {
         guard dropPath >= 0 && dropPath < 1 else {
             throw ModelError("--drop-path is \(dropPath): it must be at least 0 and below 1")
         }
+    }
+}
+
+/// In files all values stand side by side.
+extension ClassifierConfiguration: Codable {
+    private enum CodingKeys: CodingKey { case pooling, classes, dropPath }
+
+    package init(from decoder: any Decoder) throws {
+        shape = try VisionTransformerConfiguration(from: decoder)
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        pooling = try values.decode(Pooling.self, forKey: .pooling)
+        classes = try values.decode(Int.self, forKey: .classes)
+        dropPath = try values.decode(Double.self, forKey: .dropPath)
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        try shape.encode(to: encoder)
+        var values = encoder.container(keyedBy: CodingKeys.self)
+        try values.encode(pooling, forKey: .pooling)
+        try values.encode(classes, forKey: .classes)
+        try values.encode(dropPath, forKey: .dropPath)
     }
 }

@@ -1,5 +1,6 @@
 internal import Foundation
 internal import Layers
+internal import Models
 package import Optimization
 
 extension VisionTransformerClassifier {

@@ -3,6 +3,7 @@ internal import Classification
 internal import Communication
 package import FineTuning
 internal import ImageCodecs
+internal import Models
 internal import Options
 package import Settings
 internal import TrainingRuns
