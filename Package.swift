@@ -109,18 +109,27 @@ let package = Package(
                 "ImageData", "Layers", "Models", "Optimization",
                 "Regularizers", "Runs", "Safetensors", "Tensors", "Training", "TrainingRuns",
             ]),
-        // 8: evaluation: what features are worth; it knows nothing of pretraining but its checkpoints
+        // 7: evaluation: features of images, once, and what they are worth; it knows nothing of pretraining but its
+        // checkpoints
+        module(
+            "Features",
+            [
+                "Augmentation", "Checkpoints", "Communication", "CVectorKernels", "Host", "ImageCodecs", "ImageData",
+                "ImageSources", "Layers", "Models", "Runs", "Safetensors", "Tensors",
+            ]),
         module(
             "Evaluation",
             [
-                "Augmentation", "Checkpoints", "Communication", "CVectorKernels", "Host", "ImageCodecs", "ImageData",
+                "Augmentation", "Checkpoints", "Communication", "CVectorKernels", "Features", "Host", "ImageCodecs",
+                "ImageData",
                 "ImageSources", "Layers", "LinearAlgebra", "Models", "Optimization", "Runs", "Safetensors", "Tensors",
             ]),
         // 8: fine-tuning: what is trained and how it is judged, and heads on a frozen encoder
         module(
             "Classification",
             [
-                "Communication", "CVectorKernels", "DataParallel", "Evaluation", "ImageData", "ImageSources", "Layers",
+                "Communication", "CVectorKernels", "DataParallel", "Evaluation", "Features", "ImageData",
+                "ImageSources", "Layers",
                 "Models", "Optimization", "Runs", "Safetensors", "Tensors", "Training",
             ]),
         // 9: the run that fine-tunes
@@ -128,6 +137,7 @@ let package = Package(
             "FineTuning",
             [
                 "Augmentation", "Checkpoints", "Classification", "Communication", "DataParallel", "Evaluation",
+                "Features",
                 "ImageCodecs",
                 "ImageData",
                 "ImageSources", "Layers", "Models", "Optimization", "Runs", "Safetensors", "Tensors", "Training",
@@ -137,7 +147,8 @@ let package = Package(
         module(
             "Measurement",
             [
-                "Checkpoints", "Communication", "CVectorKernels", "DataParallel", "Evaluation", "Host", "Augmentation",
+                "Checkpoints", "Communication", "CVectorKernels", "DataParallel", "Evaluation", "Features", "Host",
+                "Augmentation",
                 "ImageArrays",
                 "ImageSources",
                 "ImageCodecs", "ImageData", "Layers",
@@ -168,7 +179,7 @@ let package = Package(
         module(
             "EvaluationCommands",
             [
-                "Augmentation", "Checkpoints", "Classification", "Commands", "Communication", "Evaluation",
+                "Augmentation", "Checkpoints", "Classification", "Commands", "Communication", "Evaluation", "Features",
                 "FineTuning",
                 "Host", "ImageArrays", "ImageCodecs", "ImageData", "ImageFiles", "ImageSources", "Layers",
                 "LinearAlgebra",
@@ -180,6 +191,7 @@ let package = Package(
             name: "umae-dist",
             dependencies: [
                 "BuildIdentity", "Checkpoints", "Commands", "Communication", "DataParallel", "Datasets", "Evaluation",
+                "Features",
                 "EvaluationCommands", "Host", "Augmentation",
                 "ImageArrays", "ImageFiles", "ImageSources",
                 "ImageCodecs", "ImageData", "Layers",
@@ -203,6 +215,7 @@ let package = Package(
             "ClassificationTests",
             [
                 "AllocationCounter", "Augmentation", "Classification", "Communication", "DataParallel", "Evaluation",
+                "Features",
                 "ImageArrays",
                 "ImageCodecs",
                 "ImageData", "ImageSources", "Layers", "Models", "Optimization", "Runs", "Safetensors", "Tensors",
@@ -214,7 +227,7 @@ let package = Package(
         tests(
             "EvaluationTests",
             [
-                "Augmentation", "Communication", "Evaluation", "ImageArrays", "ImageCodecs", "ImageData",
+                "Augmentation", "Communication", "Evaluation", "Features", "ImageArrays", "ImageCodecs", "ImageData",
                 "ImageSources", "Layers",
                 "Models", "Optimization", "Safetensors", "Tensors", "TestSupport",
             ],
@@ -231,6 +244,7 @@ let package = Package(
             "FineTuningTests",
             [
                 "Augmentation", "Checkpoints", "Classification", "Communication", "DataParallel", "Evaluation",
+                "Features",
                 "FineTuning", "ImageArrays", "ImageCodecs", "ImageData", "ImageSources", "Layers", "Models", "Runs",
                 "Safetensors", "Tensors", "TestSupport",
                 "TrainingRuns",

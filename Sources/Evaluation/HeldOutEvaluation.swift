@@ -1,3 +1,4 @@
+internal import Features
 internal import Communication
 package import ImageData
 package import ImageSources

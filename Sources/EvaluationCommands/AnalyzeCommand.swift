@@ -3,6 +3,7 @@ internal import Checkpoints
 internal import Commands
 package import Communication
 internal import Evaluation
+internal import Features
 internal import Host
 internal import ImageSources
 internal import LinearAlgebra

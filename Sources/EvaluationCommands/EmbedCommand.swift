@@ -2,6 +2,7 @@ package import ArgumentParser
 internal import Commands
 package import Communication
 internal import Evaluation
+internal import Features
 internal import Foundation
 internal import Host
 internal import ImageSources

@@ -3,6 +3,7 @@ internal import Augmentation
 internal import Checkpoints
 internal import Communication
 internal import Evaluation
+internal import Features
 internal import Host
 internal import ImageArrays
 internal import ImageCodecs

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Communication
 internal import Evaluation
+internal import Features
 internal import Host
 internal import Models
 internal import Settings

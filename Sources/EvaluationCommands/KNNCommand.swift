@@ -1,3 +1,4 @@
+internal import Features
 package import ArgumentParser
 internal import Commands
 package import Communication

@@ -1,4 +1,5 @@
 internal import Evaluation
+internal import Features
 internal import Foundation
 
 /// What people and programs read of a probe.

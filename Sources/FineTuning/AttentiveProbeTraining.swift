@@ -2,6 +2,7 @@ internal import Classification
 internal import Communication
 internal import DataParallel
 package import Evaluation
+internal import Features
 package import ImageData
 package import ImageSources
 internal import Layers

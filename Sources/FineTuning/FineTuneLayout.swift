@@ -3,6 +3,7 @@ internal import Classification
 internal import Communication
 internal import DataParallel
 internal import Evaluation
+internal import Features
 internal import ImageCodecs
 package import ImageData
 package import ImageSources

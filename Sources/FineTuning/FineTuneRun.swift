@@ -1,5 +1,6 @@
 package import Classification
-package import Evaluation
+internal import Evaluation
+package import Features
 internal import ImageData
 package import Runs
 internal import Training

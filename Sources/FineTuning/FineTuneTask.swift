@@ -1,6 +1,7 @@
 internal import Checkpoints
 package import Classification
 internal import Evaluation
+internal import Features
 internal import Foundation
 internal import Layers
 internal import Models

@@ -1,5 +1,6 @@
 internal import Communication
 internal import Evaluation
+internal import Features
 internal import Layers
 package import Models
 package import Runs

@@ -2,6 +2,7 @@ import Augmentation
 import Classification
 import Communication
 import Evaluation
+import Features
 import Foundation
 import ImageArrays
 import ImageCodecs

@@ -13,6 +13,8 @@ struct RunSettingTests {
     static let others: [String: String] = [
         "model": "mae_vit_tiny_patch4", "input-size": "56x28", "patch-size": "7", "in-chans": "3", "embed-dim": "64",
         "depth": "3", "num-heads": "2", "decoder-embed-dim": "32", "decoder-depth": "1", "decoder-num-heads": "2",
+        "qkv-bias": "false", "norm-eps": "1e-5", "cls-position": "false", "decoder-embed": "false",
+        "decoder-norm": "false", "lr-schedule": "epochs", "decay-all": "true",
         "mlp-ratio": "3.5", "mask-ratio": "0.6", "norm-pix-loss": "false", "pos-embed": "learned", "feature": "pooled",
         "lamb": "0.02", "reg": "koleo", "tcr-mu": "3", "uniformity-t": "4", "uniformity-exchange": "gather",
         "negatives": "micro", "masks-per-image": "4", "uniformity-gradient": "reference", "batch-size": "16",
@@ -32,6 +34,8 @@ struct RunSettingTests {
         "spike-guard": "skip", "spike-threshold": "4", "replica-check-every": "10", "precision": "fp32", "threads": "3",
         "recompute-activations": "true", "stall-timeout": "30",
     ]
+    /// What some of them cannot be without.
+    private static let companions = ["decoder-embed": ["--decoder-embed-dim", "128"]]
     /// Flags that no recipe holds, by the reason.
     static let exempt: [String: Set<String>] = [
         "where a run is kept and what is done with it": [
@@ -45,11 +49,12 @@ struct RunSettingTests {
             "scaling",
         ],
         "what is measured, and how it is printed": [
-            "steps", "warmup-steps", "seconds-per-image", "seconds-per-update", "bench-json", "json",
+            "steps", "warmup-steps", "work", "seconds-per-image", "seconds-per-update", "bench-json", "json",
         ],
         "what is packed or looked at, and how": ["split", "shard-size", "resize", "encode", "quality", "seconds"],
         "how features are evaluated": [
-            "neighbors", "vote", "temperature", "l2", "probe", "batch-statistics", "blocks", "feature-cache", "format",
+            "neighbors", "vote", "temperature", "l2", "probe", "queries", "batch-statistics", "blocks", "feature-cache",
+            "format",
             "lidar-images", "lidar-views", "mask-ratios",
         ],
         "how a classifier is fine-tuned": [
@@ -75,9 +80,11 @@ struct RunSettingTests {
     @Test("every setting is a key of what is printed, which is read back as the same")
     func everyFlag() throws {
         let folder = try TemporaryDirectory()
-        let plain = try Program.run(["--print-config"])
+        let usual = try Program.run(["--print-config"])
         for (flag, value) in Self.others.sorted(by: { $0.key < $1.key }) {
-            let first = try Program.run(["--\(flag)=\(value)", "--print-config"])
+            let besides = Self.companions[flag] ?? []
+            let plain = besides.isEmpty ? usual : try Program.run(besides + ["--print-config"])
+            let first = try Program.run(besides + ["--\(flag)=\(value)", "--print-config"])
             #expect(first.exitCode == 0 && first.output != plain.output, "--\(flag) \(value): \(first.errors)")
             let key = flag.replacingOccurrences(of: "-", with: "_")
             #expect(first.output.contains("\n\(key): "), "--\(flag) \(value): \(first.output)")
@@ -121,7 +128,7 @@ struct RunSettingTests {
             let arguments =
                 ["true", "false"].contains(value) ? ["--\(value == "true" ? "" : "no-")\(flag)"] : ["--\(flag)", value]
             // Without the other it counts for nothing.
-            let besides = flag == "deterministic-shards" ? ["--deterministic"] : []
+            let besides = flag == "deterministic-shards" ? ["--deterministic"] : Self.companions[flag] ?? []
             let given = try lines(besides + arguments, channels: flag == "in-chans" ? 3 : 1)
             #expect((try lines(besides) == given) == others.contains(flag), "--\(flag)")
         }

@@ -1,6 +1,7 @@
 import Augmentation
 import Communication
 import Evaluation
+import Features
 import ImageArrays
 import ImageCodecs
 import ImageData

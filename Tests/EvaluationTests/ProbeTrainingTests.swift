@@ -1,3 +1,4 @@
+import Features
 import Communication
 import Evaluation
 import Tensors

@@ -3,6 +3,7 @@ import Classification
 import Communication
 import DataParallel
 import Evaluation
+import Features
 import Models
 import FineTuning
 import Foundation

@@ -2,6 +2,7 @@ import Checkpoints
 import Classification
 import Communication
 import Evaluation
+import Features
 import FineTuning
 import ImageArrays
 import ImageCodecs

@@ -1,5 +1,6 @@
 package import Communication
 package import Evaluation
+package import Features
 internal import Foundation
 package import ImageData
 package import ImageSources

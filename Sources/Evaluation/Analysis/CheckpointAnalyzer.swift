@@ -1,3 +1,4 @@
+package import Features
 internal import Communication
 internal import ImageData
 package import ImageSources

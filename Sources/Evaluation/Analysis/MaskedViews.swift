@@ -1,3 +1,4 @@
+internal import Features
 internal import Communication
 internal import Models
 internal import Tensors

@@ -1,3 +1,4 @@
+package import Features
 package import Communication
 internal import Foundation
 internal import LinearAlgebra

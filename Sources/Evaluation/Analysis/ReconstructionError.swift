@@ -1,3 +1,4 @@
+package import Features
 package import Communication
 package import ImageData
 package import ImageSources

@@ -1,3 +1,4 @@
+internal import Features
 package import Tensors
 
 /// Logits = scaled features · Wᵀ + b.

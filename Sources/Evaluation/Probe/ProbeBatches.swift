@@ -1,3 +1,4 @@
+internal import Features
 internal import Communication
 internal import ImageData
 internal import Models

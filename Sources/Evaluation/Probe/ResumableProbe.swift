@@ -1,3 +1,4 @@
+internal import Features
 package import Communication
 internal import Host
 internal import Optimization

@@ -4,6 +4,7 @@ internal import Classification
 internal import Commands
 package import Communication
 internal import Evaluation
+internal import Features
 internal import FineTuning
 internal import Foundation
 internal import Host

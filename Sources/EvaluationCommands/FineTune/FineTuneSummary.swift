@@ -1,6 +1,7 @@
 internal import Checkpoints
 internal import Classification
 internal import Evaluation
+internal import Features
 internal import FineTuning
 internal import Foundation
 internal import Host

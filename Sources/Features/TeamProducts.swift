@@ -1,15 +1,15 @@
-internal import Tensors
+package import Tensors
 
 /// Products of matrices by all threads of a team, with memory for them.
-final class TeamProducts {
-    let team: Team
+package final class TeamProducts {
+    package let team: Team
     private var scratch: [ScratchMemory] = []
     private var bytes = 0
 
-    init(_ team: Team) { self.team = team }
+    package init(_ team: Team) { self.team = team }
 
     /// C = A·B, or with A or B transposed, plus `bias` [1, N]; or added to what is there.
-    func multiply(
+    package func multiply(
         _ a: Matrix, transposeA: Bool = false, _ b: Matrix, transposeB: Bool = false, bias: Matrix? = nil,
         into result: Matrix, adding: Bool = false
     ) {

@@ -20,7 +20,7 @@ package struct ImagePasses {
         /// Its images among those of this rank.
         package let places: Range<Int>
         /// [images, 1]: their numbers in the data set; those of rows without an image are 0.
-        let samples: MatrixView<Int>
+        package let samples: MatrixView<Int>
         fileprivate let source: any ImageSource
         fileprivate let passes: ImagePasses
         fileprivate let failures = Failures()

@@ -62,7 +62,7 @@ package final class FrozenEncoder {
     ///   - view: which of the masks of each.
     ///   - outputs: a feature, and where it goes, of as many images as are of interest.
     ///   - fill: prepares rows of `pixels`; each member of the team is given its own.
-    func encode(
+    package func encode(
         _ pixels: Matrix, _ samples: MatrixView<Int>, view: Int = 0,
         into outputs: [(feature: ImageFeature, rows: Matrix)], fill: @escaping (_ member: TeamMember) -> Void
     ) {

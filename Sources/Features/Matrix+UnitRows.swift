@@ -1,9 +1,9 @@
 internal import CVectorKernels
-internal import Tensors
+package import Tensors
 
 extension Matrix {
     /// The rows brought to length 1; those of length 0 stay so.
-    func normalizedRows(by team: Team) -> Matrix {
+    package func normalizedRows(by team: Team) -> Matrix {
         let result = Matrix(rows: rows, columns: columns)
         let norms = Matrix(rows: 1, columns: max(rows, 1))
         team.run { member in

@@ -39,7 +39,7 @@ package struct FeatureSet: Sendable {
     }
 
     /// Some of the images, chosen by their number among all.
-    func subset(_ isChosen: (Int) -> Bool) -> FeatureSet {
+    package func subset(_ isChosen: (Int) -> Bool) -> FeatureSet {
         let chosen = counts.indices.map { Self.range(of: $0, in: counts).filter(isChosen) }
         let own = chosen[rank].map { $0 - Self.range(of: rank, in: counts).lowerBound }
         return FeatureSet(
@@ -49,7 +49,7 @@ package struct FeatureSet: Sendable {
     }
 
     /// Where a rank's images stand among all.
-    static func range(of rank: Int, in counts: [Int]) -> Range<Int> {
+    package static func range(of rank: Int, in counts: [Int]) -> Range<Int> {
         let first = counts[..<rank].reduce(0, +)
         return first..<first + counts[rank]
     }
@@ -57,12 +57,12 @@ package struct FeatureSet: Sendable {
 
 extension Matrix {
     /// These of the rows; the same memory if they are all.
-    func selecting(_ chosen: [Int]) -> Matrix {
+    package func selecting(_ chosen: [Int]) -> Matrix {
         chosen.count < rows ? gathering(chosen) : self
     }
 
     /// These of the rows, in this order.
-    func gathering(_ chosen: [Int]) -> Matrix {
+    package func gathering(_ chosen: [Int]) -> Matrix {
         guard !chosen.isEmpty else { return Matrix(rows: 0, columns: columns) }
         let result = Matrix(rows: chosen.count, columns: columns)
         Operand(result).gather(
