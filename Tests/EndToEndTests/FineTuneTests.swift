@@ -65,6 +65,9 @@ struct FineTuneTests {
         #expect(again.exitCode == 0 && again.output.contains("nothing to do"))
         #expect(try log("one") == lines)
 
+        let features = try Program.run(["knn", folder.file("one")])
+        #expect(features.exitCode == 64 && features.errors.contains("is of a run of finetune"), "\(features.errors)")
+
         // 37 images among three ranks.
         let tested = try Program.run(["finetune", "--eval", "--resume", folder.file("one")], ranks: 3)
         #expect(tested.exitCode == 0, "\(tested.errors)")
