@@ -147,7 +147,8 @@ let package = Package(
         module(
             "Measurement",
             [
-                "Checkpoints", "Communication", "CVectorKernels", "DataParallel", "Evaluation", "Features", "Host",
+                "FineTuning", "Classification", "Checkpoints", "Communication", "CVectorKernels", "DataParallel",
+                "Evaluation", "Features", "Host",
                 "Augmentation",
                 "ImageArrays",
                 "ImageSources",

@@ -1,5 +1,5 @@
 internal import Augmentation
-internal import Classification
+package import Classification
 internal import Communication
 internal import DataParallel
 internal import Evaluation
@@ -12,7 +12,7 @@ internal import Models
 internal import Optimization
 package import Runs
 internal import Tensors
-internal import Training
+package import Training
 internal import TrainingRuns
 
 /// Makes all that fine-tuning needs, for a run, for a test alone, or only to count the memory.
@@ -83,6 +83,15 @@ package struct FineTuneLayout {
         return Parts(
             training: TrainingParts(step: step, loader: loader), average: average(of: model, c, on: resources),
             test: test)
+    }
+
+    /// A step by itself, of weights that are drawn, for measuring.
+    package func step(
+        _ c: FineTuneConfiguration, on resources: RankResources
+    ) throws -> TrainStep<ClassificationObjective> {
+        let step = try make(c, on: resources).training.step
+        step.pass.objective.model.initialize(seed: c.update.seed)
+        return step
     }
 
     /// What training sees of an image.

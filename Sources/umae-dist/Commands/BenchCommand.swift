@@ -24,9 +24,10 @@ struct BenchCommand: WorldCommand {
 
     enum Work: String, CaseIterable, ExpressibleByArgument {
         case pretraining, features
+        case fineTuning = "fine-tuning"
     }
 
-    @Option(help: "What is measured: pretraining (steps), or features (the encoder's of whole images).")
+    @Option(help: "What is measured: steps of pretraining or fine-tuning, or features (the encoder's of whole images).")
     var work = Work.pretraining
     @OptionGroup(title: "Model") var model: ModelOptions
     @OptionGroup(title: "Losses") var loss: LossOptions
@@ -65,7 +66,7 @@ struct BenchCommand: WorldCommand {
         try compute.checkTimeline(in: world)
         try compute.watchForStalls(in: world)
         let team = try compute.team(in: world)
-        guard work == .pretraining else { return try measureFeatures(configuration, on: RankResources(world, team)) }
+        guard work == .pretraining else { return try measureOther(configuration, on: RankResources(world, team)) }
         let result = try Benchmark(
             name: model.model, configuration: configuration, steps: steps, warmupSteps: warmupSteps,
             compute: compute.computing()
@@ -79,10 +80,10 @@ struct BenchCommand: WorldCommand {
         return 0
     }
 
-    private func measureFeatures(_ configuration: StepConfiguration, on resources: RankResources) throws -> Int32 {
-        let r = try FeatureBenchmark(
-            name: model.model, configuration: configuration.model.encoder, precision: configuration.precision,
-            images: batchSize, steps: steps, warmupSteps: warmupSteps
+    private func measureOther(_ configuration: StepConfiguration, on resources: RankResources) throws -> Int32 {
+        let r = try WorkBenchmark(
+            work == .features ? .features : .fineTuning, of: model.model, configuration.model.encoder,
+            configuration.precision, images: batchSize, steps: steps, warmupSteps: warmupSteps
         ).run(on: resources)
         guard resources.communicator.rank == 0 else { return ExitCode.done }
         if json {
@@ -91,14 +92,14 @@ struct BenchCommand: WorldCommand {
         }
         Console.print(
             """
-            model           \(r.model), \(r.precision), features of whole images
+            model           \(r.model), \(r.precision), \(work == .features ? "features of whole images" : "fine-tuning")
             world           \(counted(r.ranks, "rank")) × \(counted(r.threadsPerRank, "thread")), \
             \(counted(r.batchSizePerRank, "image")) per rank
             images/s        \(String(format: "%.2f", r.imagesPerSecond))
             GFLOP/s         \(String(
                 format: "%.1f of %.1f peak (%.1f%%); %.3f GFLOP per image", r.flopsPerSecond / 1e9,
                 r.peakFlopsPerSecond / 1e9, 100 * r.fractionOfPeak, r.flopsPerImage / 1e9))
-            pass            \(String(format: "%.2f ms, median of %d", 1e3 * r.secondsPerStep, r.steps))
+            step            \(String(format: "%.2f ms, median of %d", 1e3 * r.secondsPerStep, r.steps))
             """)
         return ExitCode.done
     }
