@@ -9,6 +9,7 @@ package import TrainingRuns
 package protocol OptimisationDefaults: SendableMetatype {
     associatedtype Configuration: RunConfiguration
 
+    static var effectiveBatchSize: Int { get }
     static var epochs: Int { get }
     static var baseLearningRate: Double { get }
     static var minimumLearningRate: Double { get }
@@ -21,7 +22,7 @@ package struct OptimisationOptions<Defaults: OptimisationDefaults>: ParsableArgu
     package var batchSize: Int?
 
     @Option(help: "Images per update over all ranks and micro-batches, instead of --batch-size.")
-    package var effectiveBatchSize = 256
+    package var effectiveBatchSize = Defaults.effectiveBatchSize
 
     @Option(help: "Epochs.") package var epochs = Defaults.epochs
     @Option(help: "Micro-batches per update; gradients are exchanged after the last.") package var accumIter = 1

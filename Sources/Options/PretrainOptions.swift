@@ -13,7 +13,8 @@ internal import TrainingRuns
 package enum PretrainDefaults: OptimisationDefaults {
     package typealias Configuration = PretrainConfiguration
 
-    package static var epochs: Int { 5 }
+    package static var effectiveBatchSize: Int { 128 }
+    package static var epochs: Int { 8 }
     package static var baseLearningRate: Double { 4e-3 }
     package static var minimumLearningRate: Double { 0 }
     package static var warmupEpochs: Double { 0.5 }

@@ -58,8 +58,9 @@ class Run:
 
     def arguments(self, paths):
         shape = ["--input-size", "32", "--in-chans", "3"] if self.data == "cifar10" else []
+        batch = [] if "--batch-size" in self.flags else ["--effective-batch-size", "256"]
         return [
-            *shape, "--data-path", paths[self.data], "--lamb", repr(self.lamb), "--epochs", str(self.epochs),
+            *shape, *batch, "--data-path", paths[self.data], "--lamb", repr(self.lamb), "--epochs", str(self.epochs),
             "--seed", str(self.seed), *self.flags,
         ]
 

@@ -15,6 +15,7 @@ internal import TrainingRuns
 enum FineTuneDefaults: OptimisationDefaults {
     typealias Configuration = FineTuneConfiguration
 
+    static var effectiveBatchSize: Int { 256 }
     static var epochs: Int { 50 }
     static var baseLearningRate: Double { 5e-4 }
     static var minimumLearningRate: Double { 1e-6 }
