@@ -188,7 +188,7 @@ struct PlanTests {
         BadInputTests.Case("no bandwidth", ["--bandwidth", "0"], "--bandwidth", "0"),
         BadInputTests.Case("negative latency", ["--latency=-1"], "--latency", "-1"),
         BadInputTests.Case("no images", ["--images", "0"], "--images"),
-        BadInputTests.Case("a batch beyond the data", ["--images", "100"], "256", "100", "--effective-batch-size"),
+        BadInputTests.Case("a batch beyond the data", ["--images", "100"], "128", "100", "--effective-batch-size"),
         BadInputTests.Case("no time", ["--seconds-per-image", "0"], "--seconds-per-image"),
         BadInputTests.Case("a file that is not there", ["--bench-json", "/no/b.json"], "--bench-json", "/no/b.json"),
         BadInputTests.Case("a file of something else", ["--bench-json", "/etc/hostname"], "--bench-json", "hostname"),

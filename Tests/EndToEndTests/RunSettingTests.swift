@@ -19,7 +19,7 @@ struct RunSettingTests {
         "lamb": "0.02", "reg": "koleo", "tcr-mu": "3", "uniformity-t": "4", "uniformity-exchange": "gather",
         "negatives": "micro", "masks-per-image": "4", "uniformity-gradient": "reference", "batch-size": "16",
         "effective-batch-size": "64",
-        "epochs": "7", "accum-iter": "2", "blr": "1e-3", "lr": "2e-3", "min-lr": "1e-6", "warmup-epochs": "2",
+        "epochs": "7", "accum-iter": "2", "blr": "1e-3", "lr": "3e-3", "min-lr": "1e-6", "warmup-epochs": "2",
         "weight-decay": "0.1", "clip-grad": "0.5", "start-epoch": "1", "gradient-exchange": "direct",
         "bucket-mib": "2.5",
         "gradient-wire": "bf16", "shard-optimizer": "true", "deterministic": "true", "deterministic-shards": "4",

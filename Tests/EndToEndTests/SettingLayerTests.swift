@@ -100,11 +100,14 @@ struct SettingLayerTests {
         #expect(switches.contains("deterministic") && switches.contains("recompute-activations"))
         for name in switches where !["print-config", "dry-run"].contains(name) {
             let key = name.replacingOccurrences(of: "-", with: "_")
-            let off = try settings(recipe: "\(key): false\n")
-            #expect(try settings(recipe: "\(key): true\n", ["--no-\(name)"]) == off, "--no-\(name)")
+            // Off, this one needs another width.
+            let besides = name == "decoder-embed" ? ["--decoder-embed-dim", "128"] : []
+            let off = try settings(recipe: "\(key): false\n", besides)
+            #expect(try settings(recipe: "\(key): true\n", besides + ["--no-\(name)"]) == off, "--no-\(name)")
             let variable = "UMAE_" + key.uppercased()
-            #expect(try settings(recipe: "\(key): true\n", environment: [variable: "false"]) == off, "\(variable)")
-            #expect(try settings(environment: [variable: "1"], ["--no-\(name)"]) == off, "--no-\(name)")
+            #expect(
+                try settings(recipe: "\(key): true\n", environment: [variable: "false"], besides) == off, "\(variable)")
+            #expect(try settings(environment: [variable: "1"], besides + ["--no-\(name)"]) == off, "--no-\(name)")
         }
         #expect(try settings(recipe: "deterministic: true\n")["deterministic"] == "true")
     }
