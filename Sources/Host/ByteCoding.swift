@@ -5,7 +5,6 @@ package struct ByteWriter {
     package init(_ bytes: [UInt8]) { self.bytes = bytes }
 
     package mutating func append<Number: FixedWidthInteger>(_ numbers: some Collection<Number>) {
-        bytes.reserveCapacity(bytes.count + numbers.count * MemoryLayout<Number>.size)
         for number in numbers {
             unsafe withUnsafeBytes(of: number.littleEndian) { unsafe bytes.append(contentsOf: $0) }
         }

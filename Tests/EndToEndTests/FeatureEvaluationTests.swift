@@ -118,6 +118,7 @@ struct FeatureEvaluationTests {
             #expect(other.exitCode == 64 && other.messages.count == 1 && other.errors.contains("another probe"))
         }
         try attentive(folder, run)
+        try crops(folder, run)
         #expect(embedded.dropFirst().allSatisfy { $0 == embedded[0] })
         for other in heads.dropFirst() { #expect(other["top1"] as? Double == heads[0]["top1"] as? Double) }
         let figures = try analyses.map { analysis in
@@ -130,6 +131,25 @@ struct FeatureEvaluationTests {
             ].map { $0 as? Double ?? .nan }
         }
         for other in figures { #expect(zip(other, figures[0]).allSatisfy { abs($0 - $1) <= 1e-4 * abs($1) }) }
+    }
+
+    /// Images encoded anew in every epoch: alone, by two ranks, and in two goes.
+    private func crops(_ folder: TemporaryDirectory, _ run: String) throws {
+        func heads(_ name: String, ranks: Int?) throws -> [Float] {
+            let result = try Program.run(
+                [
+                    "linprobe", run, "--augment", "crop", "--effective-batch-size", "32", "--warmup-epochs", "1",
+                    "--epochs",
+                    "3", "--blr", "5", "--json", "--threads", "1", "--precision", "fp32", "--output-dir",
+                    folder.file(name),
+                ], ranks: ranks)
+            #expect(result.exitCode == 0, "\(result.errors)")
+            return try SafetensorsFile(path: "\(folder.file(name))/linprobe.safetensors").floats("heads")
+        }
+        let alone = try heads("crops-1", ranks: nil)
+        let together = try heads("crops-2", ranks: 2)
+        #expect(zip(alone, together).allSatisfy { abs($0 - $1) < 1e-3 })
+        #expect(try heads("crops-1", ranks: nil) == alone)
     }
 
     /// Alone and by two ranks.
@@ -171,6 +191,7 @@ struct FeatureEvaluationTests {
             (["knn", run, "--neighbors", "0"], "neighbors"),
             (["knn", run, "--feature", "cls,pooled"], "--feature"),
             (["embed", run, "--blocks", "99"], "--blocks is 99"),
+            (["linprobe", run, "--probe", "attentive", "--blr", "1,2", "--data-path", "synthetic"], "--blr has 2"),
             (["linprobe", run, "--l2", "1"], "--probe logistic"), (["analyze", run, "--mask-ratios", "1.5"], "1.5"),
             (["linprobe", run, "--epochs", "5", "--warmup-epochs", "5"], "--warmup-epochs"),
         ] {
