@@ -102,14 +102,15 @@ def tables(rows: list[dict]) -> str:
     lines = []
     for group, title, key in TABLES:
         own = [row for row in rows if row["group"] == group]
+        if not own:
+            continue
         if group == "reference":
             # Beside the exact λ that each is in effect.
             effects = {row["effective_lambda"] for row in own}
             own += [row for row in rows if row["group"] == "lambda" and row["effective_lambda"] in effects | {"0.01"}]
         if group in ("mask", "feature"):
             own += [row for row in rows if row["group"] == "lambda" and row["lambda"] in {r["lambda"] for r in own}]
-        if own:
-            lines += table(title, key, own, base)
+        lines += table(title, key, own, base)
     return "\n".join(lines).rstrip()
 
 
