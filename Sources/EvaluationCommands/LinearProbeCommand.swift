@@ -104,10 +104,7 @@ package struct LinearProbeCommand: WorldCommand {
         }
         let epoch = try place?.epoch(in: world) ?? 0
         let probe = try self.probe(configuration, wanted, of: subject, on: images, from: epoch)
-        if let place, epoch > 0 {
-            try probe.restore(from: place.path, settings: place.settings, in: world)
-            if !json { reporter.say("probe    goes on after epoch \(epoch)") }
-        }
+        try goOn(probe, after: epoch, from: place, in: world, reporter)
         try probe.run { ended in
             if let place { try probe.save(to: place.path, settings: place.settings, in: world) }
             guard !json, ended.number % 10 == 0 || ended.number == configuration.epochs else { return }
@@ -122,6 +119,16 @@ package struct LinearProbeCommand: WorldCommand {
             (head, try ClassificationAccuracy(of: classifier, on: test, head.feature, in: world, team))
         }
         return ProbeReport(found)
+    }
+
+    /// Takes up what was kept, if anything was. Collective.
+    private func goOn(
+        _ probe: some ResumableProbe, after epoch: Int, from place: ProbePlace?, in world: any Communicator,
+        _ reporter: Reporter
+    ) throws {
+        guard let place, epoch > 0 else { return }
+        try probe.restore(from: place.path, settings: place.settings, in: world)
+        if !json { reporter.say("probe    goes on after epoch \(epoch)") }
     }
 
     /// On features that are taken once, or on images that are seen anew in every epoch. Collective.
@@ -174,10 +181,7 @@ package struct LinearProbeCommand: WorldCommand {
                 configuration, subject.pretrained.encoder(subject.element, plan: resources.memory),
                 classes: images.training.classCount ?? 0, on: loader, resources)
         }
-        if let place, epoch > 0 {
-            try probe.restore(from: place.path, settings: place.settings, in: world)
-            if !json { reporter.say("probe    goes on after epoch \(epoch)") }
-        }
+        try goOn(probe, after: epoch, from: place, in: world, reporter)
         try probe.run { epoch, loss, accuracy in
             if let place { try probe.save(to: place.path, settings: place.settings, in: world) }
             guard !json else { return }

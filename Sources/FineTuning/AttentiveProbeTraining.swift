@@ -12,6 +12,7 @@ package import Runs
 package import Safetensors
 internal import Tensors
 internal import Training
+internal import TrainingRuns
 
 /// Trains an attentive probe on a frozen encoder, by AdamW. Images are encoded anew in every epoch: the tokens of a data set
 /// are hundreds of times its features.
@@ -62,12 +63,7 @@ package final class AttentiveProbeTraining {
             encoder, probe, batch: loader.division.plan, rank: world.rank, team: team, memory: plan)
         var rules = AdamW.Configuration(beta1: 0.9, beta2: 0.999)
         rules.weightDecay = configuration.weightDecay
-        optimizer = AdamW(
-            values: probe.parameters.values,
-            tensors: probe.parameters.trainable.map {
-                ParameterGroup(
-                    probe.parameters.range(of: $0.name), decays: weightDecays(name: $0.name, shape: $0.shape))
-            }, configuration: rules, plan: plan)
+        optimizer = AdamW(probe.parameters, configuration: rules, plan: plan)
         step = TrainStep(
             objective, optimizer: optimizer, loader: loader, rules: StepRules(), gradientSum: .init(),
             communicator: world, team: team, plan: plan)

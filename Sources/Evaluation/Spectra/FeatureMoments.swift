@@ -57,7 +57,7 @@ package struct FeatureMoments {
     /// A copy, for whoever overwrites it.
     func gramCopy() -> MatrixView<Double> {
         let result = MatrixView<Double>(rows: gram.rows, columns: gram.columns)
-        for row in 0..<gram.rows { for column in 0..<gram.columns { result[row, column] = gram[row, column] } }
+        result.copy(from: gram)
         return result
     }
 }
