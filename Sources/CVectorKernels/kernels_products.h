@@ -62,6 +62,7 @@ INLINE void finish_tile(const umae_product *p, const float *sums, size_t row, si
     switch (columns % LANES == 0 ? parts : -1) {
         CASE(BIAS | OUTPUT);
         CASE(BIAS | OUTPUT | GELU);
+        CASE(BIAS | GELU);
         CASE(BIAS | RESIDUAL | RESULT);
         CASE(BIAS | ROW_SCALE | RESIDUAL | RESULT);
         CASE(BIAS | RESULT);

@@ -1,6 +1,7 @@
 // Kernels that reduce over a row or over rows; included by kernels_body.h.
 
-// x̂ = (x - mean)·rstd is kept as an operand, and y made of what is kept, so that backward can make the same y.
+// x̂ = (x - mean)·rstd is kept as an operand, and y made of what is kept, so that backward can make the same y. Where
+// nothing is kept (hat and rstd NULL) y is the same.
 INLINE void layernorm_forward_of(const float *x, size_t x_stride, const float *gamma, const float *beta, char *y,
                                  size_t y_bytes, char *hat, size_t hat_bytes, float *rstd, size_t rows, size_t width,
                                  float eps, const bool bf) {
@@ -19,11 +20,11 @@ INLINE void layernorm_forward_of(const float *x, size_t x_stride, const float *g
         for (size_t i = 0; i < width; i += LANES) {
             size_t n = width - i;
             vf v = (load_n(x + i, n) - m) * s;
-            store_element(hat, i, v, n, bf);
+            if (hat) store_element(hat, i, v, n, bf);
             if (bf) v = widen(narrow(v));
             store_element(y, i, v * load_n(gamma + i, n) + load_n(beta + i, n), n, bf);
         }
-        rstd[r] = s;
+        if (rstd) rstd[r] = s;
     }
 }
 

@@ -44,9 +44,10 @@ package final class HeldOutEvaluation: FeatureEvaluation {
         let rows = (most + test.count + resources.communicator.size - 1) / resources.communicator.size
         // Features, and a copy of them that is scaled or normalised.
         plan.add(.data, "features", bytes: 2 * rows * width * MemoryLayout<Float>.stride)
-        let frozen = FrozenEncoder(encoder, images: Self.images, team: resources.team, plan: plan)
-        let extraction = FeatureExtraction(
-            frozen, transform, keeping: [ImageFeature(encoder.configuration.feature)], plan: plan)
+        let frozen = FrozenEncoder(
+            encoder, images: Self.images, features: [ImageFeature(encoder.configuration.feature)], team: resources.team,
+            plan: plan)
+        let extraction = FeatureExtraction(frozen, transform, plan: plan)
         if plan.isBacked { layout = (frozen, extraction) }
     }
 

@@ -74,8 +74,7 @@ final class EvaluationSubject {
             }
         }
         if !missing.isEmpty {
-            let encoder = try encoder(lookingBehind: missing.map(\.block).max() ?? 0)
-            let taken = try FeatureExtraction(encoder, transform, keeping: missing, plan: resources.memory)
+            let taken = try FeatureExtraction(encoder(for: missing), transform, plan: resources.memory)
                 .run(images, in: world)
             if let problem = try cache?.save(taken, in: world) { Console.note("features are not kept: \(problem)") }
             found.append(taken)
@@ -84,10 +83,10 @@ final class EvaluationSubject {
     }
 
     /// - Parameter images: of one pass; nil for as many as the flags say. Collective.
-    func encoder(images: Int? = nil, lookingBehind blocks: Int) throws -> FrozenEncoder {
+    func encoder(images: Int? = nil, for features: [ImageFeature]) throws -> FrozenEncoder {
         let frozen = FrozenEncoder(
             try world.agree(during: .readingCheckpoint) { try pretrained.encoder(element, plan: resources.memory) },
-            images: images ?? options.batchSize, blocks: blocks, team: resources.team, plan: resources.memory)
+            images: images ?? options.batchSize, features: features, team: resources.team, plan: resources.memory)
         frozen.refreshWeights()
         return frozen
     }

@@ -147,9 +147,8 @@ package struct LinearProbeCommand: WorldCommand {
             images.training, by: Self.crop, batch: configuration.batch,
             seed: configuration.seed,
             from: epoch, workers: training.numWorkers)
-        let encoder = try subject.encoder(
-            images: loader.division.microBatch, lookingBehind: wanted.map(\.block).max() ?? 0)
-        return ProbeTraining(configuration, on: loader, encoder, wanted, classes: classes, in: world, team, plan: plan)
+        let encoder = try subject.encoder(images: loader.division.microBatch, for: wanted)
+        return ProbeTraining(configuration, on: loader, encoder, classes: classes, in: world, team, plan: plan)
     }
 
     /// Collective.

@@ -7,24 +7,17 @@ package import Tensors
 /// Has an encoder see every image of a data set once, each rank its share of them.
 package struct FeatureExtraction {
     private let encoder: FrozenEncoder
-    private let features: [ImageFeature]
     private let passes: ImagePasses
 
-    /// - Parameters:
-    ///   - transform: what becomes of an image; it must not be one that draws numbers.
-    ///   - features: which are kept.
-    package init(
-        _ encoder: FrozenEncoder, _ transform: ImageTransform, keeping features: [ImageFeature], plan: MemoryPlan
-    ) {
-        self.init(
-            encoder, ImagePasses(transform, images: encoder.images, team: encoder.team, plan: plan), keeping: features)
+    /// - Parameter transform: what becomes of an image; it must not be one that draws numbers.
+    package init(_ encoder: FrozenEncoder, _ transform: ImageTransform, plan: MemoryPlan) {
+        self.init(encoder, ImagePasses(transform, images: encoder.images, team: encoder.team, plan: plan))
     }
 
     /// - Parameter passes: of as many images as the encoder's; encoders may share them.
-    package init(_ encoder: FrozenEncoder, _ passes: ImagePasses, keeping features: [ImageFeature]) {
-        precondition(passes.images == encoder.images && features.allSatisfy { $0.block <= encoder.blocks })
+    package init(_ encoder: FrozenEncoder, _ passes: ImagePasses) {
+        precondition(passes.images == encoder.images)
         self.encoder = encoder
-        self.features = features
         self.passes = passes
     }
 
@@ -38,16 +31,17 @@ package struct FeatureExtraction {
         in world: any Communicator
     ) throws -> FeatureSet {
         let images = ImagePasses.own(of: source, most: most, in: world)
-        let rows = features.map { _ in Matrix(rows: images.count, columns: encoder.configuration.embedDim) }
+        let rows = encoder.features.map { _ in Matrix(rows: images.count, columns: encoder.configuration.embedDim) }
         let kept = try passes.run(source, images, skipping: badImages, in: world) { pass in
-            let outputs = zip(features, rows).map { (feature: $0, rows: $1.rows(pass.places)) }
-            encoder.encode(passes.pixels, pass.samples, view: view, into: outputs) { pass.prepare(by: $0) }
+            encoder.encode(passes.pixels, pass.samples, view: view, into: rows.map { $0.rows(pass.places) }) {
+                pass.prepare(by: $0)
+            }
         }
         var counts = [Double](repeating: 0, count: world.size)
         counts[world.rank] = Double(kept.count)
         try world.allReduce(&counts, .sum)
         return FeatureSet(
-            rows: Dictionary(uniqueKeysWithValues: zip(features, rows.map { $0.selecting(kept) })),
+            rows: Dictionary(uniqueKeysWithValues: zip(encoder.features, rows.map { $0.selecting(kept) })),
             labels: source.classCount == nil ? nil : kept.map { Int32(source.label(at: images[$0])) },
             classCount: source.classCount, counts: counts.map { Int($0) }, rank: world.rank)
     }

@@ -60,7 +60,7 @@ package struct FineTuneLayout {
         let model = VisionTransformerClassifier(
             c.model, update.precision, keepsPackedWeights: update.accumulation > 1, plan: memory)
         var options = PassOptions()
-        options.recomputes = compute.recomputesActivations
+        options.kept = compute.recomputesActivations ? .inputs : .activations
         let size = c.imageSize
         let objective = ClassificationObjective(
             model, smoothing: c.classification.smoothing, batch: division.plan, rank: world.rank, seed: update.seed,

@@ -39,14 +39,16 @@ package struct LayerNorm: Sendable {
     }
 
     /// Overwrites `y` [rows, D] and `kept`, both of one type; rows of `x` and `y` may be strided.
-    package func forward(_ x: Matrix, into y: Operand, _ kept: Kept, in context: LayerContext) {
-        let hat = kept.normalized
-        precondition(hat.element == y.element && hat.rows == x.rows && y.rows == x.rows)
+    ///
+    /// - Parameter kept: nil if there will be no backward.
+    package func forward(_ x: Matrix, into y: Operand, _ kept: Kept?, in context: LayerContext) {
+        let hat = kept?.normalized
+        precondition(y.rows == x.rows && (hat?.rows ?? y.rows) == y.rows && (hat?.element ?? y.element) == y.element)
         context.member.forEachPiece(of: x.rows) { range in
             unsafe umae_layernorm_forward(
                 y.element.kernel, x.rows(range).pointer, x.stride, weight.value.pointer, bias.value.pointer,
-                y.rows(range).pointer, y.stride, hat.rows(range).pointer, hat.stride,
-                kept.rstd.columns(range).pointer, range.count, x.columns, epsilon)
+                y.rows(range).pointer, y.stride, hat?.rows(range).pointer, hat?.stride ?? 0,
+                kept?.rstd.columns(range).pointer, range.count, x.columns, epsilon)
         }
     }
 

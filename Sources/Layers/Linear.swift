@@ -87,8 +87,8 @@ package struct Linear: Sendable {
         product.run(by: context.member, scratch: context.scratch)
     }
 
-    /// Overwrites `z`, and `activated` with GELU(z).
-    package func forward(_ x: Operand, into z: Operand, gelu activated: Operand, in context: LayerContext) {
+    /// Overwrites `z`, if there is one, and `activated` with GELU(z).
+    package func forward(_ x: Operand, into z: Operand?, gelu activated: Operand, in context: LayerContext) {
         var product = product(of: x, in: context)
         product.output = z
         product.gelu = activated

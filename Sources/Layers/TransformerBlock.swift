@@ -92,31 +92,37 @@ package struct TransformerBlock: Sendable {
             + Linear.specifications("\(name).mlp.fc2", inFeatures: hiddenWidth, outFeatures: width)
     }
 
-    /// What forward keeps for backward.
+    /// What forward writes.
     package struct Activations: Sendable {
         /// T, of each image.
         let tokens: Int
         /// Those whose result is wanted; they attend to all.
         let queries: Range<Int>
-        let norm1: LayerNorm.Kept
         /// [N·T, 3D]
         package let qkv: Operand
         /// [N·H, Q]
         let logSums: Matrix
         /// [N·Q, D]
         let attended: Operand
-        let norm2: LayerNorm.Kept
-        /// Before GELU [N·Q, M].
-        let hidden: Operand
+        fileprivate let kept: Kept?
         /// Nil if all are 1; only where all tokens are wanted.
         package var branchFactors: BranchFactors?
+
+        /// What only backward reads.
+        struct Kept: Sendable {
+            let norm1: LayerNorm.Kept
+            let norm2: LayerNorm.Kept
+            /// Before GELU [N·Q, M].
+            let hidden: Operand
+        }
 
         /// - Parameters:
         ///   - queries: all tokens if nil.
         ///   - projectedRows: rows that `project` is given, where they are not one for each token.
+        ///   - hasBackward: whether there will be a backward pass.
         package init(
             _ name: String, images: Int, tokens: Int, _ shape: Shape, queries: Range<Int>? = nil,
-            projectedRows: Int? = nil, _ element: ElementType, plan: MemoryPlan
+            projectedRows: Int? = nil, hasBackward: Bool = true, _ element: ElementType, plan: MemoryPlan
         ) {
             let rows = images * tokens
             let queries = queries ?? 0..<tokens
@@ -129,13 +135,21 @@ package struct TransformerBlock: Sendable {
             func norm(_ part: String, _ rows: Int) -> LayerNorm.Kept {
                 LayerNorm.Kept("\(name).\(part)", rows: rows, width: shape.width, element, plan: plan)
             }
-            norm1 = norm("norm1", projectedRows ?? rows)
             qkv = operand("attn.qkv", rows, 3 * shape.width)
             logSums = plan.matrix(
                 .activations, "\(name).attn.logSums", rows: images * shape.heads, columns: queries.count)
             attended = operand("attn", queryRows, shape.width)
-            norm2 = norm("norm2", queryRows)
-            hidden = operand("mlp.fc1", queryRows, shape.hiddenWidth)
+            kept =
+                hasBackward
+                ? Kept(
+                    norm1: norm("norm1", projectedRows ?? rows), norm2: norm("norm2", queryRows),
+                    hidden: operand("mlp.fc1", queryRows, shape.hiddenWidth))
+                : nil
+        }
+
+        fileprivate var forBackward: Kept {
+            guard let kept else { preconditionFailure("these activations were laid out for forward alone") }
+            return kept
         }
     }
 
@@ -207,44 +221,38 @@ package struct TransformerBlock: Sendable {
         }
     }
 
-    /// `x` [N·T, D] becomes the block's output; for a block with queries see the parts.
-    package func forward(_ x: Matrix, _ a: Activations, _ w: Workspace, in context: LayerContext) {
-        project(x, into: a.qkv, a, w, in: context)
-        attend(a, in: context)
-        finish(x, a, w, in: context)
-    }
-
-    /// The part of `forward` that fills `a`. Overwrites `x`.
+    /// What of forward fills `a`, where all tokens are wanted. Overwrites `x`.
     package func recompute(_ x: Matrix, _ a: Activations, _ w: Workspace, in context: LayerContext) {
         project(x, into: a.qkv, a, w, in: context)
         attend(a, in: context)
         proj.forward(a.attended, times: a.branchFactors?.attention, addingTo: x, into: x, in: context)
         let normed = w.narrow.rows(0..<x.rows)
-        norm2.forward(x, into: normed, a.norm2, in: context)
-        fc1.forward(normed, into: a.hidden, in: context)
+        norm2.forward(x, into: normed, a.forBackward.norm2, in: context)
+        fc1.forward(normed, into: a.forBackward.hidden, in: context)
     }
 
-    /// norm1 and qkv; each row of `x` and of `result` stands for itself.
+    /// The first of three parts of forward, norm1 and qkv; each row of `x` and of `result` stands for itself.
     package func project(
         _ x: Matrix, into result: Operand, _ a: Activations, _ w: Workspace, in context: LayerContext
     ) {
         let normed = w.narrow.rows(0..<x.rows)
-        norm1.forward(x, into: normed, a.norm1, in: context)
+        norm1.forward(x, into: normed, a.kept?.norm1, in: context)
         qkv.forward(normed, into: result, in: context)
     }
 
+    /// The second.
     package func attend(_ a: Activations, in context: LayerContext) {
         attention.forward(
             a.qkv, tokens: a.tokens, queries: a.queries, into: a.attended, logSums: a.logSums, in: context)
     }
 
-    /// Everything after attention; `x` [N·Q, D] holds the stream of the queries.
+    /// The third, everything after attention; `x` [N·Q, D], the stream of the queries, becomes the block's output.
     package func finish(_ x: Matrix, _ a: Activations, _ w: Workspace, in context: LayerContext) {
         let normed = w.narrow.rows(0..<x.rows)
         let activated = w.activated.rows(0..<x.rows)
         proj.forward(a.attended, times: a.branchFactors?.attention, addingTo: x, into: x, in: context)
-        norm2.forward(x, into: normed, a.norm2, in: context)
-        fc1.forward(normed, into: a.hidden, gelu: activated, in: context)
+        norm2.forward(x, into: normed, a.kept?.norm2, in: context)
+        fc1.forward(normed, into: a.kept?.hidden, gelu: activated, in: context)
         fc2.forward(activated, times: a.branchFactors?.mlp, addingTo: x, into: x, in: context)
     }
 
@@ -256,11 +264,12 @@ package struct TransformerBlock: Sendable {
     package func finishBackward(_ d: StreamGradient, _ a: Activations, _ w: Workspace, in context: LayerContext) {
         let rows = 0..<d.values.rows
         let (dHidden, activated, narrow) = (w.hidden.rows(rows), w.activated.rows(rows), w.narrow.rows(rows))
-        fc2.inputBackward(d.operand, throughGELUOf: a.hidden, into: dHidden, activated: activated, in: context)
+        let kept = a.forBackward
+        fc2.inputBackward(d.operand, throughGELUOf: kept.hidden, into: dHidden, activated: activated, in: context)
         fc2.weightBackward(d.operand, x: activated, in: context)
         fc1.inputBackward(dHidden, into: narrow, in: context)
         norm2.backward(
-            narrow, a.norm2, into: d.values, copy: d.copy, times: a.branchFactors?.attention, y: narrow,
+            narrow, kept.norm2, into: d.values, copy: d.copy, times: a.branchFactors?.attention, y: narrow,
             accumulate: true, in: context)
         fc1.weightBackward(dHidden, x: narrow, in: context)
         proj.weightBackward(d.operand, x: a.attended, in: context)
@@ -284,7 +293,8 @@ package struct TransformerBlock: Sendable {
         let narrow = w.narrow.rows(0..<dQKV.rows)
         qkv.inputBackward(dQKV, into: narrow, in: context)
         norm1.backward(
-            narrow, a.norm1, into: d.values, copy: d.copy, times: next?.mlp, y: narrow, accumulate: accumulate,
+            narrow, a.forBackward.norm1, into: d.values, copy: d.copy, times: next?.mlp, y: narrow,
+            accumulate: accumulate,
             in: context)
         qkv.weightBackward(dQKV, x: narrow, in: context)
     }

@@ -26,7 +26,7 @@ struct DumpedPass {
         let (c, memory) = (dump.configuration, resources.memory)
         var options = PassOptions()
         options.predictsAll = true
-        options.recomputes = dump.recomputesActivations
+        options.kept = dump.recomputesActivations ? .inputs : .activations
         let objective = PretrainObjective(
             MaskedAutoencoder(c.model, c.precision, plan: memory), loss: c.loss, classes: nil, batch: division,
             masks: .given, options: options, sumsInTree: c.gradientExchange.fixedShards > 0,

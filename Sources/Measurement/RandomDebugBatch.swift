@@ -36,7 +36,7 @@ final class RandomDebugBatch {
         var options = PassOptions()
         options.predictsAll = true
         options.keptStages = .max
-        options.recomputes = report.recomputesActivations
+        options.kept = report.recomputesActivations ? .inputs : .activations
         let objective = PretrainObjective(
             network, loss: report.loss, classes: nil, batch: batch, masks: .given, options: options,
             communicator: communicator, team: team, memory: memory)

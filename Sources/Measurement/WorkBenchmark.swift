@@ -96,12 +96,13 @@ package struct WorkBenchmark {
         let encoder = VisionTransformer(configuration, parameters, precision, plan: memory)
         parameters.initialize(seed: 0)
         encoder.computePositions()
-        let frozen = FrozenEncoder(encoder, images: images, team: resources.team, plan: memory)
+        let frozen = FrozenEncoder(
+            encoder, images: images, features: [.cls], team: resources.team, plan: memory)
         frozen.refreshWeights()
         let pixels = Matrix(rows: images, columns: configuration.imageValues)
         var random = SampleRandom(seed: 0, epoch: 0, sample: 0, purpose: .syntheticImage)
         pixels.withMutableElements { for index in $0.indices { $0[index] = 2 * random.uniform() - 1 } }
-        return ({ _ in frozen.encode(pixels, keeping: .cls) }, configuration.forwardFlops)
+        return ({ _ in frozen.encode(pixels) }, configuration.forwardFlops)
     }
 
     private func step(on resources: RankResources) throws -> Measured {

@@ -36,12 +36,10 @@ struct ClassificationFixture {
 
     /// Its factors of branches in place of drawn ones.
     func setFactors(of activations: VisionTransformerClassifier.Activations) throws {
-        let factors = try #require(activations.encoder.dropPath).factors
+        let dropPath = try #require(activations.encoder.dropPath)
         let given = try matrix("factors")
-        for branch in 0..<factors.rows {
-            for column in 0..<factors.columns {
-                factors[branch, column] = given[branch, column * Self.images / factors.columns]
-            }
+        for branch in 0..<given.rows {
+            for image in 0..<Self.images { dropPath.set(given[branch, image], branch: branch, image: image) }
         }
     }
 

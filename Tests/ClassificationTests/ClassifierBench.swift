@@ -16,7 +16,7 @@ struct ClassifierBench {
     ) throws {
         let plan = MemoryPlan()
         var options = PassOptions()
-        options.recomputes = recomputes
+        options.kept = recomputes ? .inputs : .activations
         model = VisionTransformerClassifier(configuration, element, plan: plan)
         activations = VisionTransformerClassifier.Activations(
             model, images: images, dropPath: configuration.dropPath, options, plan: plan)

@@ -33,12 +33,15 @@ struct FeatureExtractionTests {
             statistics: ChannelStatistics(mean: [0.4, 0.5], standardDeviation: [0.2, 0.3]), augmentation: .whole)
     }
 
-    private static func encoder(images: Int, threads: Int) throws -> FrozenEncoder {
+    private static func encoder(
+        images: Int, features: [ImageFeature] = features, threads: Int
+    ) throws -> FrozenEncoder {
         let parameters = ParameterSet(VisionTransformer.specifications(configuration), plan: MemoryPlan())
         let encoder = VisionTransformer(configuration, parameters, .float32, plan: MemoryPlan())
         parameters.initialize(seed: 3)
         encoder.computePositions()
-        let frozen = FrozenEncoder(encoder, images: images, team: try Team(threads: threads), plan: MemoryPlan())
+        let frozen = FrozenEncoder(
+            encoder, images: images, features: features, team: try Team(threads: threads), plan: MemoryPlan())
         frozen.refreshWeights()
         return frozen
     }
@@ -62,7 +65,7 @@ struct FeatureExtractionTests {
         let source = Damaged(images: try Self.source(13))
         let parts = try InProcessWorld.run(ranks: ranks) { world in
             let extraction = FeatureExtraction(
-                try Self.encoder(images: 4, threads: 2), Self.transform, keeping: [.cls], plan: MemoryPlan())
+                try Self.encoder(images: 4, features: [.cls], threads: 2), Self.transform, plan: MemoryPlan())
             let bad = BadImages(.skip, of: 13)
             let found = try extraction.run(source, skipping: bad, in: world)
             #expect(found.count == 11 && found.labels?.count == found.counts[world.rank])
@@ -76,7 +79,7 @@ struct FeatureExtractionTests {
     private func extract(ranks: Int, count: Int, images: Int, threads: Int = 1) throws -> [[[Float]]] {
         try InProcessWorld.run(ranks: ranks) { world in
             let encoder = try Self.encoder(images: images, threads: threads)
-            let found = try FeatureExtraction(encoder, Self.transform, keeping: Self.features, plan: MemoryPlan())
+            let found = try FeatureExtraction(encoder, Self.transform, plan: MemoryPlan())
                 .run(Self.source(count), in: world)
             #expect(found.count == count && found.counts.count == ranks)
             #expect(found.labels?.count == found.counts[world.rank])

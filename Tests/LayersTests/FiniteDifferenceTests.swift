@@ -78,7 +78,9 @@ struct FiniteDifferenceTests {
         bench.check(input: 8, output: stream) { x, context in
             for linear in layer.linearLayers { linear.pack(in: context) }
             context.member.serially { stream.copy(from: x) }
-            layer.forward(stream, a, workspace, in: context)
+            layer.project(stream, into: a.qkv, a, workspace, in: context)
+            layer.attend(a, in: context)
+            layer.finish(stream, a, workspace, in: context)
         } backward: { dY, _, dX, context in
             context.member.serially { d.values.copy(from: dY) }
             d.fillCopy(times: factors?.mlp, in: context)

@@ -24,7 +24,7 @@ struct PassOptionsTests {
         var model = RandomPass.model
         (model.depth, model.decoderDepth) = (depth, 5 - depth)
         let kept = try RandomPass.gradient(model, element)
-        let recomputed = try RandomPass.gradient(model, element) { $0.recomputes = true }
+        let recomputed = try RandomPass.gradient(model, element) { $0.kept = .inputs }
         #expect(recomputed.values == kept.values && recomputed.losses == kept.losses)
     }
 
@@ -39,14 +39,15 @@ struct PassOptionsTests {
     func memory() {
         var model = RandomPass.model
         (model.depth, model.decoderDepth) = (12, 8)
-        func activationBytes(_ recomputes: Bool) -> Int {
+        func activationBytes(_ kept: PassOptions.Kept) -> Int {
             var options = PassOptions()
-            options.recomputes = recomputes
+            options.kept = kept
             let plan = MemoryPlan()
             let network = MaskedAutoencoder(model, .bfloat16, plan: plan)
             _ = MaskedAutoencoder.Activations(network, images: 8, options, plan: plan)
             return plan.bytes(for: .activations)
         }
-        #expect(activationBytes(true) < activationBytes(false) * 3 / 5)
+        #expect(activationBytes(.inputs) < activationBytes(.activations) * 3 / 5)
+        #expect(activationBytes(.nothing) < activationBytes(.inputs) / 2)
     }
 }

@@ -17,7 +17,8 @@ struct VisionTransformerTests {
 
         init(
             _ configuration: VisionTransformerConfiguration, _ element: ElementType = .float32, images: Int,
-            threads: Int = 2, _ selection: PatchSelection = .all, _ options: PassOptions = PassOptions()
+            threads: Int = 2, _ selection: PatchSelection = .all, dropPath: Double = 0,
+            _ options: PassOptions = PassOptions()
         ) throws {
             let plan = MemoryPlan()
             let specifications = VisionTransformer.specifications(configuration)
@@ -25,7 +26,10 @@ struct VisionTransformerTests {
             encoder = VisionTransformer(
                 configuration, parameters, element,
                 packing: Linear.packingSpace(for: specifications, element, plan: plan), plan: plan)
-            activations = VisionTransformer.Activations(encoder, images: images, selection, options, plan: plan)
+            activations = VisionTransformer.Activations(
+                encoder, images: images, selection, dropPath: dropPath, options, plan: plan)
+            let samples = MatrixView<Int>(rows: images, columns: 1, values: Array(0..<images))
+            activations.dropPath?.draw(seed: 5, epoch: 0, samples: samples, images: 0..<images)
             team = try Team(threads: threads)
             contexts = LayerContext.makeAll(
                 team: team, maximumWidth: encoder.maximumWidth,
@@ -113,11 +117,45 @@ struct VisionTransformerTests {
     func recomputed() throws {
         let c = RandomPass.model.encoder
         var options = PassOptions()
-        options.recomputes = true
+        options.kept = .inputs
         let (images, slopes) = (Self.random(3, c.imageValues), Self.random(3, c.embedDim))
         let (kept, recomputed) = (try Bench(c, images: 3), try Bench(c, images: 3, .all, options))
         for bench in [kept, recomputed] { bench.differentiate(images, slopes: slopes) }
         #expect(recomputed.parameters.gradients.array == kept.parameters.gradients.array)
+    }
+
+    @Test(
+        "has the same features where nothing is kept for backward, or the last block computes the class token alone",
+        arguments: ElementType.allCases, VisionTransformerConfiguration.Feature.allCases)
+    func forwardAlone(element: ElementType, feature: VisionTransformerConfiguration.Feature) throws {
+        var c = RandomPass.model.encoder
+        c.feature = feature
+        let images = Self.random(3, c.imageValues)
+        var options = PassOptions.forwardAlone
+        options.onlyClassToken = feature != .pooled
+        let benches = [try Bench(c, element, images: 3), try Bench(c, element, images: 3, .all, options)]
+        for bench in benches {
+            bench.team.run { bench.encoder.forward(images, bench.activations, in: bench.contexts[$0.index]) }
+        }
+        #expect(benches[1].activations.latent.rows == (feature == .pooled ? 3 * (1 + c.patches) : 3))
+        #expect(benches[0].activations.features.array == benches[1].activations.features.array)
+    }
+
+    @Test(
+        "has the same gradient where the last block computes the class token alone",
+        arguments: [0, 0.5], [PassOptions.Kept.activations, .inputs])
+    func onlyClassToken(dropPath: Double, kept: PassOptions.Kept) throws {
+        let c = RandomPass.model.encoder
+        var options = PassOptions()
+        options.kept = kept
+        let (images, slopes) = (Self.random(5, c.imageValues), Self.random(5, c.embedDim))
+        let all = try Bench(c, images: 5, .all, dropPath: dropPath, options)
+        options.onlyClassToken = true
+        let one = try Bench(c, images: 5, .all, dropPath: dropPath, options)
+        for bench in [all, one] { bench.differentiate(images, slopes: slopes) }
+        #expect(one.activations.latent.rows == 5)
+        #expect(one.activations.features.array == all.activations.features.array)
+        #expect(relativeError(one.parameters.gradients.array, all.parameters.gradients.array) < 1e-6)
     }
 
     @Test("finishes all of its gradients, the last ones first, a block in two parts")

@@ -129,7 +129,7 @@ typedef struct umae_attention {
     /* The dense multiply-add rate of this core: `repeats` rounds of independent multiply-adds on registers; returns   \
        the FLOPs done, for the caller to time. */                                                                     \
     X(double, fma_burst, (umae_type type, int64_t repeats), (type, repeats))                                                                \
-    /* hat = (x - mean)·rstd and y = hat·gamma + beta per row, both of `type`; rstd: [rows]. */                       \
+    /* hat = (x - mean)·rstd and y = hat·gamma + beta per row, both of `type`; rstd: [rows]. hat and rstd may be NULL. */ \
     X(void, layernorm_forward,                                                                                        \
       (umae_type type, const float *x, size_t x_stride, const float *gamma, const float *beta, void *y,               \
        size_t y_stride, void *hat, size_t hat_stride, float *rstd, size_t rows, size_t width, float eps),             \

@@ -20,10 +20,7 @@ package final class ProbedEncoder: ImageClassifier {
         self.encoder = encoder
         self.probe = probe
         self.images = images
-        // Blocks need not keep what only backward reads.
-        var options = PassOptions()
-        options.recomputes = true
-        encoded = VisionTransformer.Activations(encoder, images: images, .all, options, plan: plan)
+        encoded = VisionTransformer.Activations(encoder, images: images, .all, .forwardAlone, plan: plan)
         activations = AttentiveProbe.Activations(probe.configuration, images: images, tokens: tokens, plan: plan)
         contexts = LayerContext.makeAll(
             team: team, maximumWidth: max(encoder.maximumWidth, probe.configuration.classes),

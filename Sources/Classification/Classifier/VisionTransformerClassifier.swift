@@ -105,6 +105,8 @@ extension VisionTransformerClassifier {
         ) {
             let c = model.configuration
             self.images = images
+            var options = options
+            options.onlyClassToken = model.encoder.configuration.feature != .pooled
             encoder = VisionTransformer.Activations(
                 model.encoder, images: images, .all, dropPath: dropPath, options, plan: plan)
             logits = plan.matrix(.activations, "head", rows: images, columns: c.classes)

@@ -30,10 +30,7 @@ package final class ClassifierInUse: ImageClassifier {
     package init(_ model: VisionTransformerClassifier, images: Int, team: Team, plan: MemoryPlan) {
         self.model = model
         self.images = images
-        // Blocks need not keep what only backward reads.
-        var options = PassOptions()
-        options.recomputes = true
-        activations = VisionTransformerClassifier.Activations(model, images: images, options, plan: plan)
+        activations = VisionTransformerClassifier.Activations(model, images: images, .forwardAlone, plan: plan)
         contexts = model.makeContexts(team: team, images: images, plan: plan)
     }
 

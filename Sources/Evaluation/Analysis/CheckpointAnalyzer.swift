@@ -95,9 +95,10 @@ package struct CheckpointAnalyzer {
         }
         let masking = RandomMasking(images: passes.images, configuration: c, plan: plan)
         let encoder = FrozenEncoder(
-            model.encoder, masking: masking, images: passes.images, team: resources.team, plan: plan)
+            model.encoder, masking: masking, images: passes.images, features: [feature], team: resources.team,
+            plan: plan)
         encoder.refreshWeights()
-        let extraction = FeatureExtraction(encoder, passes, keeping: [feature])
+        let extraction = FeatureExtraction(encoder, passes)
         let first = try extraction.run(test, most: extent.images, view: 0, in: world)
         let second = try extraction.run(test, most: extent.images, view: 1, in: world)
         let figures = CheckpointAnalysis.MaskRatio(

@@ -18,9 +18,7 @@ package final class ReconstructionError {
     package init(_ model: MaskedAutoencoder, _ passes: ImagePasses, plan: MemoryPlan) {
         self.model = model
         self.passes = passes
-        var options = PassOptions()
-        options.recomputes = true
-        activations = MaskedAutoencoder.Activations(model, images: passes.images, options, plan: plan)
+        activations = MaskedAutoencoder.Activations(model, images: passes.images, .forwardAlone, plan: plan)
         contexts = model.makeContexts(team: passes.team, images: passes.images, others: 0, plan: plan)
     }
 

@@ -58,15 +58,13 @@ final class EncodedBatches: ProbeBatches {
     let stepsPerEpoch: Int
     private let loader: BatchLoader
     private let encoder: FrozenEncoder
-    private let wanted: [ImageFeature]
     private let world: any Communicator
 
     /// - Parameter loader: of images with labels, in micro-batches of as many as the encoder's.
-    init(_ loader: BatchLoader, _ encoder: FrozenEncoder, _ wanted: [ImageFeature], in world: any Communicator) {
+    init(_ loader: BatchLoader, _ encoder: FrozenEncoder, in world: any Communicator) {
         precondition(loader.division.microBatch == encoder.images)
         self.loader = loader
         self.encoder = encoder
-        self.wanted = wanted
         self.world = world
         count = loader.division.plan.total
         stepsPerEpoch = loader.division.stepsPerEpoch
@@ -77,17 +75,16 @@ final class EncodedBatches: ProbeBatches {
     func batch(epoch: Int, step: Int) throws -> ProbeBatch {
         let plan = loader.division.plan
         let own = plan.rankTotals[world.rank]
-        let rows = wanted.map { _ in Matrix(rows: own, columns: encoder.configuration.embedDim) }
+        let rows = encoder.features.map { _ in Matrix(rows: own, columns: encoder.configuration.embedDim) }
         var labels: [Int32] = []
         for micro in 0..<plan.accumulation {
             let batch = try loader.next()
             precondition(batch.epoch == epoch && batch.step == step && batch.micro == micro)
             let places = plan.rows(of: micro, rank: world.rank)
-            encoder.encode(
-                batch.images, batch.samples, into: zip(wanted, rows).map { ($0, $1.rows(places)) }, fill: { _ in })
+            encoder.encode(batch.images, batch.samples, into: rows.map { $0.rows(places) }, fill: { _ in })
             if let own = batch.labels { labels += (0..<own.rows).map { own[$0, 0] } }
             world.noteProgress()
         }
-        return ProbeBatch(rows: Dictionary(uniqueKeysWithValues: zip(wanted, rows)), labels: labels)
+        return ProbeBatch(rows: Dictionary(uniqueKeysWithValues: zip(encoder.features, rows)), labels: labels)
     }
 }

@@ -63,13 +63,14 @@ package final class ProbeTraining {
     ///   - loader: of as many images in an update as the configuration says, at the beginning of an epoch.
     ///   - encoder: sees as many images at a time as the loader's micro-batches have.
     package convenience init(
-        _ configuration: Configuration, on loader: BatchLoader, _ encoder: FrozenEncoder, _ wanted: [ImageFeature],
-        classes: Int, in world: any Communicator, _ team: Team, plan: MemoryPlan
+        _ configuration: Configuration, on loader: BatchLoader, _ encoder: FrozenEncoder, classes: Int,
+        in world: any Communicator, _ team: Team, plan: MemoryPlan
     ) {
         self.init(
             configuration,
-            Self.heads(configuration, wanted, width: encoder.configuration.embedDim, classes, in: world, team, plan),
-            EncodedBatches(loader, encoder, wanted, in: world))
+            Self.heads(
+                configuration, encoder.features, width: encoder.configuration.embedDim, classes, in: world, team, plan),
+            EncodedBatches(loader, encoder, in: world))
     }
 
     private static func heads(

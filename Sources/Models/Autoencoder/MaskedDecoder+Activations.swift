@@ -16,9 +16,8 @@ extension MaskedDecoder {
         let distinct: TransformerBlock.StreamGradient
         /// [N, 1 + L]: the row of `distinct` that each token is.
         let distinctRows: IndexMatrix
+        /// Of its last block only the predicted tokens are wanted.
         let stack: StackActivations
-        /// The stream of the predicted tokens [N·Q, E], after the last block; in backward its gradient.
-        let predictedStream: TransformerBlock.StreamGradient
         let norm: LayerNorm.Kept
         let normed: Operand
         /// [N·Q, P]
@@ -61,8 +60,6 @@ extension MaskedDecoder {
             stack = StackActivations(
                 "decoder_blocks", images: images, tokens: 1 + patches, depth: c.decoderDepth, c.decoderShape,
                 firstRows: distinctRows, lastQueries: predicted, options, element, plan: plan)
-            predictedStream = TransformerBlock.StreamGradient(
-                "predicted tokens", activation("predicted tokens", predictedRows, width), element, plan: plan)
             norm = LayerNorm.Kept("decoder_norm", rows: predictedRows, width: width, element, plan: plan)
             normed = operand(.activations, "decoder_norm", predictedRows, width)
             predictions = activation("pred", predictedRows, c.encoder.patchValues)

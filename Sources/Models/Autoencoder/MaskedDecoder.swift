@@ -102,7 +102,7 @@ struct MaskedDecoder: Sendable {
             a.stack.keepInput(of: index, in: context)
             project(index, a, in: context)
             block.attend(a.stack.blocks[index], in: context)
-            finish(index, a, in: context)
+            a.stack.finish(block, index, in: context)
         }
         normalize(a, in: context)
         pred.forward(a.normed, into: a.predictions, in: context)
@@ -110,7 +110,7 @@ struct MaskedDecoder: Sendable {
 
     /// From the predicted tokens to what pixels are predicted from.
     private func normalize(_ a: Activations, in context: LayerContext) {
-        let stream = a.predictedStream.values
+        let stream = a.stack.output
         if let norm { return norm.forward(stream, into: a.normed, a.norm, in: context) }
         context.forEachChunk(of: stream.rows) { a.normed.rows($0).convert(from: stream.rows($0)) }
     }
@@ -121,7 +121,7 @@ struct MaskedDecoder: Sendable {
     /// - Parameter done: called, by the first member alone, with each part of `range` that no later part of this pass
     ///   touches.
     func backward(_ a: Activations, into dLatent: Matrix, in context: LayerContext, done: (Range<Int>) -> Void) {
-        let predicted = a.predictedStream
+        let predicted = a.stack.outputGradient
         let normed = a.stack.workspace.narrow.rows(0..<predicted.values.rows)
         pred.weightBackward(a.dPredictions, x: a.normed, in: context)
         if let norm {
@@ -137,7 +137,7 @@ struct MaskedDecoder: Sendable {
         var unfinished = UnfinishedGradients(range)
         for index in blocks.indices.reversed() {
             a.stack.recompute(blocks[index], index, in: context)
-            finishBackward(index, a, in: context)
+            a.stack.finishBackward(blocks[index], index, in: context)
             unfinished.finish(from: blockStarts[index].afterAttention, in: context, done)
             blocks[index].attendBackward(a.stack.blocks[index], a.stack.workspace, in: context)
             projectBackward(index, a, in: context)

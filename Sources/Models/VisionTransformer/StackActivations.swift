@@ -7,6 +7,12 @@ struct StackActivations: Sendable {
     let stream: Matrix
     /// Its gradient in backward.
     let gradient: TransformerBlock.StreamGradient
+    /// The stream of the tokens that are wanted of the last block, behind it [N·Q, width]: `stream` if those are all.
+    let output: Matrix
+    /// Its gradient: `gradient` if all tokens are wanted, otherwise in the memory of `output`.
+    let outputGradient: TransformerBlock.StreamGradient
+    /// Q, of the T tokens of each image.
+    private let wanted: (queries: Range<Int>, of: Int)
     let blocks: [TransformerBlock.Activations]
     let workspace: TransformerBlock.Workspace
     /// The stream after each of the last blocks, as far as it is kept.
@@ -29,28 +35,42 @@ struct StackActivations: Sendable {
         func matrix(_ purpose: MemoryPlan.Purpose, _ part: String) -> Matrix {
             plan.matrix(purpose, "\(name).\(part)", rows: rows, columns: shape.width)
         }
+        func gradient(_ part: String, of values: Matrix) -> TransformerBlock.StreamGradient {
+            TransformerBlock.StreamGradient(
+                "\(name).\(part)", values, element, hasFactors: dropPath != nil, plan: plan)
+        }
         stream = matrix(.activations, "stream")
-        gradient = TransformerBlock.StreamGradient(
-            "\(name).dStream", matrix(.workspace, "dStream"), element, hasFactors: dropPath != nil, plan: plan)
+        self.gradient = gradient("dStream", of: matrix(.workspace, "dStream"))
+        let queries = lastQueries ?? 0..<tokens
+        wanted = (queries, tokens)
+        if queries.count < tokens {
+            output = plan.matrix(
+                .activations, "\(name).output", rows: images * queries.count, columns: shape.width)
+            outputGradient = gradient("dOutput", of: output)
+        } else {
+            (output, outputGradient) = (stream, self.gradient)
+        }
         // First and last block differ from the others, and the last needs no recomputing.
         let middle = 1..<max(depth - 1, 1)
+        let sharesActivations = options.kept != .activations
         var blocks: [TransformerBlock.Activations] = []
         for index in 0..<depth {
-            if options.recomputes && middle.contains(index) && index > middle.lowerBound {
+            if sharesActivations && middle.contains(index) && index > middle.lowerBound {
                 blocks.append(blocks[middle.lowerBound])
             } else {
                 blocks.append(
                     TransformerBlock.Activations(
                         "\(name).\(index)", images: images, tokens: tokens, shape,
-                        queries: index == depth - 1 ? lastQueries : nil,
-                        projectedRows: index == 0 ? firstRows : nil, element, plan: plan))
+                        queries: index == depth - 1 ? queries : nil,
+                        projectedRows: index == 0 ? firstRows : nil, hasBackward: options.kept != .nothing, element,
+                        plan: plan))
             }
             blocks[index].branchFactors = dropPath?.branchFactors(of: index)
         }
         self.blocks = blocks
         // The last block that shares activations still has its own in them when backward comes to it.
         inputs = (0..<depth).map { index in
-            options.recomputes && middle.contains(index) && index + 1 < middle.upperBound
+            options.kept == .inputs && middle.contains(index) && index + 1 < middle.upperBound
                 ? matrix(.activations, "\(index).input") : nil
         }
         firstStage = max(depth - options.keptStages, 0)
@@ -73,8 +93,47 @@ struct StackActivations: Sendable {
         block.recompute(stream, blocks[index], workspace, in: context)
     }
 
+    /// Everything after the attention of block `index`, of the last one on the wanted tokens alone.
+    func finish(_ block: TransformerBlock, _ index: Int, in context: LayerContext) {
+        let isLast = index == blocks.count - 1
+        if isLast && wanted.queries.count < wanted.of {
+            context.forEachChunk(of: images) { range in
+                for image in range { outputRows(of: image).copy(from: stream.rows(wantedRows(of: image))) }
+            }
+        }
+        let values = isLast ? output : stream
+        block.finish(values, blocks[index], workspace, in: context)
+        keepOutput(of: index, values, in: context)
+    }
+
+    /// Back through `finish`, to the gradient of the stream before it.
+    func finishBackward(_ block: TransformerBlock, _ index: Int, in context: LayerContext) {
+        let isLast = index == blocks.count - 1
+        block.finishBackward(isLast ? outputGradient : gradient, blocks[index], workspace, in: context)
+        guard isLast && wanted.queries.count < wanted.of else { return }
+        context.forEachChunk(of: images) { range in
+            for image in range {
+                let (rows, d) = (wantedRows(of: image), gradient.values)
+                d.rows(image * wanted.of..<rows.lowerBound).clear()
+                d.rows(rows).copy(from: outputRows(of: image))
+                d.rows(rows.upperBound..<(image + 1) * wanted.of).clear()
+            }
+        }
+    }
+
+    private var images: Int { stream.rows / wanted.of }
+
+    /// Of the stream.
+    private func wantedRows(of image: Int) -> Range<Int> {
+        image * wanted.of + wanted.queries.lowerBound..<image * wanted.of + wanted.queries.upperBound
+    }
+
+    private func outputRows(of image: Int) -> Matrix {
+        output.rows(image * wanted.queries.count..<(image + 1) * wanted.queries.count)
+    }
+
     /// Keeps what block `index` gave, the first rows of its stage, if stages are kept.
-    func keepOutput(of index: Int, _ values: Matrix, in context: LayerContext) {
+    private func keepOutput(of index: Int, _ values: Matrix, in context: LayerContext) {
         guard index >= firstStage else { return }
         let stage = stages[index - firstStage].values
         context.forEachChunk(of: values.rows) { stage.rows($0).copy(from: values.rows($0)) }

@@ -17,8 +17,11 @@ extension VisionTransformer {
         /// [N·K, D]
         let embedded: Matrix
         let stack: StackActivations
-        let norm: LayerNorm.Kept
-        /// The tokens after the final norm, or the stream itself without one [N·(1 + K), D].
+        /// Of the final norm; nil without one, or without backward.
+        let norm: LayerNorm.Kept?
+        /// Tokens of each image in the latent: 1 + K, or the class token alone.
+        let latentTokens: Int
+        /// The tokens after the final norm, or the stream itself without one [N·(1 + K), D], or [N, D].
         package let latent: Matrix
         /// Mean of the patch tokens [N, D]; only for the pooled feature.
         let pooled: Matrix
@@ -37,16 +40,20 @@ extension VisionTransformer {
         ) {
             let (c, element) = (encoder.configuration, encoder.element)
             let patches = selection.count(c)
-            let (patchRows, rows) = (images * patches, images * (1 + patches))
+            let patchRows = images * patches
             func activation(_ name: String, _ rows: Int, _ columns: Int) -> Matrix {
                 plan.matrix(.activations, name, rows: rows, columns: columns)
             }
             self.images = images
             self.selection = selection
             self.patches = patches
+            latentTokens = options.onlyClassToken ? 1 : 1 + patches
+            let rows = images * latentTokens
             dropPath =
                 rate > 0
-                ? DropPath(rate: rate, images: images, tokens: 1 + patches, depth: c.depth, plan: plan) : nil
+                ? DropPath(
+                    rate: rate, images: images, tokens: 1 + patches, lastTokens: latentTokens, depth: c.depth,
+                    plan: plan) : nil
             pixels = activation("patches", patchRows, c.patchValues)
             patchOperand =
                 element == .float32
@@ -54,17 +61,18 @@ extension VisionTransformer {
                 : plan.operand(.activations, "patches, operand", rows: patchRows, columns: c.patchValues, element)
             embedded = activation("patch_embed", patchRows, c.embedDim)
             stack = StackActivations(
-                "blocks", images: images, tokens: 1 + patches, depth: c.depth, c.blockShape, dropPath: dropPath,
-                options, element, plan: plan)
-            norm = LayerNorm.Kept(
-                "norm", rows: c.finalNorm ? rows : 0, width: c.embedDim, .float32, plan: plan)
-            latent = c.finalNorm ? activation("latent", rows, c.embedDim) : stack.stream
+                "blocks", images: images, tokens: 1 + patches, depth: c.depth, c.blockShape,
+                lastQueries: 0..<latentTokens, dropPath: dropPath, options, element, plan: plan)
+            norm =
+                c.finalNorm && options.kept != .nothing
+                ? LayerNorm.Kept("norm", rows: rows, width: c.embedDim, .float32, plan: plan) : nil
+            latent = c.finalNorm ? activation("latent", rows, c.embedDim) : stack.output
             pooled = activation("pooled", c.feature == .pooled ? images : 0, c.embedDim)
             featureNorm = LayerNorm.Kept("feature norm", rows: images, width: c.embedDim, .float32, plan: plan)
             features = activation("features", images, c.embedDim)
             dLatent =
                 c.finalNorm
-                ? plan.matrix(.workspace, "dLatent", rows: rows, columns: c.embedDim) : stack.gradient.values
+                ? plan.matrix(.workspace, "dLatent", rows: rows, columns: c.embedDim) : stack.outputGradient.values
             dEmbedded = plan.operand(.workspace, "dEmbed", rows: patchRows, columns: c.embedDim, element)
         }
 

@@ -19,19 +19,21 @@ extension VisionTransformer {
     ///
     /// - Parameters:
     ///   - block: counted from the last, which is 0; others are among the stages that are kept. Their tokens go through the
-    ///     final norm too, as those of DINOv2's evaluations do.
+    ///     final norm too, as those of DINOv2's evaluations do. Of a latent of class tokens alone there is only theirs of the
+    ///     last block.
     ///   - features: [N, D], overwritten.
     package func extract(
         _ feature: VisionTransformerConfiguration.Feature, ofBlock block: Int = 0, of a: Activations,
         into features: Matrix, in context: LayerContext
     ) {
+        precondition(a.latentTokens > 1 || block == 0 && feature != .pooled, "only class tokens were computed")
         var latent = a.latent
         if block > 0 {
             let stage = a.stack.stages[a.stack.stages.count - 1 - block].values
             latent = norm == nil ? stage : a.dLatent
             norm?.forward(stage, into: Operand(latent), a.norm, in: context)
         }
-        let classTokens = latent.everyRow(from: 0, step: 1 + a.patches)
+        let classTokens = latent.everyRow(from: 0, step: a.latentTokens)
         switch feature {
         case .cls: secondNorm.forward(classTokens, into: Operand(features), a.featureNorm, in: context)
         case .clsOnce: context.member.serially { features.copy(from: classTokens) }
@@ -48,7 +50,7 @@ extension VisionTransformer {
     private func meanOfPatches(
         of latent: Matrix, _ a: Activations, into means: Matrix, in context: LayerContext
     ) {
-        let tokens = 1 + a.patches
+        let tokens = a.latentTokens
         context.forEachChunk(of: a.images) { range in
             for image in range {
                 let patches = latent.rows(image * tokens + 1..<(image + 1) * tokens)
@@ -63,7 +65,7 @@ extension VisionTransformer {
 
     /// Adds to `a.dLatent`.
     func featuresBackward(_ a: Activations, _ dFeatures: Matrix, in context: LayerContext) {
-        let tokens = 1 + a.patches
+        let tokens = a.latentTokens
         let dClsRows = a.dLatent.everyRow(from: 0, step: tokens)
         switch configuration.feature {
         case .cls:

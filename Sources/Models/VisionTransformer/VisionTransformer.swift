@@ -96,10 +96,12 @@ package struct VisionTransformer: Sendable {
         let stack = a.stack
         for (index, block) in blocks.enumerated() {
             stack.keepInput(of: index, in: context)
-            block.forward(stack.stream, stack.blocks[index], stack.workspace, in: context)
-            stack.keepOutput(of: index, stack.stream, in: context)
+            block.project(
+                stack.stream, into: stack.blocks[index].qkv, stack.blocks[index], stack.workspace, in: context)
+            block.attend(stack.blocks[index], in: context)
+            stack.finish(block, index, in: context)
         }
-        norm?.forward(stack.stream, into: Operand(a.latent), a.norm, in: context)
+        norm?.forward(stack.output, into: Operand(a.latent), a.norm, in: context)
         extractFeatures(a, in: context)
     }
 
@@ -117,13 +119,17 @@ package struct VisionTransformer: Sendable {
         if let dFeatures { featuresBackward(a, dFeatures, in: context) }
         let stack = a.stack
         let (d, w) = (stack.gradient, stack.workspace)
-        norm?.backward(Operand(a.dLatent), a.norm, into: d.values, accumulate: false, in: context)
-        d.fillCopy(times: stack.blocks.last?.branchFactors?.mlp, in: context)
+        let dOutput = stack.outputGradient
+        if let norm {
+            guard let kept = a.norm else { preconditionFailure("these activations were laid out for forward alone") }
+            norm.backward(Operand(a.dLatent), kept, into: dOutput.values, accumulate: false, in: context)
+        }
+        dOutput.fillCopy(times: stack.blocks.last?.branchFactors?.mlp, in: context)
         var unfinished = UnfinishedGradients(range)
         for index in blocks.indices.reversed() {
             let (block, own) = (blocks[index], stack.blocks[index])
             stack.recompute(block, index, in: context)
-            block.finishBackward(d, own, w, in: context)
+            stack.finishBackward(block, index, in: context)
             unfinished.finish(from: blockStarts[index].afterAttention, in: context, done)
             block.attendBackward(own, w, in: context)
             block.projectBackward(

@@ -21,7 +21,7 @@ extension TrainStep<PretrainObjective> {
     ) {
         let (communicator, team, memory) = (resources.communicator, resources.team, resources.memory)
         var options = PassOptions()
-        options.recomputes = compute.recomputesActivations
+        options.kept = compute.recomputesActivations ? .inputs : .activations
         let objective = PretrainObjective(
             model, loss: configuration.loss, classes: classes, batch: loader.division.plan,
             masks: .drawn(seed: configuration.seed), options: options,
