@@ -236,8 +236,8 @@ let package = Package(
         tests(
             "EndToEndTests",
             [
-                "AllocationCounter", "Models", "Options", "Pretraining", "Regularizers", "Safetensors", "Settings",
-                "Tensors", "TestSupport", "umae-dist",
+                "AllocationCounter", "Host", "Models", "Options", "Pretraining", "Regularizers", "Safetensors",
+                "Settings", "Tensors", "TestSupport", "umae-dist",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             resources: [.copy("Fixtures")]),

@@ -1,4 +1,5 @@
 import Foundation
+import Host
 import Safetensors
 import TestSupport
 import Tensors
@@ -198,6 +199,38 @@ struct FeatureEvaluationTests {
             let result = try Program.run(arguments, ranks: 2, environment: Program.endingTogether)
             #expect(result.exitCode != 0 && result.messages.count == 1, "\(arguments): \(result.errors)")
             #expect(result.errors.contains(mentions), "\(arguments): \(result.errors)")
+        }
+    }
+
+    @Test("a checkpoint without the encoder is refused by the first tensor that is not there")
+    func noEncoder() throws {
+        let folder = try TemporaryDirectory()
+        _ = try train(folder, "run", data: try StripedImages.write(to: folder), ["--eval-every", "0"])
+        let checkpoint = folder.file("run/checkpoint-00000018")
+        let file = try SafetensorsFile(path: "\(checkpoint)/model.safetensors")
+        let decoder = try file.names.filter { !$0.hasPrefix("blocks.") }.map { name in
+            let shape = try #require(file[name]).shape
+            let values = try file.floats(name)
+            return NamedTensor(name, shape: shape, Matrix(rows: 1, columns: values.count, values: values))
+        }
+        let record = try SafetensorsWriter.write(decoder, to: "\(checkpoint)/other")
+        try FileManager.default.removeItem(atPath: file.path)
+        try FileManager.default.moveItem(atPath: "\(checkpoint)/other", toPath: file.path)
+        let manifestURL = URL(fileURLWithPath: "\(checkpoint)/manifest.json")
+        var manifest = try #require(
+            JSONSerialization.jsonObject(with: Data(contentsOf: manifestURL)) as? [String: Any])
+        var files = try #require(manifest["files"] as? [String: Any])
+        files["model.safetensors"] = ["crc32": record.crc32, "size": record.size]
+        manifest["files"] = files
+        try JSONSerialization.data(withJSONObject: manifest).write(to: manifestURL)
+        for (command, more) in [
+            ("embed", []), ("knn", ["--neighbors", "20"]), ("linprobe", []), ("analyze", []),
+            ("finetune", ["--effective-batch-size", "16", "--output-dir", folder.file("tuned")]),
+        ] {
+            let result = try Program.run(
+                [command, folder.file("run")] + more, ranks: 2, environment: Program.endingTogether)
+            #expect(result.exitCode != 0 && result.messages.count == 1, "\(command): \(result.errors)")
+            #expect(result.errors.contains("blocks.0.norm1.weight"), "\(command): \(result.errors)")
         }
     }
 

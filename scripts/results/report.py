@@ -42,11 +42,10 @@ def two_sided_p(t: float, freedom: int) -> float:
     return max(0.0, 1 - 2 * inside)
 
 
-def paired(rows: list[dict], base: list[dict]) -> str:
-    """Difference in linear accuracy to runs of the same seeds without the loss, and how likely one so large is by chance."""
-    linear = COLUMNS[0][1]
-    seeds = {row["seed"]: linear(row) for row in base}
-    differences = [linear(row) - seeds[row["seed"]] for row in rows if row["seed"] in seeds]
+def paired(rows: list[dict], base: list[dict], value=COLUMNS[0][1]) -> str:
+    """Difference to runs of the same seeds without the loss, and how likely one so large is by chance."""
+    seeds = {row["seed"]: value(row) for row in base}
+    differences = [value(row) - seeds[row["seed"]] for row in rows if row["seed"] in seeds]
     if not differences:
         return "–"
     mean = statistics.mean(differences)
@@ -92,7 +91,22 @@ def effective(row: dict) -> str:
     return f"{lamb:g}" if lamb == exact else f"{lamb:g}, in effect {exact:g}"
 
 
-def tables(rows: list[dict]) -> str:
+def trained_probes(rows: list[dict]) -> list[str]:
+    """An attentive probe and a fine-tuned encoder, by λ: a line each, with the difference to λ = 0."""
+    values = [("attentive", lambda row: 100 * float(row["attentive"])), ("fine-tuned", lambda row: 100 * float(row["fine_tuned"]))]
+    found = defaultdict(list)
+    for row in rows:
+        found[float(row["lambda"])].append(row)
+    lines = ["### Probes that are trained on images", "",
+             "| λ | seeds | " + " | ".join(f"{name} | to λ = 0" for name, _ in values) + " |", "|" + "---|" * 6]
+    for lamb, group in sorted(found.items()):
+        cells = [part for _, value in values for part in (
+            cell(group, value, "{:.2f}"), paired(group, found[0.0], value) if lamb else "–")]
+        lines.append(f"| {lamb:g} | {len(group)} | " + " | ".join(cells) + " |")
+    return lines + [""]
+
+
+def tables(rows: list[dict], trained: list[dict]) -> str:
     def base(row):
         """Runs that differ from it in λ alone, as far as λ = 0 has no other settings."""
         keys = ("data", "epochs", "mask_ratio")
@@ -111,6 +125,8 @@ def tables(rows: list[dict]) -> str:
         if group in ("mask", "feature"):
             own += [row for row in rows if row["group"] == "lambda" and row["lambda"] in {r["lambda"] for r in own}]
         lines += table(title, key, own, base)
+        if group == "lambda" and trained:
+            lines += trained_probes(trained)
     return "\n".join(lines).rstrip()
 
 
@@ -159,6 +175,8 @@ def plot(spectra: list[dict], rows: list[dict]) -> str:
 def write(folder: pathlib.Path, page: pathlib.Path) -> None:
     """Puts the tables between their marks in the page, and the plot beside the CSV files."""
     def read(name):
+        if not (folder / name).exists():
+            return []
         with open(folder / name, newline="", encoding="utf-8") as file:
             return list(csv.DictReader(file))
 
@@ -167,4 +185,4 @@ def write(folder: pathlib.Path, page: pathlib.Path) -> None:
     begin, end = "<!-- tables:begin -->", "<!-- tables:end -->"
     text = page.read_text(encoding="utf-8")
     page.write_text(
-        re.sub(f"{begin}.*{end}", lambda _: f"{begin}\n{tables(rows)}\n{end}", text, flags=re.DOTALL), encoding="utf-8")
+        re.sub(f"{begin}.*{end}", lambda _: f"{begin}\n{tables(rows, read('trained-probes.csv'))}\n{end}", text, flags=re.DOTALL), encoding="utf-8")

@@ -46,6 +46,11 @@ class Run:
     def feature(self):
         return self.flag("--feature", "cls")
 
+    @property
+    def is_trained_on(self):
+        """Whether probes that see the images again in every epoch are trained too: they take as long as the run."""
+        return self.group == "lambda" and self.lamb in (0, 0.01)
+
     def settings(self):
         """What sets this run apart, as columns."""
         return {
@@ -71,24 +76,21 @@ def runs():
         return [Run(group, label, seed, **options) for seed in SEEDS]
 
     found = []
-    for lamb in (0, 0.01, 0.1, 1, 0.00125, 0.000625):
+    for lamb in (0, 0.01, 0.1, 1, 0.00125, 0.000625, 0.0025, 0.005):
         found += each("lambda", f"{lamb:g}", lamb=lamb)
     # The public gather divides the gradient by the number of ranks: λ = 0.01 at W ranks is λ/W.
     for ranks in (8, 4, 2):
         found += each(
             "reference", f"w{ranks}", ranks=ranks, flags=("--uniformity-gradient", "reference"))
-    for lamb in (0.0025, 0.005):
-        found += each("lambda", f"{lamb:g}", lamb=lamb)
-    for lamb in (0, 0.01, 0.1):
-        found += each("fashion", f"{lamb:g}", data="fashion-mnist", lamb=lamb)
-    for lamb in (0, 0.01, 0.1):
+    for feature in ("cls-once", "pooled"):
+        found += each("feature", f"{feature}-0.01", flags=("--feature", feature))
+    for lamb in (0, 0.01):
         found += each("long", f"{lamb:g}", lamb=lamb, epochs=LONG)
     for ratio in (0.5, 0.9):
         for lamb in (0, 0.01):
             found += each("mask", f"{ratio:g}-{lamb:g}", lamb=lamb, flags=("--mask-ratio", str(ratio)))
-    for feature in ("cls-once", "pooled"):
-        for lamb in (0.01, 0.1):
-            found += each("feature", f"{feature}-{lamb:g}", lamb=lamb, flags=("--feature", feature))
+    for lamb in (0, 0.01, 0.1):
+        found += each("fashion", f"{lamb:g}", data="fashion-mnist", lamb=lamb)
     # One effective batch, rate and number of updates; only what a feature is compared with differs.
     for count in (64, 256, 1024):
         found += each("negatives", f"{count}", flags=(
@@ -131,15 +133,20 @@ class Evaluator:
     def __init__(self, program, root, paths, folder):
         self.program, self.root, self.paths = program, root, paths
         self.runs, self.spectra = folder / "runs.csv", folder / "singular-values.csv"
+        self.trained = folder / "trained-probes.csv"
         folder.mkdir(parents=True, exist_ok=True)
         self.lock = threading.Lock()
-        self.known = {row["run"] for row in self.rows()}
+        self.known = {path: self.names(path) for path in (self.runs, self.trained)}
 
-    def rows(self):
-        if not self.runs.exists():
-            return []
-        with open(self.runs, newline="") as file:
-            return list(csv.DictReader(file))
+    @staticmethod
+    def names(path):
+        if not path.exists():
+            return set()
+        with open(path, newline="") as file:
+            return {row["run"] for row in csv.DictReader(file)}
+
+    def is_done(self, run):
+        return run.name in self.known[self.runs] and (not run.is_trained_on or run.name in self.known[self.trained])
 
     def ask(self, command, run, *arguments):
         result = subprocess.run(
@@ -150,7 +157,7 @@ class Evaluator:
         return json.loads(result.stdout)
 
     def evaluate(self, run):
-        if run.name in self.known:
+        if run.name in self.known[self.runs]:
             return
         with open(self.root / run.name / "log.txt") as log:
             last = json.loads(log.readlines()[-1])
@@ -177,7 +184,29 @@ class Evaluator:
                 {"run": run.name, "index": index + 1, "raw": f"{raw:.6g}", "centred": f"{centred:.6g}"}
                 for index, (raw, centred) in enumerate(
                     zip(found["raw"]["singular_values"], found["centred"]["singular_values"]))])
-            self.known.add(run.name)
+            self.known[self.runs].add(run.name)
+
+    def train_probes(self, run):
+        """An attentive probe, five epochs, and the encoder itself, three: whole images, no augmentation."""
+        if not run.is_trained_on or run.name in self.known[self.trained]:
+            return
+        attentive = self.ask(
+            "linprobe", run, "--probe", "attentive", "--epochs", "5", "--warmup-epochs", "1", "--output-dir",
+            str(self.root / f"{run.name}-attentive"))
+        directory = self.root / f"{run.name}-fine-tuned"
+        subprocess.run(
+            [self.program, "finetune", str(self.root / run.name), "--recipe",
+             str(PACKAGE / "recipes/finetune-cifar10.yaml"), "--epochs", "3", "--warmup-epochs", "1", "--effective-batch-size", "256", "--accum-iter", "1", "--seed", str(run.seed), "--threads", "1",
+             "--num-workers", "0", "--data-path", self.paths[run.data], "--output-dir", str(directory), "--resume", "auto",
+             "--keep-checkpoints", "1"],
+            stdout=subprocess.DEVNULL, check=True)
+        with open(directory / "log.txt") as log:
+            fine_tuned = json.loads(log.readlines()[-1])["test_acc1"] / 100
+        with self.lock:
+            self.append(self.trained, [
+                {"run": run.name, "seed": run.seed, "lambda": run.lamb, "attentive": attentive["top1"],
+                 "fine_tuned": fine_tuned}])
+            self.known[self.trained].add(run.name)
 
     @staticmethod
     def append(path, rows):
@@ -213,21 +242,29 @@ def main():
         sys.exit(f"{program} is not there: build it with scripts/build")
     paths = {"cifar10": options.cifar10, "fashion-mnist": options.fashion_mnist}
     trainer = Trainer(program, options.runs, paths)
+    evaluator = Evaluator(program, options.runs, paths, options.csv)
     wanted = [run for run in runs() if run.name.startswith(options.only)]
     if options.list:
         for run in wanted:
-            print(f"{'done' if trainer.is_done(run) else 'open'}  {run.name}")
+            print(f"{'done' if evaluator.is_done(run) else 'open'}  {run.name}")
         return
     options.runs.mkdir(parents=True, exist_ok=True)
-    evaluator = Evaluator(program, options.runs, paths, options.csv)
 
     def work(run):
+        # Of a run whose figures are there the weights may be elsewhere.
+        if evaluator.is_done(run):
+            return
         trainer.train(run)
         evaluator.evaluate(run)
+        evaluator.train_probes(run)
 
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         for done in concurrent.futures.as_completed([pool.submit(work, run) for run in wanted]):
-            done.result()
+            try:
+                done.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
     report.write(options.csv, PACKAGE / "docs/results.md")
 
 
