@@ -23,15 +23,19 @@ struct FuzzTests {
         ProcessInfo.processInfo.environment[name].flatMap { Int($0) } ?? usual
     }
 
+    /// Read once: the environment is a dictionary made anew, which takes as long as many an input.
+    private static let inputs =
+        number("UMAE_FUZZ_FIRST", 0)..<number("UMAE_FUZZ_FIRST", 0) + number("UMAE_FUZZ_INPUTS", 80_000)
+    private static let seed = UInt64(number("UMAE_FUZZ_SEED", 1))
+
     /// Calls `body` with inputs made from `seeds`. An input that ends the program is left in a file, whose name is printed.
     private func fuzz(_ seeds: [[UInt8]], _ body: ([UInt8]) throws -> Void) throws {
         let kept = NSTemporaryDirectory() + "umae-fuzz-\(getpid())"
         defer { unsafe unlink(kept) }
         let before = Self.peakBytes
         var accepted = 0
-        let first = Self.number("UMAE_FUZZ_FIRST", 0)
-        for number in first..<first + Self.number("UMAE_FUZZ_INPUTS", 80_000) {
-            var mutator = Mutator(seeds, seed: UInt64(Self.number("UMAE_FUZZ_SEED", 1)), number: number)
+        for number in Self.inputs {
+            var mutator = Mutator(seeds, seed: Self.seed, number: number)
             let input = mutator.next()
             if Self.keepsInputs { try Data(input).write(to: URL(fileURLWithPath: kept)) }
             if (try? body(input)) != nil { accepted += 1 }
