@@ -59,7 +59,7 @@ def paired(rows: list[dict], base: list[dict], value=COLUMNS[0][1]) -> str:
 def cell(rows: list[dict], value, form: str) -> str:
     values = [value(row) for row in rows]
     text = form.format(statistics.mean(values))
-    return text if len(values) < 2 else f"{text} ± {form.format(statistics.stdev(values))}"
+    return text if len(values) < 2 else f"{text} ± {form.format(statistics.stdev(values)).lstrip('+')}"
 
 
 def table(title: str, key: str, rows: list[dict], base) -> list[str]:
@@ -89,6 +89,25 @@ def number(text: str) -> tuple:
 def effective(row: dict) -> str:
     lamb, exact = float(row["lambda"]), float(row["effective_lambda"])
     return f"{lamb:g}" if lamb == exact else f"{lamb:g}, in effect {exact:g}"
+
+
+def pairs(rows: list[dict]) -> list[str]:
+    """What the public gradient at W ranks gave, less what the exact λ/W gave from the same seed."""
+    chosen = [COLUMNS[index] for index in (0, 2, 3, 5)]
+    exact = {(row["effective_lambda"], row["seed"]): row for row in rows if row["group"] == "lambda"}
+    found = defaultdict(list)
+    for row in rows:
+        if row["group"] == "reference" and (other := exact.get((row["effective_lambda"], row["seed"]))):
+            found[int(row["ranks"]), row["effective_lambda"]].append((row, other))
+    if not found:
+        return []
+    lines = ["### The public gradient at W ranks, less the exact λ/W, seed by seed", "",
+             "| ranks | λ/W | pairs | " + " | ".join(name for name, _, _ in chosen) + " |", "|" + "---|" * (3 + len(chosen))]
+    for (ranks, lamb), both in sorted(found.items()):
+        cells = [cell(both, lambda pair, value=value: value(pair[0]) - value(pair[1]), form.replace(":", ":+"))
+                 for _, value, form in chosen]
+        lines.append(f"| {ranks} | {lamb} | {len(both)} | " + " | ".join(cells) + " |")
+    return lines + [""]
 
 
 def trained_probes(rows: list[dict]) -> list[str]:
@@ -127,6 +146,8 @@ def tables(rows: list[dict], trained: list[dict]) -> str:
         lines += table(title, key, own, base)
         if group == "lambda" and trained:
             lines += trained_probes(trained)
+        if group == "reference":
+            lines += pairs(rows)
     return "\n".join(lines).rstrip()
 
 
