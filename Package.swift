@@ -228,9 +228,10 @@ let package = Package(
         tests(
             "EvaluationTests",
             [
-                "Augmentation", "Communication", "Evaluation", "Features", "ImageArrays", "ImageCodecs", "ImageData",
-                "ImageSources", "Layers",
-                "Models", "Optimization", "Safetensors", "Tensors", "TestSupport",
+                "Augmentation", "Communication", "Evaluation", "EvaluationCommands", "Features", "ImageArrays",
+                "ImageCodecs", "ImageData", "ImageSources", "Layers", "Models", "Optimization", "Safetensors",
+                "Tensors",
+                "TestSupport",
             ],
             resources: [.copy("Fixtures")]),
         tests(

@@ -84,8 +84,7 @@ package struct AnalyzeCommand: WorldCommand {
         let weights = try subject.resources.communicator.agree(during: .readingCheckpoint) {
             try subject.pretrained.checkpoint.weights()
         }
-        let passes = ImagePasses(
-            transform, images: options.batchSize, team: subject.resources.team, plan: subject.resources.memory)
+        let passes = subject.passes(transform, images: options.batchSize, "analysis")
         return try CheckpointAnalyzer(
             subject.pretrained.model, subject.element, weights: weights, passes, feature, extent, on: subject.resources
         ).run(checkpoint: subject.pretrained.checkpoint.path, whole: whole, training: training, on: test)

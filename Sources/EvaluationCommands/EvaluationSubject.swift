@@ -74,12 +74,23 @@ final class EvaluationSubject {
             }
         }
         if !missing.isEmpty {
-            let taken = try FeatureExtraction(encoder(for: missing), transform, plan: resources.memory)
+            let encoder = try encoder(for: missing)
+            let taken = try FeatureExtraction(encoder, passes(transform, images: encoder.images, "features"))
                 .run(images, in: world)
             if let problem = try cache?.save(taken, in: world) { Console.note("features are not kept: \(problem)") }
             found.append(taken)
         }
         return FeatureSet(joining: found)
+    }
+
+    /// - Parameters:
+    ///   - images: of one pass.
+    ///   - what: is made of them, for whoever waits for it.
+    func passes(_ transform: ImageTransform, images: Int, _ what: String) -> ImagePasses {
+        let progress = PassProgress(what, isSilent: world.rank > 0)
+        return ImagePasses(
+            transform, images: images, team: resources.team, plan: resources.memory,
+            progress: { progress.tell($0, of: $1) })
     }
 
     /// - Parameter images: of one pass; nil for as many as the flags say. Collective.

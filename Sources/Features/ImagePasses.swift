@@ -14,6 +14,7 @@ package struct ImagePasses {
     package let pixels: Matrix
     private let transform: ImageTransform
     private let workspaces: [AugmentationWorkspace]
+    private let progress: (_ done: Int, _ count: Int) -> Void
 
     /// One pass, of which every member of the team prepares a part.
     package struct Pass {
@@ -46,8 +47,14 @@ package struct ImagePasses {
         let found = Mutex<[(row: Int, error: ImageDataError)]>([])
     }
 
-    /// - Parameter transform: what becomes of an image; it must not be one that draws numbers.
-    package init(_ transform: ImageTransform, images: Int, team: Team, plan: MemoryPlan) {
+    /// - Parameters:
+    ///   - transform: what becomes of an image; it must not be one that draws numbers.
+    ///   - progress: is told, before and after each pass, how many of this rank's images are done.
+    package init(
+        _ transform: ImageTransform, images: Int, team: Team, plan: MemoryPlan,
+        progress: @escaping (_ done: Int, _ count: Int) -> Void = { _, _ in }
+    ) {
+        self.progress = progress
         self.images = images
         self.team = team
         self.transform = transform
@@ -75,6 +82,7 @@ package struct ImagePasses {
         try world.agree(during: .evaluating) {
             var bad: Set<Int> = []
             for first in stride(from: 0, to: own.count, by: images) {
+                progress(first, own.count)
                 let places = first..<min(first + images, own.count)
                 let samples = MatrixView<Int>(rows: images, columns: 1)
                 for place in places { samples[place - first, 0] = own[place] }

@@ -1,6 +1,7 @@
 import Augmentation
 import Communication
 import Evaluation
+import EvaluationCommands
 import Features
 import ImageArrays
 import ImageCodecs
@@ -100,6 +101,25 @@ struct FeatureExtractionTests {
                 #expect(relativeError(parts.flatMap { $0[feature] }, alone[feature]) < 1e-6)
             }
         }
+    }
+
+    @Test("how far it is is told before the first pass and after each, and said now and then")
+    func progress() throws {
+        var lines: [String] = []
+        let progress = PassProgress("features", isSilent: false, every: .zero) { lines.append($0) }
+        let silent = PassProgress("features", isSilent: true, every: .zero) { lines.append($0) }
+        var told: [Int] = []
+        let encoder = try Self.encoder(images: 4, threads: 1)
+        let passes = ImagePasses(Self.transform, images: 4, team: encoder.team, plan: MemoryPlan()) { done, count in
+            told.append(done)
+            #expect(count == 10)
+            progress.tell(done, of: count)
+            silent.tell(done, of: count)
+        }
+        _ = try FeatureExtraction(encoder, passes).run(try Self.source(10), in: SingleProcess())
+        #expect(told == [0, 4, 8])
+        #expect(lines.count == 2 && lines[0].hasPrefix("features: 4 of this rank's 10 images, "), "\(lines)")
+        #expect(lines.allSatisfy { $0.hasSuffix(" to go") })
     }
 
     @Test("fewer images than ranks")
