@@ -93,7 +93,7 @@ def effective(row: dict) -> str:
 
 def pairs(rows: list[dict]) -> list[str]:
     """What the public gradient at W ranks gave, less what the exact λ/W gave from the same seed."""
-    chosen = [COLUMNS[index] for index in (0, 2, 3, 5)]
+    chosen = [column for column in COLUMNS if column[0] in ("linear", "k-NN", "RankMe", "alignment")]
     exact = {(row["effective_lambda"], row["seed"]): row for row in rows if row["group"] == "lambda"}
     found = defaultdict(list)
     for row in rows:
@@ -204,6 +204,7 @@ def write(folder: pathlib.Path, page: pathlib.Path) -> None:
     rows = read("runs.csv")
     (folder / "singular-values.svg").write_text(plot(read("singular-values.csv"), rows), encoding="utf-8")
     begin, end = "<!-- tables:begin -->", "<!-- tables:end -->"
+    found = tables(rows, read("trained-probes.csv"))
     text = page.read_text(encoding="utf-8")
     page.write_text(
-        re.sub(f"{begin}.*{end}", lambda _: f"{begin}\n{tables(rows, read('trained-probes.csv'))}\n{end}", text, flags=re.DOTALL), encoding="utf-8")
+        re.sub(f"{begin}.*{end}", lambda _: f"{begin}\n{found}\n{end}", text, flags=re.DOTALL), encoding="utf-8")

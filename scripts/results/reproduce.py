@@ -196,9 +196,10 @@ class Evaluator:
         directory = self.root / f"{run.name}-fine-tuned"
         subprocess.run(
             [self.program, "finetune", str(self.root / run.name), "--recipe",
-             str(PACKAGE / "recipes/finetune-cifar10.yaml"), "--epochs", "3", "--warmup-epochs", "1", "--effective-batch-size", "256", "--accum-iter", "1", "--seed", str(run.seed), "--threads", "1",
-             "--num-workers", "0", "--data-path", self.paths[run.data], "--output-dir", str(directory), "--resume", "auto",
-             "--keep-checkpoints", "1"],
+             str(PACKAGE / "recipes/finetune-cifar10.yaml"), "--epochs", "3", "--warmup-epochs", "1",
+             "--effective-batch-size", "256", "--accum-iter", "1", "--seed", str(run.seed), "--threads", "1",
+             "--num-workers", "0", "--data-path", self.paths[run.data], "--output-dir", str(directory),
+             "--resume", "auto", "--keep-checkpoints", "1"],
             stdout=subprocess.DEVNULL, check=True)
         with open(directory / "log.txt") as log:
             fine_tuned = json.loads(log.readlines()[-1])["test_acc1"] / 100
