@@ -24,11 +24,11 @@ struct StackActivations: Sendable {
     /// - Parameters:
     ///   - tokens: T, of each image.
     ///   - firstRows: rows that the first block projects, where they are not those of the stream.
-    ///   - lastQueries: tokens of each image that the last block computes, if not all.
+    ///   - queries: tokens of each image that the last block computes.
     ///   - dropPath: what branches are multiplied with, if anything.
     init(
         _ name: String, images: Int, tokens: Int, depth: Int, _ shape: TransformerBlock.Shape, firstRows: Int? = nil,
-        lastQueries: Range<Int>? = nil, dropPath: DropPath? = nil, _ options: PassOptions, _ element: ElementType,
+        lastQueries queries: Range<Int>, dropPath: DropPath? = nil, _ options: PassOptions, _ element: ElementType,
         plan: MemoryPlan
     ) {
         let rows = images * tokens
@@ -41,7 +41,6 @@ struct StackActivations: Sendable {
         }
         stream = matrix(.activations, "stream")
         self.gradient = gradient("dStream", of: matrix(.workspace, "dStream"))
-        let queries = lastQueries ?? 0..<tokens
         wanted = (queries, tokens)
         if queries.count < tokens {
             output = plan.matrix(
